@@ -1,0 +1,1 @@
+"""Disaggregated equity marts and gap-tracking tables from school district extracts."""

@@ -1,0 +1,81 @@
+"""What every adapter takes and gives.
+
+Belongs here: the two shapes that travel between reading and validating. Does not belong here: any format.
+
+A delivery is read into `RawTable`s, lossless and all text; an adapter maps them to `Mapped` rows of canonical
+extracts, still all text, each with the file and line it came from. Types, rules and quarantine come after, in
+`extracts/`, the same for every format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import polars as pl
+
+from equity_pipeline.partners.registry import Partner, Source
+
+FILE, LINE = "_file", "_line"
+
+
+@dataclass(frozen=True)
+class BadRecord:
+    """A record that can't be read as a row (wrong number of fields, say). It goes to quarantine as it stands."""
+
+    line: int
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """One delivered table, lossless: every cell as text, `""` where the cell is empty, None where it is absent.
+
+    `frame`: the delivered columns under their delivered names (made unique), plus `_line` (Int64, the physical line
+    on which the record starts, or the record number where a format has no lines).
+    `name`: the file as delivered, with the member's name behind `!` for archives: `roster.zip!users.csv`.
+    """
+
+    name: str
+    frame: pl.DataFrame
+    bad: Sequence[BadRecord] = ()
+    inferred: dict[str, str] = field(default_factory=dict)  # what was not stated but found: encoding, delimiter, …
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """Rows of one canonical extract, all text, not yet validated.
+
+    `rows`: canonical columns as Utf8 (null = the source does not say), plus `_file` (Utf8, a RawTable's name) and
+    `_line` (Int64). Only columns that the source provides are present; `school_year` is always among them and is
+    null where the content does not tell. One delivered record may give several rows (an exam each, say).
+    `skipped`: delivered records that rightly give no row, counted by reason (`role is teacher`).
+    """
+
+    extract: str
+    rows: pl.DataFrame
+    skipped: dict[str, int] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+class Adapter(Protocol):
+    """One source format. Each module in this package offers these two functions."""
+
+    def read(self, path: Path, name: str, source: Source) -> list[RawTable]:
+        """Read an archived file (or folder) without changing a cell.
+
+        Raises:
+            DeliveryError: the file as a whole can't be read; names the file and, where there is one, the line.
+        """
+        ...
+
+    def map(self, tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped]:
+        """Map to canonical extracts.
+
+        Raises:
+            DeliveryError: a needed column is missing (says which were found and which were sought), and the like.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Plain rules of the field: school years, identifiers, errors for people. No IO, no Dagster, no other package of ours."""

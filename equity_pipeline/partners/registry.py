@@ -1,0 +1,185 @@
+"""Read and check `partners/<partner_id>.yml`. A wrong key, format or claim is an error that names the line."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from equity_pipeline.domain import school_years
+from equity_pipeline.domain.errors import PartnerFileError
+from equity_pipeline.domain.identifiers import check_partner_id
+from equity_pipeline.storage.home import Home
+
+Format = Literal[
+    "canonical", "delimited", "oneroster", "edfi", "college_board_ap", "ib", "survey", "aggregate"
+]
+SchoolYear = Annotated[int, BeforeValidator(school_years.parse)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Program(_Strict):
+    """One programme in one school year, for the whole partner or one school. History is never overwritten."""
+
+    school_year: SchoolYear
+    program: Literal[
+        "action_for_equity", "tools_package", "equity_leader_lab", "opportunity_accelerator",
+        "equity_communities_of_practice", "equity_implemented_partnership",
+    ]  # fmt: skip
+    phase: Literal["access", "success", "extend", "sustain"] | None = None
+    school_id: str | None = None
+
+
+class Privacy(_Strict):
+    """`minimum_cell`: the smallest count of students that may be shown. 10 is the mode of 39 states (NCES 2011-603)."""
+
+    minimum_cell: int = Field(default=10, ge=5)
+
+
+class Goal(_Strict):
+    """A gap to reach by a school year, in rate units: -0.02 is two percentage points behind the reference."""
+
+    metric_id: str
+    dimension: str
+    subgroup: str
+    school_year: SchoolYear
+    gap: float
+    school_id: str = "_all"
+    reference: Literal["rest", "overall", "highest", "designated"] = "designated"
+
+
+class Source(_Strict):
+    """One kind of file that a partner sends and how to read it.
+
+    `columns` maps a canonical column to the delivered header, or to a list of headers it has had over time;
+    `values` maps delivered codes of a canonical column to canonical values; `constants` fills canonical columns
+    that the file does not hold; `extract` names the extract for formats that do not imply one.
+    """
+
+    name: str
+    format: Format
+    files: list[str] = Field(min_length=1)
+    extract: str | None = None
+    columns: dict[str, str | list[str]] = {}
+    values: dict[str, dict[str, str]] = {}
+    constants: dict[str, str] = {}
+    options: dict[str, Any] = {}
+
+
+class Partner(_Strict):
+    """A partner as its file describes it."""
+
+    partner_id: Annotated[str, AfterValidator(check_partner_id)]
+    name: str
+    state: str = Field(pattern=r"^[A-Z]{2}$")
+    timezone: str
+    first_school_year: SchoolYear
+    programs: list[Program] = []
+    privacy: Privacy = Privacy()
+    expected: dict[str, Annotated[str, Field(pattern=r"^\d{2}-\d{2}$")]] = {}
+    sources: list[Source] = Field(min_length=1)
+    goals: list[Goal] = []
+
+    @model_validator(mode="after")
+    def _unique_sources(self) -> Partner:
+        names = [source.name for source in self.sources]
+        if repeated := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"two sources are called {sorted(repeated)}: give each its own name")
+        return self
+
+    def in_partnership_since(self) -> int | None:
+        """The first school year with any programme, or None."""
+        return min((program.school_year for program in self.programs), default=None)
+
+
+class _TextLoader(yaml.SafeLoader):
+    """YAML whose `yes`, `F` and `2023-24` stay the text that the person wrote: codes are never booleans or dates."""
+
+
+_TextLoader.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in resolvers if tag.rsplit(":", 1)[-1] in {"int", "float", "null", "merge"}]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def load(path: Path) -> Partner:
+    """Read one partner file.
+
+    Raises:
+        PartnerFileError: unreadable or invalid; the message names file, line, key and what is expected.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=_TextLoader)
+        data = yaml.load(text, Loader=_TextLoader)  # noqa: S506 - a SafeLoader subclass
+    except (OSError, UnicodeDecodeError) as error:
+        raise PartnerFileError(f"{path}: can't be read ({error.__class__.__name__})") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise PartnerFileError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}") from error
+    if not isinstance(data, dict):
+        raise PartnerFileError(f"{path}, line 1: a partner file is a mapping that starts with `partner_id:`")
+    try:
+        partner = Partner.model_validate(_text_scalars(data))
+    except ValidationError as error:
+        problems = [
+            f"{path}, line {_line_of(node, issue['loc'])}: {'.'.join(map(str, issue['loc'])) or 'file'}: {issue['msg']}"
+            for issue in error.errors()
+        ]
+        raise PartnerFileError("\n".join(problems)) from error
+    if partner.partner_id != path.stem:
+        raise PartnerFileError(f"{path}: partner_id is {partner.partner_id!r}, the file must be {partner.partner_id}.yml")
+    return partner
+
+
+def load_all(home: Home) -> dict[str, Partner]:
+    """All partners of a home by id, in order.
+
+    Raises:
+        PartnerFileError: any file is invalid; all problems of all files are listed.
+    """
+    partners, problems = {}, []
+    for path in sorted(home.partners.glob("*.yml")):
+        try:
+            partners[path.stem] = load(path)
+        except PartnerFileError as error:
+            problems.append(str(error))
+    if problems:
+        raise PartnerFileError("\n".join(problems))
+    return partners
+
+
+def _text_scalars(data: Any, key: str = "") -> Any:
+    """Value maps and constants hold delivered codes, so numbers in them go back to text (`1`, `0042` is text already)."""
+    if isinstance(data, dict):
+        return {
+            ("" if k is None else str(k)): _text_scalars(v, key if key in {"values", "constants"} else str(k))
+            for k, v in data.items()
+        }
+    if isinstance(data, list):
+        return [_text_scalars(item, key) for item in data]
+    if key in {"values", "constants", "partner_id", "name"} and isinstance(data, int | float | dt.date):
+        return str(data)
+    return data
+
+
+def _line_of(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:
+    """The line of the deepest key of a pydantic error location that stands in the file."""
+    line = 1
+    for step in location:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((k, v) for k, v in node.value if k.value == str(step)), None)
+            if found is None:
+                return line
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            node = node.value[step]
+            line = node.start_mark.line + 1
+    return line

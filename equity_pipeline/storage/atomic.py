@@ -1,0 +1,54 @@
+"""Files and folders that appear whole or not at all, also when the process is killed in between."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def new_file(target: Path) -> Iterator[Path]:
+    """Yield a scratch path beside `target`; on success it is renamed onto it, on failure removed."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = target.parent / f".{target.name}.{uuid.uuid4().hex}.tmp"
+    try:
+        yield scratch
+        _sync(scratch)
+        os.replace(scratch, target)
+        _sync(target.parent)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """Yield an empty scratch folder beside `target`; on success it takes its place, on failure it is removed.
+
+    A folder can't be replaced in one system call: an existing `target` is renamed away first, so a reader
+    may for an instant find nothing, never a mixture.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    token = uuid.uuid4().hex
+    scratch, old = (target.parent / f".{target.name}.{token}.{kind}" for kind in ("tmp", "old"))
+    scratch.mkdir()
+    try:
+        yield scratch
+        if target.exists():
+            os.replace(target, old)
+        os.replace(scratch, target)
+        _sync(target.parent)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)

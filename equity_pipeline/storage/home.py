@@ -1,0 +1,66 @@
+"""Every path of a home. No other module joins path pieces that start at the home.
+
+Layout: see `Home` in the contracts. Left of `releases/` everything is restricted: folders 0700, files 0600.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from equity_pipeline.domain.identifiers import check_partner_id
+
+
+@dataclass(frozen=True)
+class Home:
+    """A home directory: one installation's partners, deliveries, warehouses and releases."""
+
+    root: Path
+
+    @classmethod
+    def resolve(cls, path: str | Path | None = None) -> Home:
+        """The home given, else `$EQUITY_HOME`, else `./equity_home`."""
+        return cls(Path(path or os.environ.get("EQUITY_HOME") or "equity_home").resolve())
+
+    @property
+    def partners(self) -> Path:
+        return self.root / "partners"
+
+    @property
+    def ledger(self) -> Path:
+        """The delivery ledger, SQLite: several processes write it at once, which DuckDB does not allow."""
+        return self.root / "ledger.sqlite"
+
+    @property
+    def dagster(self) -> Path:
+        return self.root / ".dagster"
+
+    def partner_file(self, partner_id: str) -> Path:
+        return self.partners / f"{check_partner_id(partner_id)}.yml"
+
+    def landing(self, partner_id: str) -> Path:
+        return self.root / "landing" / check_partner_id(partner_id)
+
+    def archive(self, partner_id: str) -> Path:
+        return self.root / "archive" / check_partner_id(partner_id)
+
+    def extract(self, extract: str, partner_id: str, school_year: int) -> Path:
+        return self._partition("extracts", extract, partner_id, school_year)
+
+    def quarantine(self, extract: str, partner_id: str, school_year: int) -> Path:
+        return self._partition("quarantine", extract, partner_id, school_year)
+
+    def warehouse(self, partner_id: str) -> Path:
+        """The partner's finished DuckDB file. Constant name: dbt-duckdb takes the catalog name from it."""
+        return self.root / "warehouse" / check_partner_id(partner_id) / "warehouse.duckdb"
+
+    def releases(self, partner_id: str) -> Path:
+        return self.root / "releases" / check_partner_id(partner_id)
+
+    @property
+    def network_releases(self) -> Path:
+        return self.root / "releases" / "_network"
+
+    def _partition(self, layer: str, extract: str, partner_id: str, school_year: int) -> Path:
+        return self.root / layer / extract / f"partner_id={check_partner_id(partner_id)}" / f"school_year={school_year}"
