@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -99,11 +98,12 @@ class Partner(_Strict):
 
 
 class _TextLoader(yaml.SafeLoader):
-    """YAML whose `yes`, `F` and `2023-24` stay the text that the person wrote: codes are never booleans or dates."""
+    """YAML whose every scalar stays the text that the person wrote: `yes`, `0042` and `2023-24` are codes, and the
+    models below say which of them are numbers."""
 
 
 _TextLoader.yaml_implicit_resolvers = {
-    first: [(tag, regexp) for tag, regexp in resolvers if tag.rsplit(":", 1)[-1] in {"int", "float", "null", "merge"}]
+    first: [(tag, regexp) for tag, regexp in resolvers if tag.rsplit(":", 1)[-1] in {"null", "merge"}]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 
@@ -127,7 +127,7 @@ def load(path: Path) -> Partner:
     if not isinstance(data, dict):
         raise PartnerFileError(f"{path}, line 1: a partner file is a mapping that starts with `partner_id:`")
     try:
-        partner = Partner.model_validate(_text_scalars(data))
+        partner = Partner.model_validate(data)
     except ValidationError as error:
         problems = [
             f"{path}, line {_line_of(node, issue['loc'])}: {'.'.join(map(str, issue['loc'])) or 'file'}: {issue['msg']}"
@@ -154,20 +154,6 @@ def load_all(home: Home) -> dict[str, Partner]:
     if problems:
         raise PartnerFileError("\n".join(problems))
     return partners
-
-
-def _text_scalars(data: Any, key: str = "") -> Any:
-    """Value maps and constants hold delivered codes, so numbers in them go back to text (`1`, `0042` is text already)."""
-    if isinstance(data, dict):
-        return {
-            ("" if k is None else str(k)): _text_scalars(v, key if key in {"values", "constants"} else str(k))
-            for k, v in data.items()
-        }
-    if isinstance(data, list):
-        return [_text_scalars(item, key) for item in data]
-    if key in {"values", "constants", "partner_id", "name"} and isinstance(data, int | float | dt.date):
-        return str(data)
-    return data
 
 
 def _line_of(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:
