@@ -5,6 +5,7 @@ No library: two marks are needed, and the same numbers must give the same bytes.
 
 from __future__ import annotations
 
+import itertools
 import math
 
 from markupsafe import Markup, escape
@@ -73,7 +74,7 @@ def trend(
                 f'<line class="interval" x1="{x(position):.2f}%" x2="{x(position):.2f}%" y1="{y(pair[1]):.1f}" y2="{y(pair[0]):.1f}"/>'
             )
     shown = [position for position, gap in enumerate(gaps) if gap is not None]
-    for before, after in zip(shown, shown[1:], strict=False):
+    for before, after in itertools.pairwise(shown):
         if after == before + 1:
             parts.append(
                 f'<line class="line" x1="{x(before):.2f}%" y1="{y(gaps[before]):.1f}" x2="{x(after):.2f}%" y2="{y(gaps[after]):.1f}"/>'

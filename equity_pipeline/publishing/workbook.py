@@ -71,8 +71,8 @@ def _read_me(book: xlsxwriter.Workbook, formats: dict, context: Context, partner
     sheet.write_string(0, 0, "Equity gap tracker", formats["title"])
     lines = [
         ("Partner", partner_name),
-        ("Gap", "Rate of the group minus rate of the comparison, in percentage points. Negative: the system serves this group "
-                "at a lower rate."),
+        ("Gap", ("Rate of the group minus rate of the comparison, in percentage points. Negative: the system serves this group "
+                "at a lower rate.")),
         (words.HIDDEN_WORDS, "The number is hidden to protect the privacy of students. The row stays, the cells are empty."),
         (words.NOT_MEASURED, "The data needed is not on file. It is never counted as zero."),
         (words.NOT_ENOUGH, "Too few students to tell, which is not the same as no gap."),

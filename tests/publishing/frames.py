@@ -58,8 +58,8 @@ def _subgroups() -> pd.DataFrame:
               "disability_idea": "Students without disabilities"}  # fmt: skip
     rows = [("all_students", "all", "All students")]
     rows += [("race_ethnicity", code, name) for code, (name, _, _) in RACES.items()]
-    for dimension in names:
-        rows += [(dimension, "yes", names[dimension]), (dimension, "no", others[dimension])]
+    for dimension, name in names.items():
+        rows += [(dimension, "yes", name), (dimension, "no", others[dimension])]
     rows += [("sex", "female", "Female"), ("sex", "male", "Male")]
     crossing = "race_ethnicity*economically_disadvantaged"
     for code, (name, _, _) in RACES.items():
@@ -366,7 +366,7 @@ def context(schools: dict[str, str] | None = None, years: list[int] | None = Non
                 "school_year": y,
             }
             for y in years
-        ],  # fmt: skip
+        ],
         quality=pd.DataFrame(rows),
         rejections=pd.DataFrame(
             [
