@@ -21,6 +21,9 @@ from equity_pipeline.publishing.changes import Changes
 from equity_pipeline.publishing.context import QUALITY_COLUMNS, Context
 
 
+_ABOUT_NO_STUDENT = ("schools", "courses", "survey_items", "initiatives")
+
+
 @dataclass(frozen=True)
 class Edition:
     """Which release the pages belong to. `files`: the data files that the start page
@@ -442,11 +445,13 @@ def _said(rate: object, n: object, hidden: object) -> str:
 
 
 def shown_quality(quality: pd.DataFrame, minimum_cell: int) -> pd.DataFrame:
-    """The counts of rows as they may leave: an extract of a year smaller than the smallest cell is not counted out loud, so
-    its counts are null. Grain: school_year × extract, newest first."""
+    """The counts of rows as they may leave: rows about students that are fewer than the smallest cell are not counted out
+    loud, so their counts are null. Grain: school_year × extract with a row delivered, newest first."""
     counts = [column for column in QUALITY_COLUMNS if column not in ("school_year", "extract")]
     shown = quality.astype(dict.fromkeys(["school_year", *counts], "Int64"))
-    shown[counts] = shown[counts].mask((shown["rows_in"] > 0) & (shown["rows_in"] < minimum_cell), pd.NA)
+    shown = shown[shown["rows_in"] > 0]
+    few = (shown["rows_in"] < minimum_cell) & ~shown["extract"].isin(_ABOUT_NO_STUDENT)
+    shown[counts] = shown[counts].mask(few, pd.NA)
     return shown.sort_values(["school_year", "extract"], ascending=[False, True], ignore_index=True)
 
 
