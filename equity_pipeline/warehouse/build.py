@@ -24,7 +24,16 @@ from equity_pipeline.warehouse import project, raw
 from equity_pipeline.warehouse.project import manifest, metric_ids
 from equity_pipeline.warehouse.raw import CurrentDelivery
 
-__all__ = ["BuildError", "BuildResult", "CurrentDelivery", "NodeResult", "build", "is_current", "manifest", "metric_ids"]
+__all__ = [
+    "BuildError",
+    "BuildResult",
+    "CurrentDelivery",
+    "NodeResult",
+    "build",
+    "is_current",
+    "manifest",
+    "metric_ids",
+]
 
 
 class BuildError(EquityError):
@@ -122,7 +131,9 @@ def _run_dbt(
     bad = [result for result in results if result.status in {"error", "fail", "runtime error"}]
     if bad or not run.success:
         listed = "\n".join(f"  {result.unique_id}: {result.message}" for result in bad)
-        raise BuildError(f"{partner_id}: the warehouse was not built, the last good one stays:\n{listed}", results)
+        raise BuildError(
+            f"{partner_id}: the warehouse was not built, the last good one stays:\n{listed}", results
+        )
     return results
 
 
