@@ -89,13 +89,13 @@ def build(
         inputs = _digest(home, partner, deliveries)
         if target.exists() and (standing := _results_of(target, inputs)) is not None:
             return BuildResult(changed=False, results=standing)
+        for left_by_a_killed_build in target.parent.glob(".build-*"):
+            shutil.rmtree(left_by_a_killed_build, ignore_errors=True)
         scratch = target.parent / f".build-{os.getpid()}"
-        shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(mode=0o700)
         try:
             warehouse = scratch / target.name
-            with duckdb.connect(warehouse) as connection:
-                raw.load(connection, home, partner, deliveries)
+            _load_raw(warehouse, home, partner, deliveries)
             results = _finish(warehouse, inputs, _run_dbt(partner.partner_id, warehouse, scratch, on_event))
             warehouse.chmod(0o600)
             os.replace(warehouse, target)
@@ -111,6 +111,16 @@ def is_current(home: Home, partner: Partner) -> bool:
         return False
     inputs = _digest(home, partner, raw.current_deliveries(home, partner.partner_id))
     return _results_of(target, inputs) is not None
+
+
+def _load_raw(warehouse: Path, home: Home, partner: Partner, deliveries: list[CurrentDelivery]) -> None:
+    try:
+        with duckdb.connect(warehouse) as connection:
+            raw.load(connection, home, partner, deliveries)
+    except duckdb.Error as error:  # its message may quote a value
+        raise BuildError(
+            f"{partner.partner_id}: the extracts can't be loaded ({type(error).__name__}); load its deliveries again"
+        ) from None
 
 
 def _run_dbt(
