@@ -183,11 +183,14 @@ def _finish(warehouse: Path, inputs: str, results: list[NodeResult]) -> list[Nod
 
 
 def _results_of(warehouse: Path, inputs: str) -> list[NodeResult] | None:
-    """The results kept in a warehouse if it was built from these inputs."""
-    with duckdb.connect(warehouse, read_only=True) as connection:
-        if connection.execute("select digest from build.inputs").fetchall() != [(inputs,)]:
-            return None
-        return [NodeResult(*row) for row in connection.execute("select * from build.results").fetchall()]
+    """The results kept in a warehouse if it was built from these inputs; one that can't be read was not."""
+    try:
+        with duckdb.connect(warehouse, read_only=True) as connection:
+            if connection.execute("select digest from build.inputs").fetchall() != [(inputs,)]:
+                return None
+            return [NodeResult(*row) for row in connection.execute("select * from build.results").fetchall()]
+    except duckdb.Error:
+        return None
 
 
 def _digest(home: Home, partner: Partner, deliveries: list[CurrentDelivery]) -> str:
@@ -199,6 +202,7 @@ def _digest(home: Home, partner: Partner, deliveries: list[CurrentDelivery]) -> 
         for path in raw.parquet_files(home, partner.partner_id, extract):
             _add_file(digest, path, path.relative_to(home.root))
     digest.update(project.digest().encode())
+    digest.update(Path(raw.__file__).read_bytes())
     return digest.hexdigest()
 
 

@@ -66,6 +66,16 @@ def test_a_failed_test_leaves_the_old_warehouse_and_tells_no_value(copy):
     assert not list(copy.warehouse("counts_sd").parent.glob(".build-*"))
 
 
+def test_a_broken_old_warehouse_and_what_a_killed_build_left_are_replaced(copy):
+    folder = copy.warehouse("counts_sd").parent
+    copy.warehouse("counts_sd").write_bytes(b"not a database")
+    (folder / ".build-1").mkdir()
+    (folder / ".build-1" / "warehouse.duckdb").write_bytes(b"half of one")
+    assert not is_current(copy, worlds.COUNTS)
+    assert build(copy, worlds.COUNTS).changed and is_current(copy, worlds.COUNTS)
+    assert sorted(path.name for path in folder.iterdir()) == [".lock", "warehouse.duckdb"]
+
+
 def test_a_changed_extract_and_the_ledger_reach_the_marts(copy):
     with sqlite3.connect(copy.ledger) as ledger:
         ledger.execute("create table deliveries (partner_id text, delivery_id text, as_of text)")
