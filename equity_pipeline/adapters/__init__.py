@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from equity_pipeline.adapters.base import Adapter
 from equity_pipeline.domain.errors import EquityError
 
-
 _MODULES = {
     format: f"{__name__}.{format}"
     for format in (

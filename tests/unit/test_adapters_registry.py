@@ -14,7 +14,9 @@ def test_every_format_of_a_partner_file_is_registered():
 
 
 def test_a_format_without_a_module_is_refused_by_name(monkeypatch):
-    monkeypatch.setitem(__import__("equity_pipeline.adapters", fromlist=["x"])._MODULES, "ib", "equity_pipeline.adapters.none")
+    monkeypatch.setitem(
+        __import__("equity_pipeline.adapters", fromlist=["x"])._MODULES, "ib", "equity_pipeline.adapters.none"
+    )
     with pytest.raises(EquityError, match="'ib'"):
         ADAPTERS["ib"]
 
