@@ -8,16 +8,23 @@ from collections.abc import Iterator, Mapping
 from equity_pipeline.adapters.base import Adapter
 from equity_pipeline.domain.errors import EquityError
 
+_MODULES = {
+    format: f"{__name__}.{format}"
+    for format in (
+        "aggregate",
+        "canonical",
+        "college_board_ap",
+        "delimited",
+        "edfi",
+        "ib",
+        "oneroster",
+        "survey",
+    )
+}
+
 
 class _Adapters(Mapping[str, Adapter]):
     """Format name → adapter module. Imported at first use: reading a CSV must not wait for XML and survey code."""
-
-    _modules = {
-        format: f"equity_pipeline.adapters.{format}"
-        for format in (
-            "aggregate", "canonical", "college_board_ap", "delimited", "edfi", "ib", "oneroster", "survey",
-        )
-    }  # fmt: skip
 
     def __getitem__(self, format: str) -> Adapter:
         """The adapter of a format.
@@ -26,7 +33,7 @@ class _Adapters(Mapping[str, Adapter]):
             KeyError: no such format.
             EquityError: the format is known, but this version has no adapter for it.
         """
-        module = self._modules[format]
+        module = _MODULES[format]
         try:
             return importlib.import_module(module)
         except ModuleNotFoundError as error:
@@ -35,10 +42,10 @@ class _Adapters(Mapping[str, Adapter]):
             raise EquityError(f"files of format {format!r} can't be read by this version") from error
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._modules)
+        return iter(_MODULES)
 
     def __len__(self) -> int:
-        return len(self._modules)
+        return len(_MODULES)
 
 
 ADAPTERS: Mapping[str, Adapter] = _Adapters()
