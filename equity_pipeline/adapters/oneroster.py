@@ -20,9 +20,11 @@ from pathlib import Path, PurePosixPath
 import polars as pl
 
 from equity_pipeline.adapters.base import FILE, LINE, REJECT, Mapped, RawTable
+from equity_pipeline.adapters.delimited import translated
 from equity_pipeline.adapters.readers import members, read_delimited
 from equity_pipeline.domain import school_years
-from equity_pipeline.domain.errors import DeliveryError
+from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
+from equity_pipeline.extracts.contracts import EXTRACTS
 from equity_pipeline.partners.registry import Partner, Source
 
 _COLUMNS = {
@@ -56,16 +58,17 @@ _NAMES_OF_1_0 = {
     ("demographics", "usersourcedid"): "sourcedId",
     ("users", "grade"): "grades",
 }
-_EXTRAS = {
-    "schools": "nces_school_id grade_low grade_high",
-    "students": (
-        "grade_level sex hispanic_latino races race_standard economically_disadvantaged econ_basis english_learner "
-        "english_learner_exit_date disability_idea section_504 homeless foster_care first_generation gender_identity "
-        "gpa birth_date"
-    ),
-    "courses": "sced_code course_level subject credits",
-    "course_enrollments": "final_grade dropped",
+_EXTRACTS = ("schools", "students", "school_enrollments", "courses", "course_enrollments")
+_OPTIONS = {
+    "student_id": ("sourcedId", "identifier"),
+    "school_id": ("sourcedId", "identifier"),
+    "exit_date": ("last_day", "first_day_after"),
 }
+# What the references between the tables say; all other canonical columns may be mapped by the source.
+_RESOLVED = {
+    "school_year", "student_id", "school_id", "school_name", "course_id", "course_title", "section_id", "term",
+    "entry_date", "exit_date", "is_primary",
+}  # fmt: skip
 _RACES = {
     "americanIndianOrAlaskaNative": "AmericanIndianOrAlaskaNative",
     "asian": "Asian",
@@ -93,7 +96,9 @@ def read(path: Path, name: str, source: Source) -> list[RawTable]:
             continue
         if table in tables:
             raise DeliveryError(
-                f"{table}.csv is there twice", file=f"{name}!{member}", remedy="send one set per zip or folder"
+                f"{table}.csv is there twice",
+                file=f"{name}!{member}",
+                remedy="send one set per zip or folder",
             )
         tables[table] = read_delimited(content, f"{name}!{member}")
     if absent := [f"{table}.csv" for table in _REQUIRED if table not in tables]:
@@ -108,9 +113,7 @@ def read(path: Path, name: str, source: Source) -> list[RawTable]:
 def as_of(tables: list[RawTable]) -> dt.date | None:
     """The latest day on which any record was modified: what the delivery knows, it knew on that day."""
     days = [
-        table.frame.select(
-            pl.col(column).str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False).max()
-        ).item()
+        table.frame.select(pl.col(column).str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False).max()).item()
         for table in tables
         for column in table.frame.columns
         if column.lower() == "datelastmodified"
@@ -122,20 +125,23 @@ def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped
     """schools, students, school_enrollments, courses and course_enrollments of every school year in the set.
 
     Raises:
+        PartnerFileError: the source names a column or option that does not exist.
         DeliveryError: a needed column is absent, the set is a delta, or a school year can't be told.
     """
+    _check(source)
     raw = {_table_of(table): table for table in tables}
     _refuse_delta(raw)
     sets = {table: _normal(table, delivered) for table, delivered in raw.items()}
+    _refuse_roleless(raw, sets["users"])
     for table, columns in _COLUMNS.items():
         if table not in sets:
             names = [*columns.split(), "status", FILE]
             sets[table] = pl.DataFrame(schema=dict.fromkeys(names, pl.String) | {LINE: pl.Int64})
     live = {table: frame.filter(~_deleted()) for table, frame in sets.items()}
-    live["users"] = _with_ids(live["users"], source.options.get("student_id", "sourcedId"), "student_id")
-    live["orgs"] = _with_ids(live["orgs"], source.options.get("school_id", "sourcedId"), "school_id")
+    live["users"] = live["users"].with_columns(student_id=_option(source, "student_id"))
+    live["orgs"] = live["orgs"].with_columns(school_id=_option(source, "school_id"))
 
-    sessions = _sessions(live["academicSessions"])
+    sessions = _sessions(live["academicSessions"], source)
     seats = _seats(live, sessions, source)
     roles = _roles(live)
     year = _current_year(sessions, seats, as_of(tables))
@@ -148,6 +154,24 @@ def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped
         _courses(sets["courses"], live["courses"], sessions, year, source),
         _course_enrollments(sets["enrollments"], seats, live, source),
     ]
+
+
+def _check(source: Source) -> None:
+    mapped = {column.name for extract in _EXTRACTS for column in EXTRACTS[extract].columns} - _RESOLVED
+    for part in ("columns", "values", "constants"):
+        if unknown := getattr(source, part).keys() - mapped:
+            raise PartnerFileError(
+                f"source {source.name!r}: {part} of OneRoster has no {', '.join(sorted(unknown))}; "
+                f"there are {', '.join(sorted(mapped))}"
+            )
+    for option, value in source.options.items():
+        if value not in _OPTIONS.get(option, ()):
+            known = "; ".join(f"{name}: {' or '.join(values)}" for name, values in _OPTIONS.items())
+            raise PartnerFileError(f"source {source.name!r}: no option {option}: {value}; there are {known}")
+
+
+def _option(source: Source, name: str) -> str:
+    return source.options.get(name, _OPTIONS[name][0])
 
 
 # --- the tables --------------------------------------------------------------------------------------------------
@@ -181,6 +205,16 @@ def _normal(table: str, delivered: RawTable) -> pl.DataFrame:
     )
 
 
+def _refuse_roleless(raw: dict[str, RawTable], users: pl.DataFrame) -> None:
+    if "roles" not in raw and users["role"].is_null().all() and users.height:
+        raise DeliveryError(
+            "no user has a role",
+            file=raw["users"].name,
+            line=1,
+            remedy="send roles.csv with the set (OneRoster 1.2)",
+        )
+
+
 def _refuse_delta(raw: dict[str, RawTable]) -> None:
     """A delta lists only what changed; taken for the whole it would drop everybody else."""
     if "manifest" not in raw:
@@ -200,59 +234,60 @@ def _deleted() -> pl.Expr:
     return pl.col("status").str.to_lowercase().eq_missing("tobedeleted")
 
 
-def _with_ids(frame: pl.DataFrame, column: object, name: str) -> pl.DataFrame:
-    if column not in ("sourcedId", "identifier"):
-        raise DeliveryError(
-            f"option {name} is {column!r}", file=frame[FILE][0], remedy="it is `sourcedId` or `identifier`"
-        )
-    return frame.with_columns(pl.col(str(column)).alias(name))
-
-
 def _day(column: str) -> pl.Expr:
     """The calendar day of a date or timestamp, null where it is not ISO 8601 (the contract judges such text)."""
     return pl.col(column).str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
 
 
+def _last_day(column: str, source: Source) -> pl.Expr:
+    return _day(column) - pl.duration(days=int(_option(source, "exit_date") == "first_day_after"))
+
+
 def _skipped(frame: pl.DataFrame, *reasons: pl.Expr) -> dict[str, int]:
     """How many records have which reason; the first that applies counts."""
-    counts = frame.select(pl.coalesce(*reasons).alias("reason")).drop_nulls().group_by("reason").len().sort("reason")
+    counts = (
+        frame.select(pl.coalesce(*reasons).alias("reason"))
+        .drop_nulls()
+        .group_by("reason")
+        .len()
+        .sort("reason")
+    )
     return dict(counts.iter_rows())
 
 
 _TOBEDELETED = pl.when(_deleted()).then(pl.lit("status is tobedeleted"))
 
 
-def _extras(extract: str, frame: pl.DataFrame, source: Source) -> list[pl.Expr]:
-    """Canonical columns that the source's `columns` and `constants` give beyond the standard's own."""
-    result = []
-    for canonical in _EXTRAS[extract].split():
-        sought = source.columns.get(canonical, [])
+def _extras(extract: str, frame: pl.DataFrame, source: Source) -> tuple[list[pl.Expr], list[str]]:
+    """Canonical columns that the source's `columns` and `constants` give, and what is told of those not found."""
+    by_lower = {column.lower(): column for column in frame.columns}
+    found, absent = [], []
+    for column in EXTRACTS[extract].columns:
+        sought = source.columns.get(column.name, [])
         headers = [sought] if isinstance(sought, str) else sought
-        by_lower = {column.lower(): column for column in frame.columns}
-        if found := next((by_lower[h.lower()] for h in headers if h.lower() in by_lower), None):
-            result.append(pl.col(found).alias(canonical))
-        elif canonical in source.constants:
-            result.append(pl.lit(source.constants[canonical]).alias(canonical))
-    return result
+        if header := next((by_lower[h.lower()] for h in headers if h.lower() in by_lower), None):
+            found.append(pl.col(header).alias(column.name))
+        elif column.name in source.constants:
+            found.append(pl.lit(source.constants[column.name]).alias(column.name))
+        elif headers:
+            absent.append(f"no header for {column.name} ({' or '.join(headers)}); taken as not known")
+    return found, absent
 
 
 def _rows(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
-    """Delivered codes → canonical values as the source's `values` say, all text, in the order delivered."""
-    names = [column for column in frame.columns if column not in (FILE, LINE)]
-    values = {canonical: codes for canonical, codes in source.values.items() if canonical in names}
-    return frame.with_columns(pl.col(name).cast(pl.String) for name in names).with_columns(
-        pl.when(pl.col(name).is_null() & pl.lit("" in codes))
-        .then(pl.lit(codes.get("")))
-        .otherwise(pl.col(name).replace(codes))
-        .alias(name)
-        for name, codes in values.items()
+    """Delivered codes → canonical values as the source's `values` say; all text."""
+    frame = frame.with_columns(pl.exclude(FILE, LINE).cast(pl.String))
+    return frame.with_columns(
+        translated(column, codes)
+        for column, codes in source.values.items()
+        if codes and column in frame.columns
     )
 
 
 # --- school years ------------------------------------------------------------------------------------------------
 
 
-def _sessions(frame: pl.DataFrame) -> pl.DataFrame:
+def _sessions(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
     """One row per session: title, start, end and the school year it belongs to, with that year's first and last day.
 
     The year is that of the session's ancestor of type schoolYear, else its own. Days decide over the column
@@ -261,7 +296,9 @@ def _sessions(frame: pl.DataFrame) -> pl.DataFrame:
     Raises:
         DeliveryError: no session tells a school year.
     """
-    records = frame.with_columns(start=_day("startDate"), end=_day("endDate")).unique("sourcedId", keep="last")
+    records = frame.with_columns(start=_day("startDate"), end=_last_day("endDate", source)).unique(
+        "sourcedId", keep="last"
+    )
     by_id = {record["sourcedId"]: record for record in records.iter_rows(named=True)}
 
     def ancestor(record: dict) -> dict:
@@ -272,8 +309,16 @@ def _sessions(frame: pl.DataFrame) -> pl.DataFrame:
         return record
 
     found = [
-        {"session": record["sourcedId"], "title": record["title"], "start": record["start"], "end": record["end"]}
-        | {"school_year": _year_of_session(ancestor(record)), "whole": ancestor(record)["type"] == "schoolYear"}
+        {
+            "session": record["sourcedId"],
+            "title": record["title"],
+            "start": record["start"],
+            "end": record["end"],
+        }
+        | {
+            "school_year": _year_of_session(ancestor(record)),
+            "whole": ancestor(record)["type"] == "schoolYear",
+        }
         | {"year_start": ancestor(record)["start"], "year_end": ancestor(record)["end"]}
         for record in by_id.values()
     ]
@@ -287,7 +332,9 @@ def _sessions(frame: pl.DataFrame) -> pl.DataFrame:
     dates = dict.fromkeys(("start", "end", "year_start", "year_end"), pl.Date)
     sessions = pl.DataFrame(found, schema=types | dates)
     # A term without a schoolYear above it begins and ends with the year's own days, where these are known.
-    first = pl.coalesce(pl.col("year_start").filter("whole").min(), pl.col("year_start").min()).over("school_year")
+    first = pl.coalesce(pl.col("year_start").filter("whole").min(), pl.col("year_start").min()).over(
+        "school_year"
+    )
     last = pl.coalesce(pl.col("year_end").filter("whole").max(), pl.col("year_end").max()).over("school_year")
     return sessions.with_columns(
         pl.when("whole").then("year_start").otherwise(first).alias("year_start"),
@@ -296,9 +343,8 @@ def _sessions(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _year_of_session(session: dict) -> int | None:
-    if session["start"] and session["end"]:
-        if session["type"] == "schoolYear":
-            return school_years.of_date(session["start"] + (session["end"] - session["start"]) / 2)
+    if session["start"] and session["end"] and session["type"] == "schoolYear":
+        return school_years.of_date(session["start"] + (session["end"] - session["start"]) / 2)
     try:
         return school_years.parse(session["schoolYear"] or "")
     except ValueError:
@@ -350,9 +396,10 @@ def _seats(live: _Tables, sessions: pl.DataFrame, source: Source) -> pl.DataFram
 
     A class meets in its terms; where an enrollment has days, only the terms that it touches count.
     """
-    records = live["enrollments"].filter(pl.col("role").str.to_lowercase() == "student").with_row_index("seat")
-    inclusive = pl.duration(days=1 if source.options.get("exit_date") == "first_day_after" else 0)
-    records = records.with_columns(begin=_day("beginDate"), left=_day("endDate") - inclusive)
+    records = (
+        live["enrollments"].filter(pl.col("role").str.to_lowercase() == "student").with_row_index("seat")
+    )
+    records = records.with_columns(begin=_day("beginDate"), left=_last_day("endDate", source))
     courses = live["courses"].unique("sourcedId", keep="last")
     classes = (
         live["classes"]
@@ -376,9 +423,7 @@ def _seats(live: _Tables, sessions: pl.DataFrame, source: Source) -> pl.DataFram
         )
     )
     terms = (
-        classes.select(
-            "classSourcedId", session=pl.coalesce("termSourcedIds", "course_year").str.split(",")
-        )
+        classes.select("classSourcedId", session=pl.coalesce("termSourcedIds", "course_year").str.split(","))
         .explode("session", empty_as_null=True)
         .with_columns(pl.col("session").str.strip_chars())
         .join(sessions, on="session", how="inner")
@@ -402,7 +447,8 @@ def _seats(live: _Tables, sessions: pl.DataFrame, source: Source) -> pl.DataFram
             year_end=pl.col("year_end").max(),
         )
         .with_columns(
-            school_year=pl.when(pl.col("years") == 1).then("school_year"), term=pl.col("term").replace("", None)
+            school_year=pl.when(pl.col("years") == 1).then("school_year"),
+            term=pl.col("term").replace("", None),
         )
     )
     users = live["users"].unique("sourcedId", keep="last")
@@ -435,20 +481,23 @@ def _school_ids(live: _Tables) -> pl.DataFrame:
 def _schools(everything: pl.DataFrame, orgs: pl.DataFrame, years: list[int], source: Source) -> Mapped:
     """orgs.csv's schools, in each school year of the set."""
     is_school = pl.col("type").str.to_lowercase().eq_missing("school")
+    extras, warnings = _extras("schools", orgs, source)
     rows = (
         orgs.filter(is_school)
         .join(pl.DataFrame({"school_year": years}, schema={"school_year": pl.Int64}), how="cross")
-        .select("school_year", "school_id", FILE, LINE, *_extras("schools", orgs, source), school_name="name")
+        .select("school_year", "school_id", FILE, LINE, *extras, school_name="name")
     )
     other = pl.when(~is_school).then(pl.format("type is {}", pl.col("type").fill_null("blank")))
-    return Mapped("schools", _rows(rows, source), _skipped(everything, _TOBEDELETED, other))
+    return Mapped("schools", _rows(rows, source), _skipped(everything, _TOBEDELETED, other), tuple(warnings))
 
 
 def _students_of(everything: pl.DataFrame, roles: pl.DataFrame) -> tuple[pl.Expr, dict[str, int]]:
     """Which users are students, and the others counted by role."""
     students = roles.filter(pl.col("role") == "student")["user"].unique()
     is_student = pl.col("sourcedId").is_in(students.implode())
-    others = roles.filter(~pl.col("user").is_in(students.implode())).unique("user", keep="first", maintain_order=True)
+    others = roles.filter(~pl.col("user").is_in(students.implode())).unique(
+        "user", keep="first", maintain_order=True
+    )
     named = everything.join(
         others.select(sourcedId="user", other="role"), on="sourcedId", how="left", maintain_order="left"
     )
@@ -457,7 +506,12 @@ def _students_of(everything: pl.DataFrame, roles: pl.DataFrame) -> tuple[pl.Expr
 
 
 def _students(
-    everything: pl.DataFrame, live: _Tables, roles: pl.DataFrame, seats: pl.DataFrame, year: int, source: Source
+    everything: pl.DataFrame,
+    live: _Tables,
+    roles: pl.DataFrame,
+    seats: pl.DataFrame,
+    year: int,
+    source: Source,
 ) -> Mapped:
     """users.csv's students with demographics.csv, for the current school year and each with a class enrollment.
 
@@ -474,44 +528,45 @@ def _students(
         .join(years, on="sourcedId", how="inner")
         .sort(LINE, "school_year")
     )
-    grade = pl.col("grades").str.split(",").list.first().str.strip_chars()
     rows = joined.select(
         pl.when(pl.col("school_year") == year)
-        .then(pl.when(grade.str.contains(r"^\d$")).then(pl.format("0{}", grade)).otherwise(grade))
+        .then(pl.col("grades").str.split(",").list.first())
         .alias("grade_level"),
-        "school_year",
-        "student_id",
-        "sex",
-        "hispanic_latino",
-        "races",
-        FILE,
-        LINE,
-        birth_date="birthDate",
-    )
-    extras = joined.select(_extras("students", joined, source))
-    unmatched = demographics.join(everything, on="sourcedId", how="anti").height
-    warnings = (f"{unmatched} records of demographics.csv belong to no user",) if unmatched else ()
-    return Mapped("students", _rows(rows.with_columns(extras), source), skipped, warnings)
+        "school_year", "student_id", "sex", "hispanic_latino", "races", FILE, LINE, birth_date="birthDate",
+    )  # fmt: skip
+    extras, warnings = _extras("students", joined, source)
+    if unmatched := demographics.join(everything, on="sourcedId", how="anti").height:
+        warnings.append(f"{unmatched} records of demographics.csv belong to no user")
+    rows = _rows(rows.with_columns(joined.select(extras)), source)
+    return Mapped("students", rows, skipped, tuple(warnings))
 
 
 def _demographics() -> list[pl.Expr]:
     def flag(column: str) -> pl.Expr:
-        return pl.col(column).str.to_lowercase().replace_strict(
-            {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False},
-            default=None,
-            return_dtype=pl.Boolean,
+        return (
+            pl.col(column)
+            .str.to_lowercase()
+            .replace_strict(
+                {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False},
+                default=None,
+                return_dtype=pl.Boolean,
+            )
         )
 
-    named = pl.concat_list(pl.when(flag(column)).then(pl.lit(race)) for column, race in _RACES.items()).list.drop_nulls()
+    named = pl.concat_list(
+        pl.when(flag(column)).then(pl.lit(race)) for column, race in _RACES.items()
+    ).list.drop_nulls()
     # With two races named, "two or more" adds nothing; with one or none it says that some are not named.
-    unnamed = pl.when(flag("demographicRaceTwoOrMoreRaces") & (named.list.len() < 2)).then(pl.lit(_MORE_RACES))
+    unnamed = pl.when(flag("demographicRaceTwoOrMoreRaces") & (named.list.len() < 2)).then(
+        pl.lit(_MORE_RACES)
+    )
     races = pl.concat_list(named, unnamed).list.drop_nulls().list.join(";")
     sex = pl.col("sex").str.to_lowercase()
     return [
         races.replace("", None).alias("races"),
         pl.when(flag("hispanicOrLatinoEthnicity")).then(pl.lit("yes"))
         .when(~flag("hispanicOrLatinoEthnicity")).then(pl.lit("no")).alias("hispanic_latino"),
-        sex.replace({"unspecified": "unknown", "other": "unknown"}).alias("sex"),
+        sex.replace({"unspecified": "unknown", "other": "nonbinary"}).alias("sex"),
     ]  # fmt: skip
 
 
@@ -525,9 +580,10 @@ def _school_enrollments(
 ) -> Mapped:
     """One row per student × school × school year.
 
-    This year's schools are those of the user and those in which she has had a class (she may have moved, and then
-    users.csv has only the new one); other years' schools are those of her classes. First day: of her first class
-    there, else of the school year. Last day: of her last class there if all have ended before the school year does.
+    This year's schools are those of the user, and those in which all her classes have ended: she has moved, and
+    users.csv has only the new school. (A class that goes on at a school not hers is a guest's.) Other years' schools
+    are those of her classes. First day: of her first class there, else of the school year. Last day: of her last
+    class there, if all have ended before the school year does.
     """
     is_student, skipped = _students_of(everything, roles)
     known = live["orgs"].select(org="sourcedId", known=pl.lit(True)).unique()
@@ -544,7 +600,9 @@ def _school_enrollments(
             "user",
             "school_id",
             school_year=pl.lit(year, pl.Int64),
-            is_primary=pl.when(pl.int_range(pl.len()).over("user") == 0).then(pl.lit("yes")).otherwise(pl.lit("no")),
+            is_primary=pl.when(pl.int_range(pl.len()).over("user") == 0)
+            .then(pl.lit("yes"))
+            .otherwise(pl.lit("no")),
         )
     )
     attended = (
@@ -557,10 +615,16 @@ def _school_enrollments(
             year_start=pl.col("year_start").min(),
             year_end=pl.col("year_end").max(),
         )
+        .with_columns(exit_date=pl.when(pl.col("last_day") < pl.col("year_end")).then("last_day"))
     )
     year_days = sessions.group_by("school_year").agg(pl.col("year_start").min().alias("sessions_start"))
     stays = (
         assigned.join(attended, on=["user", "school_id", "school_year"], how="full", coalesce=True)
+        .filter(
+            pl.col("is_primary").is_not_null()
+            | pl.col("exit_date").is_not_null()
+            | (pl.col("school_year") != year)
+        )
         .join(year_days, on="school_year", how="left")
         .with_columns(
             is_primary=pl.when(pl.len().over("user", "school_year") == 1)
@@ -568,12 +632,15 @@ def _school_enrollments(
             .when(pl.col("school_year") == year)
             .then(pl.col("is_primary").fill_null("no")),
             entry_date=pl.coalesce("first_day", "year_start", "sessions_start"),
-            exit_date=pl.when(pl.col("last_day") < pl.col("year_end")).then("last_day"),
         )
     )
-    unknown = placed.group_by("user").agg(unknown=pl.col("org").is_not_null().any() & pl.col("known").is_null().any())
-    reason = pl.when("unknown").then(pl.lit("an organization of the user is not in orgs.csv")).otherwise(
-        pl.lit("the user is at no school")
+    unknown = placed.group_by("user").agg(
+        unknown=pl.col("org").is_not_null().any() & pl.col("known").is_null().any()
+    )
+    reason = (
+        pl.when("unknown")
+        .then(pl.lit("an organization of the user is not in orgs.csv"))
+        .otherwise(pl.lit("the user is at no school"))
     )
     rows = (
         live["users"]
@@ -586,7 +653,15 @@ def _school_enrollments(
         )
         .sort(LINE, "school_year", "school_id")
         .select(
-            "school_year", "student_id", "school_id", "entry_date", "exit_date", "is_primary", FILE, LINE, REJECT
+            "school_year",
+            "student_id",
+            "school_id",
+            "entry_date",
+            "exit_date",
+            "is_primary",
+            FILE,
+            LINE,
+            REJECT,
         )
     )
     text = pl.col("school_year", "entry_date", "exit_date").cast(pl.String)
@@ -602,24 +677,32 @@ def _courses(
     joined = courses.join(by_session, on="schoolYearSourcedId", how="left", maintain_order="left")
     lost = pl.col("schoolYearSourcedId").is_not_null() & pl.col("school_year").is_null()
     rows = joined.select(
-        pl.when(pl.col("schoolYearSourcedId").is_null()).then(year).otherwise("school_year").alias("school_year"),
+        pl.when(pl.col("schoolYearSourcedId").is_null())
+        .then(year)
+        .otherwise("school_year")
+        .alias("school_year"),
         FILE,
         LINE,
         course_id=pl.coalesce("courseCode", "sourcedId"),
         course_title="title",
         sced_code=sced,
-    ).with_columns(
+    )
+    extras, warnings = _extras("courses", joined, source)
+    rows = rows.with_columns(
         joined.select(
-            *_extras("courses", joined, source),
+            *extras,
             pl.when(lost).then(pl.lit("its school year is not in academicSessions.csv")).alias(REJECT),
         )
     )
-    return Mapped("courses", _rows(rows, source), _skipped(everything, _TOBEDELETED))
+    return Mapped("courses", _rows(rows, source), _skipped(everything, _TOBEDELETED), tuple(warnings))
 
 
-def _course_enrollments(everything: pl.DataFrame, seats: pl.DataFrame, live: _Tables, source: Source) -> Mapped:
+def _course_enrollments(
+    everything: pl.DataFrame, seats: pl.DataFrame, live: _Tables, source: Source
+) -> Mapped:
     """enrollments.csv's students. Last day: the end date if it lies before the end of the class's term."""
     grades, warnings = _final_grades(live)
+    extras, absent = _extras("course_enrollments", seats, source)
     reason = (
         pl.when(pl.col("class_known").is_null()).then(pl.lit("its class is not in classes.csv"))
         .when(pl.col("user_known").is_null()).then(pl.lit("its user is not in users.csv"))
@@ -644,13 +727,18 @@ def _course_enrollments(everything: pl.DataFrame, seats: pl.DataFrame, live: _Ta
         .then("endDate")
         .when(pl.col("left") < pl.col("term_end"))
         .then(pl.col("left").cast(pl.String)),
-    ).with_columns(joined.select(*_extras("course_enrollments", joined, source), reason.alias(REJECT)))
+    ).with_columns(joined.select(*extras, reason.alias(REJECT)))
     role = pl.col("role").str.to_lowercase()
     other = pl.when(role.ne_missing("student")).then(pl.format("role is {}", role.fill_null("blank")))
-    return Mapped("course_enrollments", _rows(rows, source), _skipped(everything, _TOBEDELETED, other), warnings)
+    return Mapped(
+        "course_enrollments",
+        _rows(rows, source),
+        _skipped(everything, _TOBEDELETED, other),
+        (*warnings, *absent),
+    )
 
 
-def _final_grades(live: _Tables) -> tuple[pl.DataFrame, tuple[str, ...]]:
+def _final_grades(live: _Tables) -> tuple[pl.DataFrame, list[str]]:
     """The final grade per class × student, from results.csv.
 
     A line item is a course's final grade when it, or its category, is called so; assignments and exams never are.
@@ -682,4 +770,4 @@ def _final_grades(live: _Tables) -> tuple[pl.DataFrame, tuple[str, ...]]:
         )
     if other := results.filter(~pl.col("percent")).height:
         warnings.append(f"{other} final grades of results.csv are not out of 100 points and stay unknown")
-    return grades, tuple(warnings)
+    return grades, warnings
