@@ -114,11 +114,7 @@ def mapped(
             pl.lit(table.name).alias(FILE),
             LINE,
         )
-        rows = rows.with_columns(
-            _translated(column, codes)
-            for column, codes in source.values.items()
-            if codes and column in rows.columns
-        )
+        rows = with_values(rows, source)
         rows = _dated(rows, source, contract)
         kept = _attended(rows, source)
         skipped += rows.height - kept.height
@@ -158,6 +154,15 @@ def _headers(
     if unused := [header for header in delivered if header not in found.values()]:
         warnings.append(f"{table.name}: not used: {', '.join(unused)}")
     return found, warnings
+
+
+def with_values(rows: pl.DataFrame, source: Source) -> pl.DataFrame:
+    """Delivered codes → canonical values in each column for which the source's `values` has a list."""
+    return rows.with_columns(
+        _translated(column, codes)
+        for column, codes in source.values.items()
+        if codes and column in rows.columns
+    )
 
 
 def _translated(column: str, codes: dict[str, str]) -> pl.Expr:
