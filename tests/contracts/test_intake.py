@@ -8,6 +8,7 @@ import zipfile
 import polars as pl
 import pytest
 
+from equity_pipeline.adapters import canonical
 from equity_pipeline.extracts.intake import check_delivery, load_extracts, take_delivery
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.partners.registry import Partner
@@ -481,3 +482,19 @@ def test_a_dry_run_tells_counts_and_reasons_and_changes_nothing(home):
     assert side.counts[0]["loaded"] == 1
     assert any("grade_level must come from another file" in warning for warning in side.warnings)
     assert "extras.csv: not used: Password" in side.warnings
+
+
+def test_rows_that_only_the_adapter_can_refuse_are_quarantined_with_its_reason(home, monkeypatch):
+    def marking(tables, source, partner):
+        [mapped] = original(tables, source, partner)
+        reason = pl.when(pl.col("student_id") != "a").then(pl.lit("class is not in the delivery"))
+        return [type(mapped)(mapped.extract, mapped.rows.with_columns(reason.alias("_reject")))]
+
+    original = canonical.map
+    monkeypatch.setattr(canonical, "map", marking)
+    deliver(home, "students.csv", students("2022,a,9,F", "2022,b,9,F", "2022,c,99,F", "soon,d,9,F"))
+    take_delivery(home, partner())
+    load_all(home, partner())
+    assert stored(home, "students", 2022)["student_id"].to_list() == ["a"]
+    told = pl.concat([rejected(home, "students", year) for year in (0, 2022)]).sort("_line")
+    assert told.select("student_id", "_reason").rows() == [(s, "class is not in the delivery") for s in "bcd"]
