@@ -178,7 +178,7 @@ def _take(
 
 def _rows_found(loads: Iterable[dict[str, Any]]) -> dict[str, dict[int, int]]:
     rows: dict[str, dict[int, int]] = {}
-    for load in loads:
+    for load in filter(lambda load: load["rows_in"], loads):
         years = rows.setdefault(load["extract"], {})
         years[load["school_year"]] = years.get(load["school_year"], 0) + load["rows_in"]
     return {extract: dict(sorted(years.items())) for extract, years in sorted(rows.items())}
