@@ -6,11 +6,12 @@ stands in the UI's history as well. Heavy imports are inside the commands: `--he
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ import click
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import EquityError
 from equity_pipeline.partners import registry
+from equity_pipeline.partners import status as statuses
+from equity_pipeline.partners.registry import Partner
+from equity_pipeline.storage import atomic
 from equity_pipeline.storage.home import Home
 
 
@@ -35,7 +39,9 @@ class _SchoolYear(click.ParamType):
 def _with_home(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command `--home`, and turn our own errors into one sentence and exit code 1."""
 
-    @click.option("--home", "folder", type=click.Path(file_okay=False), help="Default: $EQUITY_HOME or ./equity_home.")
+    @click.option(
+        "--home", "folder", type=click.Path(file_okay=False), help="Default: $EQUITY_HOME or ./equity_home."
+    )
     @functools.wraps(command)
     def wrapped(folder: str | None, **arguments: Any) -> None:
         try:
@@ -64,7 +70,9 @@ def demo(home: Home) -> None:
 
 
 @main.command()
-@click.option("--partner", "partner_ids", multiple=True, help="Only this partner; may be given several times.")
+@click.option(
+    "--partner", "partner_ids", multiple=True, help="Only this partner; may be given several times."
+)
 @click.option("--school-year", "years", multiple=True, type=_SchoolYear(), help="Only this year, as 2025-26.")
 @_with_home
 def run(home: Home, partner_ids: tuple[str, ...], years: tuple[int, ...]) -> None:
@@ -76,17 +84,20 @@ def _run(home: Home, partner_ids: tuple[str, ...], years: tuple[int, ...]) -> No
     from equity_pipeline.defs.runs import whole_way
 
     partners, problems = registry.load_valid(home)
-    if unknown := sorted(set(partner_ids) - set(partners) - {Path(p).stem for p in home.partners.glob("*.yml")}):
-        raise click.UsageError(f"no partner file for {', '.join(unknown)} in {home.partners}")
+    _known(home, partner_ids)
     if not partners and not problems:
-        raise click.UsageError(f"no partner files in {home.partners}: `equity-pipeline new-partner` makes one")
+        raise click.UsageError(
+            f"no partner files in {home.partners}: `equity-pipeline new-partner` makes one"
+        )
     for problem in problems:
         click.echo(problem, err=True)
-    chosen = [partner for partner in partners.values() if not partner_ids or partner.partner_id in partner_ids]
+    chosen = [
+        partner for partner in partners.values() if not partner_ids or partner.partner_id in partner_ids
+    ]
     ended = whole_way(home, chosen, years, say=click.echo)
     if not ended.worked:
         click.echo("nothing new: every file in landing/ is already in, and every release is up to date")
-    click.echo(_table(home, [partner.partner_id for partner in chosen]))
+    click.echo(_table(home, chosen))
     site = home.network_releases / "latest" / "index.html"
     if site.exists():
         click.echo(f"site: {site}")
@@ -94,25 +105,211 @@ def _run(home: Home, partner_ids: tuple[str, ...], years: tuple[int, ...]) -> No
         sys.exit(1)
 
 
-def _table(home: Home, partner_ids: list[str]) -> str:
+def _table(home: Home, partners: Sequence[Partner]) -> str:
     """Partner, school years, rows in / loaded / quarantined, release."""
     rows = [("partner", "school years", "rows in", "loaded", "quarantined", "release")]
-    for partner_id in partner_ids:
-        counted = _status(home, partner_id)
-        on_file = sorted({row["school_year"] for row in counted if row["loaded"]})
-        span = f"{school_years.label(on_file[0])} … {school_years.label(on_file[-1])}" if on_file else "none"
-        totals = (f"{sum(row[name] for row in counted):,}" for name in ("rows_in", "loaded", "rejected"))
-        rows.append((partner_id, span, *totals, _latest(home, partner_id) or "none"))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for partner in partners:
+        counted = statuses.status(home, partner, dt.date.today())
+        on_file = [row.school_year for row in counted if row.loaded]
+        span = (
+            f"{school_years.label(min(on_file))} … {school_years.label(max(on_file))}" if on_file else "none"
+        )
+        totals = (
+            f"{sum(getattr(row, name) for row in counted):,}" for name in ("rows_in", "loaded", "rejected")
+        )
+        release = statuses.latest_release(home, partner.partner_id) or "none"
+        rows.append((partner.partner_id, span, *totals, release))
+    return _columns(rows, numbers=range(2, 5))
+
+
+def _columns(rows: Sequence[Sequence[str]], numbers: Container[int]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(
-            cell.rjust(width) if 2 <= column <= 4 else cell.ljust(width)
+            cell.rjust(width) if column in numbers else cell.ljust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
     )
 
 
-def _latest(home: Home, partner_id: str) -> str | None:
-    link = home.releases(partner_id) / "latest"
-    return link.resolve().name if link.exists() else None
+def _known(home: Home, partner_ids: Sequence[str]) -> None:
+    known = {path.stem for path in home.partners.glob("*.yml")}
+    if unknown := sorted(set(partner_ids) - known):
+        raise click.UsageError(f"no partner file for {', '.join(unknown)} in {home.partners}")
+
+
+@main.command("check-delivery")
+@click.option("--partner", "partner_id", required=True)
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@_with_home
+def check_delivery(home: Home, partner_id: str, files: tuple[Path, ...]) -> None:
+    """Say what would be accepted, mapped and rejected, and why; change nothing."""
+    from equity_pipeline.extracts import intake
+
+    checked = intake.check_delivery(home, registry.load(home.partner_file(partner_id)), list(files))
+    for line in checked.lines():
+        click.echo(line)
+    if not checked.acceptable:
+        sys.exit(1)
+
+
+@main.command()
+@click.option(
+    "--partner", "partner_ids", multiple=True, help="Only this partner; may be given several times."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON array instead of a table.")
+@_with_home
+def status(home: Home, partner_ids: tuple[str, ...], as_json: bool) -> None:
+    """Per partner, school year and extract: delivered, loaded, rejected, built, published, overdue."""
+    partners, problems = registry.load_valid(home)
+    _known(home, partner_ids)
+    today = dt.date.today()
+    rows = [
+        row
+        for partner in partners.values()
+        if not partner_ids or partner.partner_id in partner_ids
+        for row in statuses.status(home, partner, today)
+    ]
+    if as_json:
+        click.echo(json.dumps([row.as_dict() for row in rows], indent=2))
+    else:
+        head = (
+            "partner",
+            "school year",
+            "extract",
+            "files",
+            "rows in",
+            "loaded",
+            "rejected",
+            "built",
+            "release",
+            "",
+        )
+        click.echo(
+            _columns(
+                [head]
+                + [
+                    (
+                        row.partner_id,
+                        school_years.label(row.school_year) if row.school_year else "unreadable",
+                        row.extract,
+                        *(f"{count:,}" for count in (row.deliveries, row.rows_in, row.loaded, row.rejected)),
+                        "yes" if row.built else "no",
+                        row.release or "none",
+                        "OVERDUE" if row.overdue else "",
+                    )
+                    for row in rows
+                ],
+                numbers=range(3, 7),
+            )
+        )
+    for problem in problems:
+        click.echo(problem, err=True)
+    if problems:
+        sys.exit(1)
+
+
+@main.command("new-partner")
+@click.argument("partner_id")
+@click.option(
+    "--from", "files", multiple=True, type=click.Path(exists=True, path_type=Path), help="A file they send."
+)
+@_with_home
+def new_partner(home: Home, partner_id: str, files: tuple[Path, ...]) -> None:
+    """Scaffold partners/PARTNER_ID.yml, guessing the mapping from the files given."""
+    from equity_pipeline.partners import scaffold
+
+    try:
+        path = home.partner_file(partner_id)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    if path.exists():
+        raise click.UsageError(f"{path} exists already")
+    guessed, open_questions = scaffold.new_partner(partner_id, list(files))
+    with atomic.new_file(path) as scratch:
+        scratch.write_text(guessed, encoding="utf-8")
+    home.landing(partner_id).mkdir(parents=True, exist_ok=True)
+    click.echo(f"wrote {path}")
+    for question in open_questions:
+        click.echo(f"  to decide: {question}")
+    click.echo(
+        f"then put files into {home.landing(partner_id)} and `equity-pipeline run --partner {partner_id}`"
+    )
+
+
+@main.command()
+@click.option("--partner", "partner_id", required=True)
+@click.argument("metric")
+@click.argument("subgroup")
+@click.option("--dimension", help="Needed only where subgroups of several dimensions share the name.")
+@click.option("--school-year", "school_year", type=_SchoolYear(), help="Default: the newest with the metric.")
+@click.option("--school", "school_id", default="_all", show_default=True)
+@click.option("--reference", default="designated", show_default=True)
+@_with_home
+def explain(home: Home, partner_id: str, **number: Any) -> None:
+    """Say where one number comes from: counts, rules, versions, deliveries. Restricted: not suppressed."""
+    from equity_pipeline.warehouse.explain import explain as explained
+
+    _known(home, (partner_id,))
+    for line in explained(home, partner_id, **number):
+        click.echo(line)
+
+
+@main.command()
+@click.argument("release", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def audit(release: Path) -> None:
+    """Attack a release as an outsider would; exit code 1 if the guarantee fails."""
+    from equity_pipeline.disclosure import attack
+
+    try:
+        found = attack.audit(release)
+    except EquityError as error:
+        raise click.ClickException(str(error)) from None
+    for line in found.lines():
+        click.echo(line)
+    if not found.passed:
+        sys.exit(1)
+
+
+@main.command()
+@click.option("--partner", "partner_id", required=True)
+@_with_home
+def erase(home: Home, partner_id: str) -> None:
+    """Remove a partner from every layer and write an erasure receipt."""
+    from equity_pipeline.defs import history, runs
+    from equity_pipeline.defs.erasure import ERASE
+    from equity_pipeline.defs.jobs import NETWORK
+    from equity_pipeline.defs.location import definitions
+
+    with history.open_instance(home) as instance:
+        config = {"ops": {"erase_partner": {"config": {"partner_id": partner_id}}}}
+        runs.execute(instance, definitions(home, dt.date.today()), ERASE, run_config=config)
+        click.echo(f"erased {partner_id}; receipt: {max(home.erasures.glob(f'{partner_id}-*.json'))}")
+        if home.network_releases.exists():
+            runs.execute(instance, definitions(home, dt.date.today()), NETWORK)
+            click.echo("network: release written without it")
+
+
+@main.command()
+@click.option("--port", default=3000, show_default=True)
+@_with_home
+def ui(home: Home, port: int) -> None:
+    """Open Dagster on this home, for this machine only."""
+    from equity_pipeline.defs import history
+
+    history.prepare(home)
+    arguments = [
+        "dev",
+        "--module-name",
+        "equity_pipeline.definitions",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
+    os.execv(sys.executable, [sys.executable, "-m", "dagster", *arguments])
+
+
+if __name__ == "__main__":
+    main()

@@ -68,7 +68,9 @@ def partners_of(tags: Mapping[str, str], partner_ids: Iterable[str]) -> list[str
     """The partners that a run worked for, whether it had one partition or a range of them."""
     first = tags.get(RANGE_START) or tags["dagster/partition"]
     last = tags.get(RANGE_END) or first
-    return [partner for partner in sorted(partner_ids) if first.split("|")[0] <= partner <= last.split("|")[0]]
+    return [
+        partner for partner in sorted(partner_ids) if first.split("|")[0] <= partner <= last.split("|")[0]
+    ]
 
 
 def automation(
@@ -86,7 +88,9 @@ def automation(
     def landing(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         digests = {partner_id: landing_digest(home.landing(partner_id)) for partner_id in partner_ids}
         cursor, ready = landed(context.cursor, digests)
-        return dg.SensorResult(run_requests=[take_in_request(partner_id) for partner_id in ready], cursor=cursor)
+        return dg.SensorResult(
+            run_requests=[take_in_request(partner_id) for partner_id in ready], cursor=cursor
+        )
 
     @dg.schedule(
         job=take_in,
@@ -111,7 +115,9 @@ def automation(
             monitored_jobs=[job],
             request_jobs=requests,
             default_status=dg.DefaultSensorStatus.RUNNING,
-            description=f"Goes on after `{job.name}`: " + " or ".join(f"`{job.name}`" for job in requests) + ".",
+            description=f"Goes on after `{job.name}`: "
+            + " or ".join(f"`{job.name}`" for job in requests)
+            + ".",
         )
         def follow(context: dg.RunStatusSensorContext) -> Iterator[dg.RunRequest]:
             tags = context.dagster_run.tags
@@ -122,7 +128,9 @@ def automation(
         return follow
 
     def load_or_refresh(partner_id: str) -> Iterable[dg.RunRequest]:
-        return list(load_requests(partner_id, Ledger(home).pending(partner_id))) or [refresh_request(partner_id)]
+        return list(load_requests(partner_id, Ledger(home).pending(partner_id))) or [
+            refresh_request(partner_id)
+        ]
 
     return [
         landing,

@@ -42,9 +42,8 @@ class KeptOpenEventLog(SqliteEventLogStorage):
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
-        with self._db_lock:
-            with self._engine(shard).connect() as connection, connection.begin():
-                yield connection
+        with self._db_lock, self._engine(shard).connect() as connection, connection.begin():
+            yield connection
 
     def _engine(self, shard: str) -> Engine:
         if shard not in self._engines:
@@ -109,7 +108,10 @@ def prepare(home: Home) -> None:
         with atomic.new_file(path) as scratch:
             scratch.write_text(text, encoding="utf-8")
     os.environ.update(
-        DAGSTER_HOME=str(home.dagster), EQUITY_HOME=str(home.root), DAGSTER_DISABLE_TELEMETRY="yes", DO_NOT_TRACK="1"
+        DAGSTER_HOME=str(home.dagster),
+        EQUITY_HOME=str(home.root),
+        DAGSTER_DISABLE_TELEMETRY="yes",
+        DO_NOT_TRACK="1",
     )
 
 

@@ -37,7 +37,9 @@ def ingest_assets(home: Home, partitions: Partitions) -> list[dg.AssetsDefinitio
             )
         ],
         check_specs=[
-            dg.AssetCheckSpec(NO_UNCLAIMED, DELIVERIES, description="Every file in landing/ belongs to a source."),
+            dg.AssetCheckSpec(
+                NO_UNCLAIMED, DELIVERIES, description="Every file in landing/ belongs to a source."
+            ),
             dg.AssetCheckSpec(NO_REFUSED, DELIVERIES, description="Every file could be read as a whole."),
         ],
         partitions_def=partitions.partner,
@@ -65,7 +67,11 @@ def ingest_assets(home: Home, partitions: Partitions) -> list[dg.AssetsDefinitio
     specs = [
         dg.AssetSpec(
             extract_key(extract.name),
-            deps=[dg.AssetDep(DELIVERIES, partition_mapping=dg.MultiToSingleDimensionPartitionMapping("partner"))],
+            deps=[
+                dg.AssetDep(
+                    DELIVERIES, partition_mapping=dg.MultiToSingleDimensionPartitionMapping("partner")
+                )
+            ],
             skippable=True,
             group_name=GROUP,
             kinds={"parquet", "polars"},
@@ -81,7 +87,9 @@ def ingest_assets(home: Home, partitions: Partitions) -> list[dg.AssetsDefinitio
         specs=specs,
         check_specs=[
             dg.AssetCheckSpec(
-                ACCOUNTED, spec.key, description="Rows delivered = loaded + rejected + duplicates, file by file."
+                ACCOUNTED,
+                spec.key,
+                description="Rows delivered = loaded + rejected + duplicates, file by file.",
             )
             for spec in specs
         ],
@@ -102,7 +110,9 @@ def ingest_assets(home: Home, partitions: Partitions) -> list[dg.AssetsDefinitio
                 context.log_event(materialization)
             loads.extend(loaded)
         for spec in specs:
-            yield _rows_accounted_for(spec.key, [load for load in loads if extract_key(load.extract) == spec.key])
+            yield _rows_accounted_for(
+                spec.key, [load for load in loads if extract_key(load.extract) == spec.key]
+            )
 
     return [deliveries, extracts]
 
@@ -127,7 +137,10 @@ def _column_schema(extract: contracts.Extract) -> dg.TableSchema:
 
 def _no_files(name: str, found: list[str]) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
-        check_name=name, asset_key=DELIVERIES, passed=not found, metadata={"files": dg.MetadataValue.json(found)}
+        check_name=name,
+        asset_key=DELIVERIES,
+        passed=not found,
+        metadata={"files": dg.MetadataValue.json(found)},
     )
 
 
@@ -155,5 +168,8 @@ def _rows_accounted_for(key: dg.AssetKey, loads: list[intake.ExtractLoad]) -> dg
         check_name=ACCOUNTED,
         asset_key=key,
         passed=not wrong,
-        metadata={"rows_in": sum(load.rows_in for load in loads), "files_that_do_not_add_up": sorted(set(wrong))},
+        metadata={
+            "rows_in": sum(load.rows_in for load in loads),
+            "files_that_do_not_add_up": sorted(set(wrong)),
+        },
     )

@@ -40,5 +40,3 @@ def definitions(home: Home, today: dt.date) -> dg.Definitions:
         sensors=sensors,
         schedules=schedules,
     )
-
-

@@ -60,7 +60,9 @@ def execute(
         EquityError: the run failed; the message is the failed steps' own.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Dagster's notes on its own previews are not for a person at a terminal
+        warnings.simplefilter(
+            "ignore"
+        )  # Dagster's notes on its own previews are not for a person at a terminal
         result = everything.resolve_job_def(job_name).execute_in_process(
             instance=instance,
             partition_key=partition_key,
@@ -71,7 +73,9 @@ def execute(
     if not result.success:
         steps = [event.step_failure_data for event in result.all_events if event.is_step_failure]
         told = [step.user_failure_data.description for step in steps if step.user_failure_data]
-        raise EquityError("; ".join(filter(None, told)) or f"run {result.run_id} failed: see its log in the UI")
+        raise EquityError(
+            "; ".join(filter(None, told)) or f"run {result.run_id} failed: see its log in the UI"
+        )
     return Outcome(
         {
             event.asset_key.to_user_string(): _plain(event.materialization.metadata)
@@ -85,7 +89,9 @@ def execute(
     )
 
 
-def whole_way(home: Home, partners: Sequence[Partner], years: Sequence[int], say: Callable[[str], None]) -> Ended:
+def whole_way(
+    home: Home, partners: Sequence[Partner], years: Sequence[int], say: Callable[[str], None]
+) -> Ended:
     """Take in, load, build and publish each of `partners`, then the network's page, as far as there is anything new.
 
     `years`: load these school years, else those that have something pending. A partner that fails is reported

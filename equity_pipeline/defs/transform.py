@@ -75,7 +75,9 @@ def warehouse_assets(home: Home, partitions: Partitions) -> dg.AssetsDefinition:
         partitions_def=partitions.partner,
         retry_policy=RETRIES,
     )
-    def warehouse_build(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    def warehouse_build(
+        context: dg.AssetExecutionContext,
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         with told_to_a_person():
             partner = registry.load(home.partner_file(context.partition_key))
             built = warehouse.build(home, partner)

@@ -30,7 +30,8 @@ def erase_partner(home: Home, partner_id: str) -> Path:
     if not folders and not partner_file.exists():
         raise EquityError(f"{partner_id}: there is nothing of this partner in {home.root}")
     removed = {
-        str(folder.relative_to(home.root)): sum(1 for path in folder.rglob("*") if path.is_file()) for folder in folders
+        str(folder.relative_to(home.root)): sum(1 for path in folder.rglob("*") if path.is_file())
+        for folder in folders
     }
     ledger_rows = Ledger(home).erase(partner_id)
     for folder in folders:
