@@ -226,7 +226,8 @@ def new_partner(home: Home, partner_id: str, files: tuple[Path, ...]) -> None:
         raise click.UsageError(str(error)) from None
     if path.exists():
         raise click.UsageError(f"{path} exists already")
-    guessed, open_questions = scaffold.new_partner(partner_id, list(files))
+    this_year = school_years.of_date(dt.date.today())
+    guessed, open_questions = scaffold.new_partner(partner_id, list(files), this_year)
     with atomic.new_file(path) as scratch:
         scratch.write_text(guessed, encoding="utf-8")
     home.landing(partner_id).mkdir(parents=True, exist_ok=True)
