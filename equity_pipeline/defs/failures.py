@@ -34,11 +34,11 @@ def told_to_a_person() -> Iterator[None]:
         failure = dg.Failure(_without_values(error), allow_retries=False)
     else:
         return
-    raise failure
+    raise failure from None
 
 
 def _without_values(error: Exception) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = traceback.extract_tb(error.__traceback__)[1:]  # the first is `told_to_a_person` itself
     ours = [frame for frame in frames if Path(frame.filename).is_relative_to(_PACKAGE)] or frames
     place = f"{Path(ours[-1].filename).name}, line {ours[-1].lineno}, in {ours[-1].name}"
     return (
