@@ -1,7 +1,5 @@
 """Erasing a partner is a run like any other, so that the history says when it happened."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from equity_pipeline.defs.failures import told_to_a_person

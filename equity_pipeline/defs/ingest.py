@@ -1,7 +1,5 @@
 """From what a partner sends to typed extracts: the first two assets of every delivery's way."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
@@ -38,9 +36,9 @@ def ingest_assets(home: Home, partitions: Partitions) -> list[dg.AssetsDefinitio
         ],
         check_specs=[
             dg.AssetCheckSpec(
-                NO_UNCLAIMED, DELIVERIES, description="Every file in landing/ belongs to a source."
+                NO_UNCLAIMED, asset=DELIVERIES, description="Every file in landing/ belongs to a source."
             ),
-            dg.AssetCheckSpec(NO_REFUSED, DELIVERIES, description="Every file could be read as a whole."),
+            dg.AssetCheckSpec(NO_REFUSED, asset=DELIVERIES, description="Every file could be read as a whole."),
         ],
         partitions_def=partitions.partner,
         retry_policy=RETRIES,
@@ -88,7 +86,7 @@ def ingest_assets(home: Home, partitions: Partitions) -> list[dg.AssetsDefinitio
         check_specs=[
             dg.AssetCheckSpec(
                 ACCOUNTED,
-                spec.key,
+                asset=spec.key,
                 description="Rows delivered = loaded + rejected + duplicates, file by file.",
             )
             for spec in specs

@@ -1,7 +1,5 @@
 """The border that numbers cross: a partner's release, and the roll-up of released numbers."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 
@@ -38,7 +36,7 @@ def publish_assets(
         ],
         check_specs=[
             dg.AssetCheckSpec(
-                PROOF, RELEASE, blocking=True, description="No hidden count follows from the published ones."
+                PROOF, asset=RELEASE, blocking=True, description="No hidden count follows from the published ones."
             )
         ],
         partitions_def=partitions.partner,

@@ -1,21 +1,18 @@
 """A partner's warehouse: every dbt seed and model as an asset, every dbt test as a check on it.
 
 dbt builds the whole warehouse beside the old one and it is swapped in at the end, so all of these assets are made
-together by one run, or none.
+together by one run, or none. They are described from dbt's manifest here, not by dagster-dbt: that library imports all
+of dbt, which the UI would wait for at every load.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
-from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
 from equity_pipeline.defs.failures import RETRIES, told_to_a_person
 from equity_pipeline.defs.ingest import DELIVERIES, extract_key
-from equity_pipeline.defs.partitions import Partitions
+from equity_pipeline.defs.partitions import PARTNER, Partitions
 from equity_pipeline.extracts import contracts
 from equity_pipeline.partners import registry
 from equity_pipeline.storage.home import Home
@@ -23,32 +20,7 @@ from equity_pipeline.warehouse import build as warehouse
 
 PARTNER_FILE = dg.AssetKey("partner_file")
 OWNERS = ["team:analytics-engineering"]
-
-
-class _Names(DagsterDbtTranslator):
-    """Asset names, groups and upstream partitions of dbt's resources."""
-
-    def get_asset_key(self, props: Mapping[str, Any]) -> dg.AssetKey:
-        if props["resource_type"] != "source":
-            return dg.AssetKey(["warehouse", props["schema"].removeprefix("main_"), props["name"]])
-        if props["name"] == "deliveries":
-            return DELIVERIES
-        return extract_key(props["name"]) if props["name"] in contracts.EXTRACTS else PARTNER_FILE
-
-    def get_group_name(self, props: Mapping[str, Any]) -> str:
-        return "policy" if props["resource_type"] == "seed" else props["fqn"][1]
-
-    def get_owners(self, props: Mapping[str, Any]) -> list[str]:
-        return OWNERS
-
-    def get_description(self, props: Mapping[str, Any]) -> str:
-        return props["description"]
-
-    def get_partition_mapping(
-        self, props: Mapping[str, Any], parent: Mapping[str, Any]
-    ) -> dg.PartitionMapping | None:
-        is_extract = parent["resource_type"] == "source" and parent["name"] in contracts.EXTRACTS
-        return dg.MultiToSingleDimensionPartitionMapping("partner") if is_extract else None
+_TABLES = {"model", "seed"}
 
 
 def partner_file_asset(partitions: Partitions) -> dg.AssetSpec:
@@ -57,34 +29,103 @@ def partner_file_asset(partitions: Partitions) -> dg.AssetSpec:
         PARTNER_FILE,
         group_name="ingest",
         kinds={"yaml"},
-        owners=OWNERS,
+        owners=["team:data-engineering"],
         partitions_def=partitions.partner,
         description="A partner's programmes, goals, privacy rule and sources: partners/<partner_id>.yml.",
     )
 
 
 def warehouse_assets(home: Home, partitions: Partitions) -> dg.AssetsDefinition:
-    """All dbt seeds and models by partner."""
+    """All dbt seeds and models by partner, with dbt's tests as checks."""
     manifest = warehouse.manifest()
-    names = _Names(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True))
+    keys = {unique_id: _key(node) for unique_id, node in (manifest["nodes"] | manifest["sources"]).items()}
+    tables = [node for node in manifest["nodes"].values() if node["resource_type"] in _TABLES]
+    tests = {node["unique_id"]: node for node in manifest["nodes"].values() if node["resource_type"] == "test"}
 
-    @dbt_assets(
+    @dg.multi_asset(
         name="warehouse",
-        manifest=manifest,
-        dagster_dbt_translator=names,
+        specs=[_asset(node, keys) for node in tables],
+        check_specs=[_check(node, keys) for node in tests.values()],
         partitions_def=partitions.partner,
         retry_policy=RETRIES,
     )
-    def warehouse_build(
-        context: dg.AssetExecutionContext,
-    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    def build(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        """When a test fails the old warehouse stays: the checks are recorded, no table is."""
         with told_to_a_person():
             partner = registry.load(home.partner_file(context.partition_key))
-            built = warehouse.build(home, partner)
-        for node in built.results:
-            if node.unique_id.startswith("test."):
-                yield _check(node, get_asset_check_key_for_test(manifest, names, node.unique_id, None))
-            else:
-                yield _materialization(node, names.get_asset_spec(manifest, node.unique_id, None).key)
+            try:
+                nodes, problem = warehouse.build(home, partner).results, None
+            except warehouse.BuildError as error:
+                nodes, problem = error.results, error
+        if problem is None:
+            rows = {node.unique_id: node.rows for node in nodes}
+            for table in tables:
+                yield dg.MaterializeResult(
+                    keys[table["unique_id"]], metadata={"dagster/row_count": rows[table["unique_id"]]}
+                )
+        yield from _results(nodes, tests, keys)
+        if problem is not None:
+            with told_to_a_person():
+                raise problem
 
-    return warehouse_build
+    return build
+
+
+def _key(node: Mapping[str, Any]) -> dg.AssetKey:
+    if node["resource_type"] != "source":
+        return dg.AssetKey(["warehouse", node["schema"], node["name"]])
+    if node["name"] == DELIVERIES.path[-1]:
+        return DELIVERIES
+    return extract_key(node["name"]) if node["name"] in contracts.EXTRACTS else PARTNER_FILE
+
+
+def _asset(node: Mapping[str, Any], keys: Mapping[str, dg.AssetKey]) -> dg.AssetSpec:
+    upstream = sorted({keys[unique_id] for unique_id in node["depends_on"].get("nodes", ())})
+    columns = [
+        dg.TableColumn(column["name"], column["data_type"] or "string", column["description"])
+        for column in node["columns"].values()
+    ]
+    return dg.AssetSpec(
+        keys[node["unique_id"]],
+        deps=[_dependency(key) for key in upstream],
+        group_name="policy" if node["resource_type"] == "seed" else node["fqn"][1],
+        kinds={"dbt", "duckdb"},
+        owners=OWNERS,
+        description=node["description"],
+        code_version=node["checksum"]["checksum"],
+        metadata={"dagster/column_schema": dg.TableSchema(columns)},
+    )
+
+
+def _dependency(upstream: dg.AssetKey) -> dg.AssetDep:
+    if upstream.path[0] == "extracts":
+        return dg.AssetDep(upstream, partition_mapping=dg.MultiToSingleDimensionPartitionMapping(PARTNER))
+    return dg.AssetDep(upstream)
+
+
+def _tested(test: Mapping[str, Any]) -> str:
+    """The node that a test is about: the one it stands under, else the first that it reads."""
+    return test["attached_node"] or test["depends_on"]["nodes"][0]
+
+
+def _check(test: Mapping[str, Any], keys: Mapping[str, dg.AssetKey]) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        test["name"],
+        asset=keys[_tested(test)],
+        description=test["description"] or None,
+        blocking=test["config"]["severity"].lower() == "error",
+    )
+
+
+def _results(
+    nodes: Iterable[warehouse.NodeResult], tests: Mapping[str, Mapping[str, Any]], keys: Mapping[str, dg.AssetKey]
+) -> Iterator[dg.AssetCheckResult]:
+    for node in nodes:
+        if test := tests.get(node.unique_id):
+            yield dg.AssetCheckResult(
+                asset_key=keys[_tested(test)],
+                check_name=test["name"],
+                passed=node.status == "pass",
+                severity=dg.AssetCheckSeverity.WARN if node.status == "warn" else dg.AssetCheckSeverity.ERROR,
+                metadata={"result": node.message or node.status},
+            )
