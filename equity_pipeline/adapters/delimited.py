@@ -115,7 +115,7 @@ def mapped(
             LINE,
         )
         rows = rows.with_columns(
-            _translated(column, codes)
+            translated(column, codes)
             for column, codes in source.values.items()
             if codes and column in rows.columns
         )
@@ -160,7 +160,7 @@ def _headers(
     return found, warnings
 
 
-def _translated(column: str, codes: dict[str, str]) -> pl.Expr:
+def translated(column: str, codes: dict[str, str]) -> pl.Expr:
     """Delivered codes → canonical values: as written, else in any case; a code not in the map stays as it is."""
     code = pl.col(column).fill_null("")
     folded: dict[str, str] = {}
