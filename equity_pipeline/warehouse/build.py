@@ -10,7 +10,7 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,18 @@ from equity_pipeline.warehouse import project, raw
 from equity_pipeline.warehouse.project import manifest, metric_ids
 from equity_pipeline.warehouse.raw import CurrentDelivery
 
-__all__ = ["BuildError", "BuildResult", "CurrentDelivery", "NodeResult", "build", "manifest", "metric_ids"]
+__all__ = ["BuildError", "BuildResult", "CurrentDelivery", "NodeResult", "build", "is_current", "manifest", "metric_ids"]
 
 
 class BuildError(EquityError):
-    """A model or a test of the warehouse failed; the old warehouse stands. Names nodes and counts, never a value."""
+    """A model or a test of the warehouse failed; the old warehouse stands. Names nodes and counts, never a value.
+
+    `results`: of the nodes that ran.
+    """
+
+    def __init__(self, message: str, results: Sequence[NodeResult] = ()) -> None:
+        self.results = list(results)
+        super().__init__(message)
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,15 @@ def build(
     return BuildResult(changed=True, results=results)
 
 
+def is_current(home: Home, partner: Partner) -> bool:
+    """Whether the partner's warehouse stands on everything that is there now, so that `build` would do nothing."""
+    target = home.warehouse(partner.partner_id)
+    if not target.exists():
+        return False
+    inputs = _digest(home, partner, raw.current_deliveries(home, partner.partner_id))
+    return _results_of(target, inputs) is not None
+
+
 def _run_dbt(
     partner_id: str, warehouse: Path, scratch: Path, on_event: Callable[[NodeResult], None] | None
 ) -> list[NodeResult]:
@@ -106,7 +122,7 @@ def _run_dbt(
     bad = [result for result in results if result.status in {"error", "fail", "runtime error"}]
     if bad or not run.success:
         listed = "\n".join(f"  {result.unique_id}: {result.message}" for result in bad)
-        raise BuildError(f"{partner_id}: the warehouse was not built, the last good one stays:\n{listed}")
+        raise BuildError(f"{partner_id}: the warehouse was not built, the last good one stays:\n{listed}", results)
     return results
 
 
@@ -161,9 +177,7 @@ def _digest(home: Home, partner: Partner, deliveries: list[CurrentDelivery]) -> 
     for extract in raw.EXTRACTS:
         for path in raw.parquet_files(home, partner.partner_id, extract):
             _add_file(digest, path, path.relative_to(home.root))
-    for path in sorted(project.FOLDER.rglob("*")):
-        if path.suffix in {".sql", ".csv", ".yml"}:
-            _add_file(digest, path, path.relative_to(project.FOLDER))
+    digest.update(project.digest().encode())
     return digest.hexdigest()
 
 

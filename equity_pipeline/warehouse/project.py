@@ -8,19 +8,21 @@ from __future__ import annotations
 import contextlib
 import csv
 import functools
+import hashlib
 import json
 import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-from dbt.cli.main import dbtRunner, dbtRunnerResult
-from dbt.contracts.graph.manifest import Manifest
+from typing import TYPE_CHECKING, Any
 
 from equity_pipeline.domain.errors import EquityError
+from equity_pipeline.storage import atomic
+
+if TYPE_CHECKING:
+    from dbt.cli.main import dbtRunnerResult
+    from dbt.contracts.graph.manifest import Manifest
 
 FOLDER = Path(__file__).resolve().parents[2] / "dbt_project"
 _IN_PROCESS = threading.Lock()  # dbt keeps its adapter and flags in module globals: one invocation at a time
@@ -40,6 +42,8 @@ def invoke(
     callbacks: list[Callable[[Any], None]] | None = None,
 ) -> dbtRunnerResult:
     """Run one dbt command on a warehouse file, in this process; everything that dbt writes goes to `scratch`."""
+    from dbt.cli.main import dbtRunner  # takes 2 s, and only a build needs it
+
     arguments = [
         *command, "--project-dir", str(FOLDER), "--profiles-dir", str(FOLDER), "--target-path", str(scratch / "target"),
         "--log-path", str(scratch / "logs"), "--log-level", "none", "--log-level-file", "none", "--no-partial-parse",
@@ -54,6 +58,8 @@ def invoke(
 
 def _let_go_of_the_file() -> None:
     """dbt-duckdb keeps its connection until the process ends; the finished file must be free before it is moved."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
     if DuckDBConnectionManager._ENV is not None:
         DuckDBConnectionManager.env().close()
         DuckDBConnectionManager.close_all_connections()
@@ -69,15 +75,36 @@ def parsed() -> Manifest:
     with tempfile.TemporaryDirectory(prefix="equity-dbt-") as folder:
         scratch = Path(folder)
         result = invoke("parse", "--no-write-json", warehouse=scratch / "warehouse.duckdb", scratch=scratch)
-    if not result.success or not isinstance(result.result, Manifest):
+    if not result.success or result.result is None:
         raise EquityError(f"the dbt project does not parse: {result.exception}")
     return result.result
 
 
 @functools.cache
 def manifest() -> Mapping[str, Any]:
-    """The manifest as plain data, as dbt would write it to `manifest.json`."""
-    return json.loads(json.dumps(parsed().writable_manifest().to_dict(omit_none=False), default=str))
+    """The manifest as plain data, as dbt would write it to `manifest.json`.
+
+    Kept in `target/` under the digest of the project's files: parsing takes 3 s, and every process of Dagster asks.
+    """
+    kept = FOLDER / "target" / f"manifest-{digest()[:16]}.json"
+    if not kept.exists():
+        content = json.dumps(parsed().writable_manifest().to_dict(omit_none=False), default=str)
+        try:
+            with atomic.new_file(kept) as scratch:
+                scratch.write_text(content, encoding="utf-8")
+        except OSError:  # an installation that may not be written to: parse in every process
+            return json.loads(content)
+    return json.loads(kept.read_text(encoding="utf-8"))
+
+
+def digest() -> str:
+    """A hash over the project's models, seeds, macros, tests and settings."""
+    total = hashlib.sha256()
+    for path in sorted(FOLDER.rglob("*")):
+        name = path.relative_to(FOLDER)
+        if path.suffix in {".sql", ".csv", ".yml"} and name.parts[0] not in {"target", "logs"}:
+            total.update(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return total.hexdigest()
 
 
 @contextlib.contextmanager
