@@ -110,7 +110,7 @@ def _table(home: Home, partners: Sequence[Partner]) -> str:
     rows = [("partner", "school years", "rows in", "loaded", "quarantined", "release")]
     for partner in partners:
         counted = statuses.status(home, partner, dt.date.today())
-        on_file = [row.school_year for row in counted if row.loaded]
+        on_file = [row.school_year for row in counted if row.loaded and row.school_year]
         span = (
             f"{school_years.label(min(on_file))} … {school_years.label(max(on_file))}" if on_file else "none"
         )
@@ -147,11 +147,33 @@ def check_delivery(home: Home, partner_id: str, files: tuple[Path, ...]) -> None
     """Say what would be accepted, mapped and rejected, and why; change nothing."""
     from equity_pipeline.extracts import intake
 
-    checked = intake.check_delivery(home, registry.load(home.partner_file(partner_id)), list(files))
-    for line in checked.lines():
-        click.echo(line)
-    if not checked.acceptable:
+    _known(home, (partner_id,))
+    checks = intake.check_delivery(home, registry.load(home.partner_file(partner_id)), files)
+    for check in checks:
+        click.echo(f"{check.file}: {check.status}" + (f" by source {check.source}" if check.source else ""))
+        if check.message:
+            click.echo(f"  {check.message}")
+        for extract, columns in check.columns.items():
+            click.echo(f"  {extract}: {', '.join(columns)}")
+        if check.counts:
+            head = ("extract", "school year", "rows in", "loaded", "rejected", "duplicates")
+            click.echo(_columns([head, *map(_count_row, check.counts)], numbers=range(2, 6)))
+        for finding in check.findings:
+            lines = ", ".join(map(str, finding.lines))
+            click.echo(f"  {finding.file}, line {lines}: {finding.rows:,} rows rejected: {finding.reason}")
+        for warning in check.warnings:
+            click.echo(f"  note: {warning}")
+    if any(check.status != "accepted" for check in checks):
         sys.exit(1)
+
+
+def _count_row(count: dict[str, Any]) -> tuple[str, ...]:
+    numbers = (f"{count[name]:,}" for name in ("rows_in", "loaded", "rejected", "duplicates"))
+    return count["extract"], _year(count["school_year"]), *numbers
+
+
+def _year(school_year: int) -> str:
+    return school_years.label(school_year) if school_year else "unreadable"
 
 
 @main.command()
@@ -192,7 +214,7 @@ def status(home: Home, partner_ids: tuple[str, ...], as_json: bool) -> None:
                 + [
                     (
                         row.partner_id,
-                        school_years.label(row.school_year) if row.school_year else "unreadable",
+                        _year(row.school_year),
                         row.extract,
                         *(f"{count:,}" for count in (row.deliveries, row.rows_in, row.loaded, row.rejected)),
                         "yes" if row.built else "no",
@@ -281,14 +303,13 @@ def erase(home: Home, partner_id: str) -> None:
     from equity_pipeline.defs import history, runs
     from equity_pipeline.defs.erasure import ERASE
     from equity_pipeline.defs.jobs import NETWORK
-    from equity_pipeline.defs.location import definitions
 
     with history.open_instance(home) as instance:
         config = {"ops": {"erase_partner": {"config": {"partner_id": partner_id}}}}
-        runs.execute(instance, definitions(home, dt.date.today()), ERASE, run_config=config)
+        runs.execute(instance, home, ERASE, run_config=config)
         click.echo(f"erased {partner_id}; receipt: {max(home.erasures.glob(f'{partner_id}-*.json'))}")
         if home.network_releases.exists():
-            runs.execute(instance, definitions(home, dt.date.today()), NETWORK)
+            runs.execute(instance, home, NETWORK)
             click.echo("network: release written without it")
 
 

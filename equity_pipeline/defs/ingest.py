@@ -1,6 +1,6 @@
 """From what a partner sends to typed extracts: the first two assets of every delivery's way."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 
 import dagster as dg
@@ -38,7 +38,9 @@ def ingest_assets(home: Home, partitions: Partitions) -> list[dg.AssetsDefinitio
             dg.AssetCheckSpec(
                 NO_UNCLAIMED, asset=DELIVERIES, description="Every file in landing/ belongs to a source."
             ),
-            dg.AssetCheckSpec(NO_REFUSED, asset=DELIVERIES, description="Every file could be read as a whole."),
+            dg.AssetCheckSpec(
+                NO_REFUSED, asset=DELIVERIES, description="Every file could be read as a whole."
+            ),
         ],
         partitions_def=partitions.partner,
         retry_policy=RETRIES,
@@ -47,18 +49,16 @@ def ingest_assets(home: Home, partitions: Partitions) -> list[dg.AssetsDefinitio
         with told_to_a_person():
             partner = registry.load(home.partner_file(context.partition_key))
             results = intake.take_delivery(home, partner)
-        by_status = defaultdict(list)
-        for result in results:
-            by_status[result.status].append(result)
+        statuses = Counter(result.status for result in results)
         return dg.MaterializeResult(
             asset_key=DELIVERIES,
             metadata={
-                **{status: len(by_status[status]) for status in ("accepted", "refused", "unclaimed")},
-                "school_years": sorted({year for result in results for year in result.school_years}),
+                **{status: statuses[status] for status in ("accepted", "refused", "unclaimed")},
+                "rows_by_extract": dg.MetadataValue.json(_rows_by_extract(results)),
             },
             check_results=[
-                _no_files(NO_UNCLAIMED, [result.file for result in by_status["unclaimed"]]),
-                _no_files(NO_REFUSED, [result.message for result in by_status["refused"]]),
+                _none(NO_UNCLAIMED, [result.message for result in results if result.status == "unclaimed"]),
+                _none(NO_REFUSED, [result.message for result in results if result.status == "refused"]),
             ],
         )
 
@@ -87,7 +87,7 @@ def ingest_assets(home: Home, partitions: Partitions) -> list[dg.AssetsDefinitio
             dg.AssetCheckSpec(
                 ACCOUNTED,
                 asset=spec.key,
-                description="Rows delivered = loaded + rejected + duplicates, file by file.",
+                description="Rows in = loaded + rejected + duplicates.",
             )
             for spec in specs
         ],
@@ -115,6 +115,13 @@ def ingest_assets(home: Home, partitions: Partitions) -> list[dg.AssetsDefinitio
     return [deliveries, extracts]
 
 
+def _rows_by_extract(results: list[intake.DeliveryResult]) -> dict[str, int]:
+    rows: Counter[str] = Counter()
+    for result in results:
+        rows.update({extract: sum(years.values()) for extract, years in result.rows.items()})
+    return dict(sorted(rows.items()))
+
+
 def _description(extract: contracts.Extract) -> str:
     key = ", ".join(f"`{column}`" for column in extract.key) or "no key: rows have no identity"
     return f"Validated rows of `{extract.name}` of one partner and school year. Key: {key}."
@@ -133,35 +140,36 @@ def _column_schema(extract: contracts.Extract) -> dg.TableSchema:
     )
 
 
-def _no_files(name: str, found: list[str]) -> dg.AssetCheckResult:
+def _none(name: str, found: list[str]) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name=name,
         asset_key=DELIVERIES,
         passed=not found,
-        metadata={"files": dg.MetadataValue.json(found)},
+        metadata={"found": dg.MetadataValue.json(found)},
     )
 
 
 def _materializations(loads: list[intake.ExtractLoad], partition: str) -> Iterator[dg.AssetMaterialization]:
-    for extract in sorted({load.extract for load in loads}):
-        mine = [load for load in loads if load.extract == extract]
-        reasons: Counter[str] = sum((Counter(load.reasons) for load in mine), Counter())
+    for load in loads:
         yield dg.AssetMaterialization(
-            extract_key(extract),
+            extract_key(load.extract),
             partition=partition,
             metadata={
-                "dagster/row_count": sum(load.loaded for load in mine),
-                "rows_in": sum(load.rows_in for load in mine),
-                "rejected": sum(load.rejected for load in mine),
-                "duplicates": sum(load.duplicates for load in mine),
-                "rejected_by_reason": dg.MetadataValue.json(dict(sorted(reasons.items()))),
-                "deliveries": dg.MetadataValue.json(sorted({load.delivery_id for load in mine})),
+                "dagster/row_count": load.rows,
+                "rows_in": load.rows_in,
+                "rejected": load.rejected,
+                "duplicates": load.duplicates,
+                "rejected_by_reason": dg.MetadataValue.json(load.reasons),
+                "deliveries": load.deliveries,
+                "deliveries_replaced": load.superseded,
             },
         )
 
 
 def _rows_accounted_for(key: dg.AssetKey, loads: list[intake.ExtractLoad]) -> dg.AssetCheckResult:
-    wrong = [load.file for load in loads if load.rows_in != load.loaded + load.rejected + load.duplicates]
+    wrong = [
+        load.school_year for load in loads if load.rows_in != load.loaded + load.rejected + load.duplicates
+    ]
     return dg.AssetCheckResult(
         check_name=ACCOUNTED,
         asset_key=key,

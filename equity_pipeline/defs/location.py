@@ -14,6 +14,7 @@ from equity_pipeline.defs.jobs import jobs
 from equity_pipeline.defs.partitions import partitions
 from equity_pipeline.defs.publish import publish_assets
 from equity_pipeline.defs.transform import partner_file_asset, warehouse_assets
+from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.partners import registry
 from equity_pipeline.storage.home import Home
 
@@ -24,7 +25,7 @@ def definitions(home: Home, today: dt.date) -> dg.Definitions:
     partners, problems = registry.load_valid(home)
     for problem in problems:
         warnings.warn(f"left out: {problem}", stacklevel=2)
-    keys = partitions(partners, today)
+    keys = partitions(partners, Ledger(home).school_years() if home.ledger.exists() else (), today)
     all_jobs = jobs(keys)
     sensors, schedules = automation(home, sorted(partners), all_jobs)
     warehouse = warehouse_assets(home, keys)

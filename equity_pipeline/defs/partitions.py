@@ -27,15 +27,17 @@ class Partitions:
     partner_year: dg.MultiPartitionsDefinition
 
 
-def partitions(partners: Mapping[str, Partner], today: dt.date) -> Partitions:
-    """Every partner; every school year from the earliest partner's first one to the year after `today`'s.
+def partitions(partners: Mapping[str, Partner], delivered: Iterable[int], today: dt.date) -> Partitions:
+    """Every partner; every school year from the earliest partner's first one to the year after `today`'s, and any
+    other year that files have `delivered`.
 
     One year ahead, because districts send next year's rosters before July 1.
     """
     last = school_years.of_date(today) + 1
     first = min((partner.first_school_year for partner in partners.values()), default=last)
+    years = sorted({*range(first, last + 1), *delivered})
     partner = dg.StaticPartitionsDefinition(sorted(partners))
-    school_year = dg.StaticPartitionsDefinition([school_years.label(year) for year in range(first, last + 1)])
+    school_year = dg.StaticPartitionsDefinition([school_years.label(year) for year in years])
     return Partitions(
         partner, school_year, dg.MultiPartitionsDefinition({PARTNER: partner, SCHOOL_YEAR: school_year})
     )

@@ -36,7 +36,10 @@ def publish_assets(
         ],
         check_specs=[
             dg.AssetCheckSpec(
-                PROOF, asset=RELEASE, blocking=True, description="No hidden count follows from the published ones."
+                PROOF,
+                asset=RELEASE,
+                blocking=True,
+                description="No hidden count follows from the published ones.",
             )
         ],
         partitions_def=partitions.partner,

@@ -47,7 +47,7 @@ class Ended:
 
 def execute(
     instance: dg.DagsterInstance,
-    everything: dg.Definitions,
+    home: Home,
     job_name: str,
     *,
     partition_key: str | None = None,
@@ -63,12 +63,17 @@ def execute(
         warnings.simplefilter(
             "ignore"
         )  # Dagster's notes on its own previews are not for a person at a terminal
-        result = everything.resolve_job_def(job_name).execute_in_process(
-            instance=instance,
-            partition_key=partition_key,
-            tags={**COMMAND_LINE, **(tags or {})},
-            run_config=dict(run_config) if run_config else None,
-            raise_on_error=False,
+        # Built anew for each run: what was just taken in may hold school years that were not known before.
+        result = (
+            definitions(home, dt.date.today())
+            .resolve_job_def(job_name)
+            .execute_in_process(
+                instance=instance,
+                partition_key=partition_key,
+                tags={**COMMAND_LINE, **(tags or {})},
+                run_config=dict(run_config) if run_config else None,
+                raise_on_error=False,
+            )
         )
     if not result.success:
         steps = [event.step_failure_data for event in result.all_events if event.is_step_failure]
@@ -99,7 +104,7 @@ def whole_way(
     """
     worked, failed, released = False, [], False
     with history.open_instance(home) as instance:
-        run = functools.partial(execute, instance, definitions(home, dt.date.today()))
+        run = functools.partial(execute, instance, home)
         for partner in partners:
             try:
                 for job_name, line, whole in _one_partner(home, partner, years, run):
@@ -125,10 +130,10 @@ def _one_partner(
     """Run what is due; after each run its job, a line about it, and whether all of it went well."""
     partner_id = partner.partner_id
     of_partner = {"partition_key": partner_id, "tags": {PARTNER: partner_id}}
-    if intake.new_files(home, partner):
+    if intake.pending_files(home, partner):
         done = run(TAKE_IN, **of_partner)
         counts = done.metadata["deliveries"]
-        problems = [line for metadata in done.failed_checks.values() for line in metadata["files"]]
+        problems = [line for metadata in done.failed_checks.values() for line in metadata["found"]]
         line = f"{counts['accepted']} files accepted, {counts['refused']} refused, {counts['unclaimed']} unclaimed"
         yield TAKE_IN, "\n  ".join([line, *problems]), not problems
     due = sorted(years or Ledger(home).pending(partner_id))

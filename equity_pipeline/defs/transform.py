@@ -40,7 +40,9 @@ def warehouse_assets(home: Home, partitions: Partitions) -> dg.AssetsDefinition:
     manifest = warehouse.manifest()
     keys = {unique_id: _key(node) for unique_id, node in (manifest["nodes"] | manifest["sources"]).items()}
     tables = [node for node in manifest["nodes"].values() if node["resource_type"] in _TABLES]
-    tests = {node["unique_id"]: node for node in manifest["nodes"].values() if node["resource_type"] == "test"}
+    tests = {
+        node["unique_id"]: node for node in manifest["nodes"].values() if node["resource_type"] == "test"
+    }
 
     @dg.multi_asset(
         name="warehouse",
@@ -105,7 +107,7 @@ def _dependency(upstream: dg.AssetKey) -> dg.AssetDep:
 
 def _tested(test: Mapping[str, Any]) -> str:
     """The node that a test is about: the one it stands under, else the first that it reads."""
-    return test["attached_node"] or test["depends_on"]["nodes"][0]
+    return test.get("attached_node") or test["depends_on"]["nodes"][0]
 
 
 def _check(test: Mapping[str, Any], keys: Mapping[str, dg.AssetKey]) -> dg.AssetCheckSpec:
@@ -118,7 +120,9 @@ def _check(test: Mapping[str, Any], keys: Mapping[str, dg.AssetKey]) -> dg.Asset
 
 
 def _results(
-    nodes: Iterable[warehouse.NodeResult], tests: Mapping[str, Mapping[str, Any]], keys: Mapping[str, dg.AssetKey]
+    nodes: Iterable[warehouse.NodeResult],
+    tests: Mapping[str, Mapping[str, Any]],
+    keys: Mapping[str, dg.AssetKey],
 ) -> Iterator[dg.AssetCheckResult]:
     for node in nodes:
         if test := tests.get(node.unique_id):

@@ -13,26 +13,32 @@ from equity_pipeline.partners import registry
 def test_years_run_from_the_earliest_partner_to_the_year_after_this_one(home, add_partner):
     add_partner("north", "2021-22")
     add_partner("south", "2023-24")
-    keys = partitions(registry.load_all(home), dt.date(2024, 6, 30))
+    keys = partitions(registry.load_all(home), [], dt.date(2024, 6, 30))
     assert keys.partner.get_partition_keys() == ["north", "south"]
     assert keys.school_year.get_partition_keys() == ["2021-22", "2022-23", "2023-24", "2024-25"]
 
 
 def test_july_1_adds_a_year(home, add_partner):
     add_partner("north", "2023-24")
-    keys = partitions(registry.load_all(home), dt.date(2024, 7, 1))
+    keys = partitions(registry.load_all(home), [], dt.date(2024, 7, 1))
     assert keys.school_year.get_partition_keys()[-1] == "2025-26"
 
 
+def test_a_year_that_a_file_holds_gets_its_partition_however_old(home, add_partner):
+    add_partner("north", "2023-24")
+    keys = partitions(registry.load_all(home), [2019, 2024], dt.date(2024, 1, 1))
+    assert keys.school_year.get_partition_keys() == ["2018-19", "2023-24", "2024-25"]
+
+
 def test_a_home_without_partners_has_partitions_too():
-    assert partitions({}, dt.date(2025, 1, 1)).partner.get_partition_keys() == []
+    assert partitions({}, [], dt.date(2025, 1, 1)).partner.get_partition_keys() == []
 
 
 def test_a_key_is_read_back_as_it_was_written(home, add_partner):
     add_partner("north")
     key = partner_year_key("north", 2026)
     assert split_partner_year(key) == ("north", 2026)
-    keys = partitions(registry.load_all(home), dt.date(2026, 1, 1))
+    keys = partitions(registry.load_all(home), [], dt.date(2026, 1, 1))
     assert keys.partner_year.has_partition_key(key)
 
 

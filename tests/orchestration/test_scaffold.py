@@ -33,7 +33,9 @@ def test_a_missing_required_column_is_asked_for(home, tmp_path):
     file = tmp_path / "enrollment.csv"
     file.write_text("student_id,school_id,exit_date\n1,2,2025-10-01\n")
     _, questions = _scaffolded(home, [file])
-    assert any("which column, or which constant, is school_year, entry_date" in question for question in questions)
+    assert any(
+        "which column, or which constant, is school_year, entry_date" in question for question in questions
+    )
 
 
 def test_a_one_roster_folder_and_canonical_files_are_known(home, tmp_path):
