@@ -5,7 +5,10 @@
   {%- set sign = '-' if side == 'low' else '+' -%}
   {%- set clip = 'greatest(0.0, ' if side == 'low' else 'least(1.0, ' -%}
   {%- set p = divide(successes, n) -%}
-  case when {{ n }} > 0 then {{ clip }}
+  {# exact at the ends: a rounding error there takes an interval of gaps beyond one #}
+  case
+    when {{ n }} > 0 and {{ successes }} = {{ '0' if side == 'low' else n }} then {{ '0.0' if side == 'low' else '1.0' }}
+    when {{ n }} > 0 then {{ clip }}
     ({{ p }} + {{ z }} * {{ z }} / (2.0 * {{ n }})
       {{ sign }} {{ z }} * sqrt({{ p }} * (1.0 - {{ p }}) / {{ n }} + {{ z }} * {{ z }} / (4.0 * {{ n }} * {{ n }})))
     / (1.0 + {{ z }} * {{ z }} / {{ n }})) end
