@@ -114,11 +114,7 @@ def mapped(
             pl.lit(table.name).alias(FILE),
             LINE,
         )
-        rows = rows.with_columns(
-            translated(column, codes)
-            for column, codes in source.values.items()
-            if codes and column in rows.columns
-        )
+        rows = with_values(rows, source)
         rows = _dated(rows, source, contract)
         kept = _attended(rows, source)
         skipped += rows.height - kept.height
@@ -160,7 +156,16 @@ def _headers(
     return found, warnings
 
 
-def translated(column: str, codes: dict[str, str]) -> pl.Expr:
+def with_values(rows: pl.DataFrame, source: Source) -> pl.DataFrame:
+    """Delivered codes → canonical values in each column for which the source's `values` has a list."""
+    return rows.with_columns(
+        _translated(column, codes)
+        for column, codes in source.values.items()
+        if codes and column in rows.columns
+    )
+
+
+def _translated(column: str, codes: dict[str, str]) -> pl.Expr:
     """Delivered codes → canonical values: as written, else in any case; a code not in the map stays as it is."""
     code = pl.col(column).fill_null("")
     folded: dict[str, str] = {}

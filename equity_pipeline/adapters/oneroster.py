@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 import polars as pl
 
 from equity_pipeline.adapters.base import FILE, LINE, REJECT, Mapped, RawTable
-from equity_pipeline.adapters.delimited import translated
+from equity_pipeline.adapters.delimited import with_values
 from equity_pipeline.adapters.readers import members, read_delimited
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
@@ -275,13 +275,8 @@ def _extras(extract: str, frame: pl.DataFrame, source: Source) -> tuple[list[pl.
 
 
 def _rows(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
-    """Delivered codes → canonical values as the source's `values` say; all text."""
-    frame = frame.with_columns(pl.exclude(FILE, LINE).cast(pl.String))
-    return frame.with_columns(
-        translated(column, codes)
-        for column, codes in source.values.items()
-        if codes and column in frame.columns
-    )
+    """All text, delivered codes as the source's `values` say."""
+    return with_values(frame.with_columns(pl.exclude(FILE, LINE).cast(pl.String)), source)
 
 
 # --- school years ------------------------------------------------------------------------------------------------
