@@ -47,7 +47,7 @@ from equity_pipeline.partners.registry import Partner, Source
 from equity_pipeline.storage.atomic import new_file, new_folder
 from equity_pipeline.storage.home import Home
 
-__all__ = ["DeliveryResult", "ExtractLoad", "check_delivery", "load_extracts", "take_delivery"]
+__all__ = ["DeliveryResult", "ExtractLoad", "check_delivery", "load_extracts", "pending_files", "take_delivery"]
 
 _CACHE_BYTES = 1024**3
 
@@ -85,6 +85,24 @@ class ExtractLoad:
     deliveries: int
     superseded: int
     reasons: dict[str, int] = field(default_factory=dict)
+
+
+def pending_files(home: Home, partner: Partner) -> list[str]:
+    """What `take_delivery` would take in or read again: files whose bytes are not known, and deliveries for which the
+    mapping in the partner file has changed. Empty: there is nothing to do.
+
+    Raises:
+        DeliveryError: two sources claim one file.
+    """
+    known = Ledger(home).deliveries(partner.partner_id)
+    hashes = {delivery["sha256"] for delivery in known}
+    new = [item.name for item in landed(home.landing(partner.partner_id)) if item.sha256() not in hashes]
+    changed = [
+        delivery["file"]
+        for delivery in known
+        if delivery["mapping"] != mapping_of(partner, claiming(partner, delivery["file"]))
+    ]
+    return new + changed
 
 
 def take_delivery(home: Home, partner: Partner) -> list[DeliveryResult]:

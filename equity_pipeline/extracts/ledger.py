@@ -184,3 +184,19 @@ class Ledger:
             "GROUP BY partner_id, school_year, extract ORDER BY partner_id, school_year, extract",
             [partner_id, partner_id],
         )
+
+    def school_years(self) -> set[int]:
+        """Every school year that any partner has delivered."""
+        return {row["school_year"] for row in self._rows("SELECT DISTINCT school_year FROM loads")} - {0}
+
+    def erase(self, partner_id: str) -> int:
+        """Delete all records of a partner and rewrite the file, because SQLite keeps deleted text; returns their number."""
+        with self._transaction() as con:
+            deleted = [
+                con.execute(f"DELETE FROM {table} WHERE partner_id = ?", [partner_id]).rowcount
+                for table in ("deliveries", "loads")
+            ]
+        with contextlib.closing(sqlite3.connect(self._path, timeout=60, isolation_level=None)) as con:
+            con.execute("VACUUM")
+            con.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return sum(deleted)
