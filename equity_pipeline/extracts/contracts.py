@@ -144,6 +144,7 @@ class Extract:
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     rules: tuple[Rule, ...] = ()
+    best: str | None = None
 
     @property
     def year(self) -> str | None:
@@ -365,6 +366,7 @@ EXTRACTS: dict[str, Extract] = {
                 Column("score", "integer"),
             ),
             (_score_range("ap", 1, 5), _score_range("ib", 1, 7)),
+            best="score",
         ),
         Extract(
             "attendance",
