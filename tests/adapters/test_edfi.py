@@ -356,12 +356,13 @@ def test_values_constants_and_exclusive_exit_dates(tmp_path):
 
 
 def test_broken_lines_are_kept_apart_with_their_number(tmp_path):
-    text = '{"studentUniqueId": "a"}\n\n{"studentUniqueId": \n{"studentUniqueId": "b"}\n[1]\n'
+    text = '{"studentUniqueId": "a", "_lastModifiedDate": "2025-10-03T09:00:00Z"}\n\n{"studentUniqueId": \n{"studentUniqueId": "b"}\n[1]\n'
     path = write_zip(tmp_path, {}, {"students.jsonl": text})
     (table,) = edfi.read(path, path.name, source())
     assert table.frame.select("studentUniqueId", "_line").rows() == [("a", 1), ("b", 4)]
     assert [(bad.line, bad.text) for bad in table.bad] == [(3, '{"studentUniqueId":'), (5, "[1]")]
-    assert table.frame["record"].to_list() == ['{"studentUniqueId": "a"}', '{"studentUniqueId": "b"}']
+    assert table.frame["record"].to_list() == [text.splitlines()[0], '{"studentUniqueId": "b"}']
+    assert table.inferred == {"as_of": "2025-10-03"}
 
 
 def test_what_is_refused_as_a_whole(tmp_path):

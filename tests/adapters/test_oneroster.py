@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import datetime as dt
 import io
 import zipfile
 from pathlib import Path
@@ -334,7 +333,20 @@ def test_version_1_2_takes_roles_from_roles_csv(tmp_path):
 
 def test_as_of_is_the_last_change(tmp_path):
     path = write_zip(tmp_path, SET)
-    assert oneroster.as_of(oneroster.read(path, path.name, source())) == dt.date(2025, 10, 2)
+    dates = {table.name: table.inferred.get("as_of") for table in oneroster.read(path, path.name, source())}
+    assert dates["roster.zip!academicSessions.csv"] == "2025-10-02"
+    assert dates["roster.zip!orgs.csv"] is None
+
+
+def test_a_roster_of_the_summer_has_no_classes_yet(tmp_path):
+    headers = {name: SET[name].splitlines()[0] + "\n" for name in ("courses", "classes", "enrollments")}
+    bare = {name: text for name, text in SET.items() if name != "demographics"} | headers
+    result = take(tmp_path, bare)
+    assert {name: mapped.rows.height for name, mapped in result.items()} == {
+        "schools": 2, "students": 4, "school_enrollments": 5, "courses": 0, "course_enrollments": 0,
+    }  # fmt: skip
+    assert result["students"].rows["races"].null_count() == 4
+    assert set(result["school_enrollments"].rows["entry_date"].drop_nulls()) == {"2025-08-11"}
 
 
 def test_what_is_refused_as_a_whole(tmp_path):

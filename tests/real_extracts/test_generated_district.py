@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
+import shutil
 from collections import Counter
 
 import polars as pl
@@ -11,7 +11,9 @@ import pytest
 from equity_pipeline.adapters import oneroster
 from equity_pipeline.adapters.base import REJECT
 from equity_pipeline.extracts.contracts import EXTRACTS
+from equity_pipeline.extracts.intake import load_extracts, take_delivery
 from equity_pipeline.partners import registry
+from equity_pipeline.storage.home import Home
 
 DISTRICT = "oneroster/generated_district"
 
@@ -22,7 +24,7 @@ def mapped(request, extract, partner_file):
     partner = registry.load(partner_file("generated_district"))
     (source,) = partner.sources
     tables = oneroster.read(path, path.name, source)
-    assert oneroster.as_of(tables) == dt.date(2025, 10, 1)
+    assert {table.inferred["as_of"] for table in tables if "manifest" not in table.name} == {"2025-10-01"}
     return {one.extract: one for one in oneroster.map(tables, source, partner)}
 
 
@@ -72,3 +74,22 @@ def test_enrollments_run_through_the_year(mapped):
         assert rows["exit_date"].null_count() == rows.height
     assert mapped["course_enrollments"].rows["term"].unique().to_list() == ["Full Year"]
     assert mapped["school_enrollments"].rows["is_primary"].unique().to_list() == ["yes"]
+
+
+def test_taken_in_and_loaded_whole(tmp_path, extract, partner_file):
+    home, partner = Home(tmp_path), registry.load(partner_file("generated_district"))
+    landing = home.landing(partner.partner_id)
+    landing.mkdir(parents=True)
+    shutil.copy(extract(f"{DISTRICT}/oneroster-district-medium.zip"), landing)
+    (result,) = take_delivery(home, partner)
+    assert result.status == "accepted" and result.warnings == ()
+    loads = {load.extract: load for load in load_extracts(home, partner, 2026)}
+    assert {
+        name: (load.rows_in, load.loaded, load.rejected, load.duplicates) for name, load in loads.items()
+    } == {
+        "schools": (8, 8, 0, 0),
+        "students": (778, 778, 0, 0),
+        "school_enrollments": (778, 778, 0, 0),
+        "courses": (91, 91, 0, 0),
+        "course_enrollments": (5_446, 5_446, 0, 0),
+    }
