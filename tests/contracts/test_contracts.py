@@ -213,10 +213,10 @@ def test_canonical_writing(column, written, stored):
     assert rows.select(column, FAULT).rows() == [(stored, None)]
 
 
-@pytest.mark.parametrize("column", ["homeless", "hispanic_latino"])
-def test_numbers_are_no_yes_or_no(column):
-    """A code list may well say 1 = yes, 2 = no: only the partner file can tell."""
-    assert typed("students", GOOD["students"] | {column: "1"})[FAULT][0] is not None
+@pytest.mark.parametrize("code", ["1", "0", "F", "T", "R"])
+def test_codes_that_mean_different_things_are_no_yes_or_no(code):
+    """A list may say 1 = yes, 2 = no, and F = free lunch: only the partner file can tell."""
+    assert typed("students", GOOD["students"] | {"economically_disadvantaged": code})[FAULT][0] is not None
 
 
 def test_each_race_of_the_list_is_accepted():
