@@ -290,14 +290,14 @@ def _sessions(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
     Raises:
         DeliveryError: no session tells a school year.
     """
-    records = frame.with_columns(start=_day("startDate"), end=_last_day("endDate", source)).unique(
-        "sourcedId", keep="last"
-    )
+    records = frame.with_columns(
+        pl.col("type").str.to_lowercase(), start=_day("startDate"), end=_last_day("endDate", source)
+    ).unique("sourcedId", keep="last")
     by_id = {record["sourcedId"]: record for record in records.iter_rows(named=True)}
 
     def ancestor(record: dict) -> dict:
         seen = set()
-        while record["type"] != "schoolYear" and record["sourcedId"] not in seen:
+        while record["type"] != "schoolyear" and record["sourcedId"] not in seen:
             seen.add(record["sourcedId"])
             record = by_id.get(record["parentSourcedId"], record)
         return record
@@ -311,7 +311,7 @@ def _sessions(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
         }
         | {
             "school_year": _year_of_session(ancestor(record)),
-            "whole": ancestor(record)["type"] == "schoolYear",
+            "whole": ancestor(record)["type"] == "schoolyear",
         }
         | {"year_start": ancestor(record)["start"], "year_end": ancestor(record)["end"]}
         for record in by_id.values()
@@ -337,7 +337,7 @@ def _sessions(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
 
 
 def _year_of_session(session: dict) -> int | None:
-    if session["start"] and session["end"] and session["type"] == "schoolYear":
+    if session["start"] and session["end"] and session["type"] == "schoolyear":
         return school_years.of_date(session["start"] + (session["end"] - session["start"]) / 2)
     try:
         return school_years.parse(session["schoolYear"] or "")

@@ -120,9 +120,9 @@ DELIVERY: dict[str, list[dict]] = {
         student("c") | {"sectionReference": section("LOST", 2), "beginDate": "2025-12-01"},
     ],
     "grades": [
-        {"gradeTypeDescriptor": d("GradeType", "Semester"), "letterGradeEarned": "F",
-         "studentSectionAssociationReference": section("BIO-L", 1) | {"studentUniqueId": "a", "beginDate": "2025-08-11"}},
         {"gradeTypeDescriptor": d("GradeType", "Final"), "letterGradeEarned": "B+", "numericGradeEarned": 88,
+         "studentSectionAssociationReference": section("BIO-L", 1) | {"studentUniqueId": "a", "beginDate": "2025-08-11"}},
+        {"gradeTypeDescriptor": d("GradeType", "Semester"), "letterGradeEarned": "F",
          "studentSectionAssociationReference": section("BIO-L", 1) | {"studentUniqueId": "a", "beginDate": "2025-08-11"}},
         {"gradeTypeDescriptor": "Final", "numericGradeEarned": 71.5,
          "studentSectionAssociationReference": section("ART", 2) | {"studentUniqueId": "b", "beginDate": "2025-12-01"}},

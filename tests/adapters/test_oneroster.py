@@ -19,7 +19,7 @@ SET = {
     "manifest": "propertyName,value\noneroster.version,1.1\nfile.users,bulk\n",
     "academicSessions": (
         "sourcedId,status,dateLastModified,title,type,startDate,endDate,parentSourcedId,schoolYear\n"
-        "Y,active,2025-09-30T00:00:00.000Z,2025-26,schoolYear,2025-08-11,2026-06-05,,2026\n"
+        "Y,active,2025-09-30T00:00:00.000Z,2025-26,SchoolYear,2025-08-11,2026-06-05,,2026\n"
         "S1,active,2025-09-30T00:00:00.000Z,Fall,semester,2025-08-11,2025-12-19,Y,2026\n"
         "S2,active,2025-10-02T07:00:00.000Z,Spring,semester,2026-01-05,2026-06-05,Y,2026\n"
     ),
