@@ -1,0 +1,84 @@
+"""Inline SVG, in percent across and pixels down, so that a chart fits any width and its dots and letters keep their size.
+
+No library: two marks are needed, and the same numbers must give the same bytes.
+"""
+
+from __future__ import annotations
+
+import math
+
+from markupsafe import Markup, escape
+
+from equity_pipeline.publishing import words
+
+
+def rates(rate: float, reference_rate: float) -> Markup:
+    """A dumbbell from 0 to 100 %: hollow dot the comparison's rate, full dot the group's, the gap between them.
+
+    The figures stand in text beside it, so it is hidden from screen readers.
+    """
+    own, other = (f"{100 * value:.2f}%" for value in (rate, reference_rate))
+    return Markup(
+        f'<svg class="dumbbell" width="100%" height="22" aria-hidden="true" focusable="false">'
+        f'<line class="axis" x1="0" x2="100%" y1="11" y2="11"/>'
+        f'<line class="tick" x1="50%" x2="50%" y1="6" y2="16"/>'
+        f'<line class="gap" x1="{own}" x2="{other}" y1="11" y2="11"/>'
+        f'<circle class="other" cx="{other}" cy="11" r="5.5"/><circle class="own" cx="{own}" cy="11" r="6"/></svg>'
+    )
+
+
+def trend(
+    labels: list[str],
+    gaps: list[float | None],
+    intervals: list[tuple[float, float] | None],
+    *,
+    goal: float | None = None,
+    name: str,
+    height: int = 190,
+) -> Markup:
+    """Gap by school year in percentage points with 95 % intervals, the parity line at 0 and, if there is one, the goal.
+
+    A year without a published gap is left out and the line is broken there.
+    """
+    known = [v for v in gaps if v is not None] + [v for pair in intervals if pair for v in pair]
+    known += [0.0] + ([goal] if goal is not None else [])
+    low, high = math.floor(min(known) * 20 - 0.2) / 20, math.ceil(max(known) * 20 + 0.2) / 20
+    top, bottom, left, right = 14, height - 26, 22.0, 87.0
+
+    def x(position: int) -> float:
+        return left + (right - left) * (position / (len(labels) - 1) if len(labels) > 1 else 0.5)
+
+    def y(value: float) -> float:
+        return top + (bottom - top) * (high - value) / (high - low)
+
+    parts = []
+    step = 0.05 if high - low <= 0.25 else 0.1
+    for tick in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1):
+        value = tick * step
+        parts.append(f'<line class="{"parity" if tick == 0 else "grid"}" x1="9%" x2="100%" y1="{y(value):.1f}" y2="{y(value):.1f}"/>')
+        parts.append(f'<text class="scale" x="8%" y="{y(value) + 4:.1f}">{"0" if tick == 0 else words.points(value, 0)}</text>')
+    if goal is not None:
+        parts.append(f'<line class="goal" x1="9%" x2="100%" y1="{y(goal):.1f}" y2="{y(goal):.1f}"/>')
+        parts.append(f'<text class="goal-label" x="10%" y="{y(goal) - 5:.1f}">goal {words.points(goal)}</text>')
+    for position, label in enumerate(labels):
+        parts.append(f'<text class="year" x="{x(position):.2f}%" y="{height - 6}">{escape(label)}</text>')
+        if pair := intervals[position]:
+            parts.append(
+                f'<line class="interval" x1="{x(position):.2f}%" x2="{x(position):.2f}%" y1="{y(pair[1]):.1f}" y2="{y(pair[0]):.1f}"/>'
+            )
+    shown = [position for position, gap in enumerate(gaps) if gap is not None]
+    for before, after in zip(shown, shown[1:], strict=False):
+        if after == before + 1:
+            parts.append(
+                f'<line class="line" x1="{x(before):.2f}%" y1="{y(gaps[before]):.1f}" x2="{x(after):.2f}%" y2="{y(gaps[after]):.1f}"/>'
+            )
+    for position in shown:
+        parts.append(f'<circle class="dot" cx="{x(position):.2f}%" cy="{y(gaps[position]):.1f}" r="4.5"/>')
+    for position in sorted({shown[0], shown[-1]}) if shown else []:
+        anchor, shift = ("end", -10) if position < shown[-1] else ("start", 10)
+        parts.append(
+            f'<text class="value" text-anchor="{anchor}" dx="{shift}" x="{x(position):.2f}%" y="{y(gaps[position]) + 4:.1f}">'
+            f"{words.points(gaps[position])}</text>"
+        )
+    title = escape(name)
+    return Markup(f'<svg class="trend" width="100%" height="{height}" role="img" aria-label="{title}">{"".join(parts)}</svg>')

@@ -1,0 +1,86 @@
+"""What a release states besides the marts: labels and policy, school names, what was delivered and what was rejected."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import pandas as pd
+
+QUALITY_COLUMNS = ["school_year", "extract", "rows_in", "loaded", "rejected", "duplicates"]
+REJECTION_COLUMNS = ["school_year", "extract", "reason", "rows"]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The policy seeds of the warehouse, which hold every label and every rule in words.
+
+    `metrics`: metric_id, label, phase, sort, direction, requires, definition; `dimensions`: dimension, label, sort,
+    reference_subgroup, partitioning; `subgroups`: dimension, subgroup, label, sort (a subgroup of several attribute values
+    has several rows); `policy`: key, value, unit. All carry version and source.
+    """
+
+    metrics: pd.DataFrame
+    dimensions: pd.DataFrame
+    subgroups: pd.DataFrame
+    policy: pd.DataFrame
+
+    def metric(self, metric_id: str) -> str:
+        return _label(self.metrics, "metric_id", metric_id)
+
+    def direction(self, metric_id: str) -> int:
+        """1 when a higher rate is better, -1 when a lower one is."""
+        row = self.metrics[self.metrics["metric_id"] == metric_id]
+        return -1 if len(row) and row.iloc[0]["direction"] == "lower_is_better" else 1
+
+    def dimension(self, dimension: str) -> str:
+        return _label(self.dimensions, "dimension", dimension)
+
+    def subgroup(self, dimension: str, subgroup: str) -> str:
+        """The label of a subgroup; of a crossing without a row of its own, the labels of its parts."""
+        label = self._subgroup_labels.get((dimension, subgroup))
+        if label is None and "*" in dimension and len(dimension.split("*")) == len(subgroup.split("*")):
+            parts = zip(dimension.split("*"), subgroup.split("*"), strict=True)
+            return ", ".join(self.subgroup(*part) for part in parts)
+        return label or subgroup.replace("_", " ").capitalize()
+
+    def reference_subgroup(self, dimension: str) -> str | None:
+        """The designated reference of a dimension, or None."""
+        row = self.dimensions[self.dimensions["dimension"] == dimension]
+        value = row.iloc[0]["reference_subgroup"] if len(row) else None
+        return value if isinstance(value, str) and value else None
+
+    def partitioning(self, dimension: str) -> bool:
+        """Whether every student is in exactly one subgroup of the dimension."""
+        row = self.dimensions[self.dimensions["dimension"] == dimension]
+        return bool(len(row)) and str(row.iloc[0]["partitioning"]).lower() in ("yes", "true")
+
+    @cached_property
+    def _subgroup_labels(self) -> dict[tuple[str, str], str]:
+        rows = self.subgroups.dropna(subset=["label"])
+        return dict(zip(zip(rows["dimension"], rows["subgroup"], strict=True), rows["label"], strict=True))
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything a release needs that is not a mart.
+
+    `schools`: school_id → name. `deliveries`: one dict per delivery × extract × school year that the numbers rest on
+    (delivery_id, file, extract, school_year). `quality`: `QUALITY_COLUMNS`, `rejections`: `REJECTION_COLUMNS`, rows.
+    """
+
+    labels: Labels
+    schools: dict[str, str]
+    deliveries: list[dict[str, object]] = field(default_factory=list)
+    quality: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=QUALITY_COLUMNS))
+    rejections: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=REJECTION_COLUMNS))
+
+    def school(self, school_id: str) -> str:
+        return self.schools.get(school_id) or f"School {school_id}"
+
+
+def _label(frame: pd.DataFrame, key: str, value: str) -> str:
+    row = frame[frame[key] == value]
+    label = row.iloc[0].get("label") if len(row) else None
+    return label if isinstance(label, str) and label else re.sub(r"[_*]+", " ", value).capitalize()

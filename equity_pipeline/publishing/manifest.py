@@ -1,0 +1,83 @@
+"""`manifest.json`: what a release is made of, by which versions, and the hash of every file in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+from equity_pipeline.publishing.changes import Changes
+from equity_pipeline.publishing.context import Context
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def dump(value: object) -> bytes:
+    """JSON with sorted keys: the same value gives the same bytes."""
+    return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def read(release: Path) -> dict | None:
+    """The manifest of a release folder, or None where there is none."""
+    path = release / "manifest.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+@cache
+def layout() -> str:
+    """A hash over this package's modules and templates: another layout is another release, although no number changed."""
+    here = Path(__file__).parent
+    files = sorted(p for p in here.rglob("*") if p.suffix in (".py", ".j2", ".css"))
+    return sha256(b"".join(p.relative_to(here).as_posix().encode() + b"\0" + p.read_bytes() for p in files))[:16]
+
+
+def versions(frames: dict[str, pd.DataFrame], context: Context) -> dict[str, object]:
+    """What made the numbers and the pages."""
+    metrics = frames["gap_metrics"]
+    return {
+        "layout": layout(),
+        "metric_versions": {
+            metric: sorted(set(of["metric_version"].dropna().astype(str))) for metric, of in metrics.groupby("metric_id", sort=True)
+        },
+        "policy_versions": sorted(set(metrics["policy_version"].dropna().astype(str))),
+        "labels": sha256(b"".join(_bytes(f) for f in (context.labels.metrics, context.labels.dimensions, context.labels.subgroups,
+                                                      context.labels.policy)))[:16],
+    }  # fmt: skip
+
+
+def release_id(data: dict[str, bytes], stated: dict[str, object]) -> str:
+    """First 16 hex digits of the sha256 over the data files' hashes and what else the release states (versions, partner)."""
+    return sha256(dump({"files": {path: sha256(data[path]) for path in sorted(data)}, "stated": stated}))[:16]
+
+
+def manifest(
+    *, release: str, partner: dict, previous: str | None, context: Context, frames: dict[str, pd.DataFrame],
+    stated: dict[str, object], changes: Changes, files: dict[str, bytes],
+) -> dict[str, object]:  # fmt: skip
+    """The manifest as a value. `files`: every other file of the release, path → bytes."""
+    return {
+        "release_id": release,
+        "partner": partner,
+        "school_years": sorted({int(y) for y in frames["gap_metrics"]["school_year"]}),
+        "previous_release": previous,
+        "changes": {"restated": changes.restated, "added": changes.added, "removed": changes.removed,
+                    "restated_by_school_year": {str(y): n for y, n in changes.years.items()}},
+        "made_from": sorted(context.deliveries, key=lambda d: json.dumps(d, sort_keys=True)),
+        "versions": stated,
+        "row_counts": {mart: len(frame) for mart, frame in sorted(frames.items())},
+        "suppressed_rows": {
+            mart: {str(reason): int(rows) for reason, rows in frame["suppression_reason"].value_counts().sort_index().items()}
+            for mart, frame in sorted(frames.items())
+        },
+        "files": {path: {"sha256": sha256(data), "bytes": len(data)} for path, data in sorted(files.items())},
+    }  # fmt: skip
+
+
+def _bytes(frame: pd.DataFrame) -> bytes:
+    ordered = frame[sorted(frame.columns)].astype(str)
+    return ordered.sort_values(list(ordered.columns)).to_csv(index=False).encode()

@@ -1,0 +1,127 @@
+"""Publish a partner: protected marts in, an immutable release folder out, and `latest` pointing to it.
+
+Fails closed: the release is written to a scratch folder and attacked there; only what holds takes its place, and until then
+`latest` points to the release before.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from equity_pipeline.domain.errors import DisclosureError
+from equity_pipeline.partners.registry import Partner
+from equity_pipeline.publishing import changes, contracts, datafiles, manifest, site, tracker
+from equity_pipeline.publishing.context import Context
+from equity_pipeline.publishing.workbook import workbook
+from equity_pipeline.storage.atomic import new_folder
+from equity_pipeline.storage.home import Home
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release that stands. `changed`: it is not the one `latest` pointed to before. `restated`: rows of `gap_metrics` that say
+    something else than in the release before."""
+
+    release_id: str
+    path: Path
+    changed: bool
+    restated: int
+
+
+def publish(home: Home, partner: Partner) -> Release:
+    """Publish the partner's finished warehouse.
+
+    Raises:
+        DisclosureError: a hidden number could be recovered, or a mart breaks its contract; the last release stays.
+        EquityError: there is no warehouse yet.
+    """
+    # Imported here: a release can be rendered and tested without a warehouse, a ledger or a solver at hand.
+    from equity_pipeline.disclosure.attack import audit
+    from equity_pipeline.disclosure.marts import protect_marts
+    from equity_pipeline.publishing import source
+
+    marts, context = source.read(home, partner)
+    frames = protect_marts(marts, partner.privacy.minimum_cell, context.labels.dimensions)
+    return write_release(home, partner, frames, context, audit)
+
+
+def write_release(
+    home: Home,
+    partner: Partner,
+    frames: dict[str, pd.DataFrame],
+    context: Context,
+    attack: Callable[[Path], dict[str, object]],
+) -> Release:
+    """Write a release from protected frames.
+
+    The id is a hash over the data files and what else is stated, so the same inputs give the same id; a release that `latest`
+    already points to is left alone. `attack`: takes the scratch folder, returns the certificate with `pass`.
+
+    Raises:
+        DisclosureError: a frame breaks its contract, or the attack found a hidden number; the last release stays.
+    """
+    frames = {mart: contracts.check(mart, frames[mart]) for mart in contracts.MARTS}
+    rows = tracker.view(frames, context)
+    data = _data(frames, rows, context, partner)
+    stated = manifest.versions(frames, context)
+    said = {"partner": _stated(partner), "schools": context.schools, "versions": stated}
+    release_id = manifest.release_id(data, said)
+
+    releases = home.releases(partner.partner_id)
+    latest, target = releases / "latest", releases / release_id
+    before = manifest.read(latest)
+    if before and before["release_id"] == release_id:
+        return Release(release_id, target, changed=False, restated=0)
+    difference = _compare(latest, before, frames, context)
+    if manifest.read(target) is None:
+        previous = before["release_id"] if before else None
+        edition = site.Edition(release_id, previous, difference, {path: len(content) for path, content in data.items()})
+        files = data | {p: text.encode() for p, text in site.pages(frames, rows, context, partner, edition).items()}
+        with new_folder(target) as scratch:
+            _write(scratch, files)
+            certificate = attack(scratch)
+            if certificate.get("pass") is not True:
+                raise DisclosureError(f"{partner.partner_id}: the attack on the release found a hidden number; the last release stays")
+            files["certificate.json"] = manifest.dump(certificate)
+            made = manifest.manifest(release=release_id, partner=_stated(partner), previous=previous, context=context, frames=frames,
+                                     stated=stated, changes=difference, files=files)  # fmt: skip
+            _write(scratch, {"certificate.json": files["certificate.json"], "manifest.json": manifest.dump(made)})
+    point(latest, release_id)
+    return Release(release_id, target, changed=True, restated=difference.restated)
+
+
+def point(latest: Path, release_id: str) -> None:
+    """Make the symlink `latest` point to a release beside it, in one step."""
+    scratch = latest.parent / f".latest.{uuid.uuid4().hex}.tmp"
+    scratch.symlink_to(release_id)
+    os.replace(scratch, latest)
+
+
+def _data(frames: dict[str, pd.DataFrame], rows: pd.DataFrame, context: Context, partner: Partner) -> dict[str, bytes]:
+    files = {"data/gap_tracker.xlsx": workbook(rows, context, partner.name)}
+    tables = frames | {"data_quality": site.shown_quality(context.quality, partner.privacy.minimum_cell)}
+    for name, frame in tables.items():
+        files[f"data/{name}.csv"], files[f"data/{name}.parquet"] = datafiles.csv(frame), datafiles.parquet(frame)
+    return files
+
+
+def _stated(partner: Partner) -> dict[str, object]:
+    """What a release says about the partner: no source, no path."""
+    return partner.model_dump(include={"partner_id", "name", "state", "programs", "goals", "privacy"})
+
+
+def _compare(latest: Path, before: dict | None, frames: dict[str, pd.DataFrame], context: Context) -> changes.Changes:
+    previous = pd.read_parquet(latest / "data" / "gap_metrics.parquet") if before else None
+    return changes.compare(previous, frames["gap_metrics"], context.deliveries, before["made_from"] if before else [])
+
+
+def _write(folder: Path, files: dict[str, bytes]) -> None:
+    for path, content in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)

@@ -1,0 +1,94 @@
+"""The words and number formats of everything published. Gaps belong to the system, so no word here rates a group."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+HIDDEN = "—"
+HIDDEN_WORDS = "not shown: privacy"
+NOT_ENOUGH = "not enough data"
+NOT_MEASURED = "not measured"
+
+
+@dataclass(frozen=True)
+class Status:
+    """A step of the gap status ladder: a symbol and a word, so that it never depends on colour."""
+
+    symbol: str
+    words: str
+    meaning: str
+
+
+STATUSES = {
+    "reopened": Status("↺", "reopened", "The gap was closed the year before and is open again."),
+    "widening": Status("←→", "widening", "The gap grew since the year before by more than chance would explain."),
+    "open": Status("●", "open", "There is a gap and no clear change since the year before."),
+    "narrowing": Status("→←", "narrowing", "The gap shrank since the year before by more than chance would explain."),
+    "closed": Status("✓", "closed", "The gap is within the tolerance this year."),
+    "maintained_closed": Status("✓✓", "stays closed", "The gap is closed this year and was closed the year before."),
+    "reversed": Status("⇄", "reversed", "This group's rate is clearly above the rate it is compared with."),
+    "not_measurable": Status("?", NOT_ENOUGH, "Too few students in the group or in its comparison to tell."),
+}
+CLOSED = ("closed", "maintained_closed", "reversed")
+
+PHASES = {"access": "Access Opportunity", "success": "Experience Success", "extend": "Extend Equity",
+          "sustain": "Sustain Equity"}  # fmt: skip
+PROGRAMS = {
+    "action_for_equity": "Action for Equity",
+    "tools_package": "Tools Package",
+    "equity_leader_lab": "Equity Leader Lab",
+    "opportunity_accelerator": "Opportunity Accelerator",
+    "equity_communities_of_practice": "Equity Communities of Practice",
+    "equity_implemented_partnership": "Equity Implemented Partnership",
+}
+REFERENCES = {
+    "designated": "the group named as reference in the methods",
+    "rest": "everyone else in the same dimension",
+    "overall": "all students together",
+    "highest": "the group with the highest rate among groups large enough to tell",
+}
+MISSING = {
+    "ap_ib_courses": "no course on file is classified as AP or IB",
+    "exam_results": "no exam results on file",
+    "final_grades": "no final grades on file",
+    "course_enrollments": "no course enrollments on file",
+}
+
+
+def not_measured(reason: str | None) -> str:
+    """`not_measured: exam_results` → `no exam results on file`; several tokens are joined by `;`."""
+    tokens = (reason or "").partition(":")[2].replace(",", ";").split(";")
+    return "; ".join(MISSING.get(t.strip(), f"no {t.strip().replace('_', ' ')} on file") for t in tokens if t.strip())
+
+
+def points(rate_difference: float, digits: int = 1) -> str:
+    """A difference of rates as percentage points with its sign, a true minus: -0.095 → `−9.5`. Zero has no sign."""
+    value = round_half_up(rate_difference * 100, digits)
+    return f"{'−' if value < 0 else '+' if value > 0 else ''}{abs(value):.{digits}f}"
+
+
+def percent(rate: float, digits: int = 1) -> str:
+    """0.381 → `38.1%`."""
+    return f"{round_half_up(rate * 100, digits):.{digits}f}%"
+
+
+def count(number: float) -> str:
+    """5100 → `5,100`."""
+    return f"{int(number):,}"
+
+
+def round_half_up(value: float, digits: int) -> float:
+    """Rounding as readers do it by hand. The binary noise of a rate (0.285 × 100) is cut off before."""
+    scale = 10**digits
+    return math.copysign(math.floor(round(abs(value) * scale, 9) + 0.5) / scale, value)
+
+
+def plural(number: int, one: str, many: str | None = None) -> str:
+    """`1 gap`, `3 gaps`."""
+    return f"{count(number)} {one if number == 1 else many or one + 's'}"
+
+
+def listed(parts: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""
