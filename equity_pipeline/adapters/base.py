@@ -18,7 +18,7 @@ import polars as pl
 
 from equity_pipeline.partners.registry import Partner, Source
 
-FILE, LINE = "_file", "_line"
+FILE, LINE, REJECT = "_file", "_line", "_reject"
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ class Mapped:
     `rows`: canonical columns as Utf8 (null = the source does not say), plus `_file` (Utf8, a RawTable's name) and
     `_line` (Int64). Only columns that the source provides are present; `school_year` is always among them and is
     null where the content does not tell. One delivered record may give several rows (an exam each, say).
+    `_reject` (Utf8) may be present: where it is not null, the row goes to quarantine with this reason, for what only
+    the adapter can see (an enrollment whose class is not in the delivery, say).
     `skipped`: delivered records that rightly give no row, counted by reason (`role is teacher`).
     """
 

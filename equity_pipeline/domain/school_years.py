@@ -37,3 +37,9 @@ def parse(text: str | int) -> int:
 def of_date(day: dt.date) -> int:
     """The school year that a day lies in: July 1 begins the next one."""
     return day.year + (1 if day.month >= 7 else 0)
+
+
+def due_date(school_year: int, month_day: str) -> dt.date:
+    """The day `MM-DD` of a school year: `10-15` of 2025-26 is 2025-10-15, `06-30` is 2026-06-30."""
+    month, day = map(int, month_day.split("-"))
+    return dt.date(school_year - (1 if month >= 7 else 0), month, day)

@@ -139,18 +139,25 @@ def load(path: Path) -> Partner:
     return partner
 
 
-def load_all(home: Home) -> dict[str, Partner]:
-    """All partners of a home by id, in order.
-
-    Raises:
-        PartnerFileError: any file is invalid; all problems of all files are listed.
-    """
+def load_valid(home: Home) -> tuple[dict[str, Partner], list[str]]:
+    """The partners of a home by id, in order, and what is wrong with the files of the others: one bad file must not
+    hold the other partners up."""
     partners, problems = {}, []
     for path in sorted(home.partners.glob("*.yml")):
         try:
             partners[path.stem] = load(path)
         except PartnerFileError as error:
             problems.append(str(error))
+    return partners, problems
+
+
+def load_all(home: Home) -> dict[str, Partner]:
+    """All partners of a home by id, in order.
+
+    Raises:
+        PartnerFileError: any file is invalid; all problems of all files are listed.
+    """
+    partners, problems = load_valid(home)
     if problems:
         raise PartnerFileError("\n".join(problems))
     return partners

@@ -62,5 +62,21 @@ class Home:
     def network_releases(self) -> Path:
         return self.root / "releases" / "_network"
 
+    @property
+    def erasures(self) -> Path:
+        """Receipts of what was erased."""
+        return self.root / "erasures"
+
+    def folders_of(self, partner_id: str) -> list[Path]:
+        """Every folder that holds something of one partner and nothing of another."""
+        check_partner_id(partner_id)
+        layers = [self.root / layer / partner_id for layer in ("landing", "archive", "warehouse", "releases")]
+        partitions = [
+            folder
+            for layer in ("extracts", "quarantine")
+            for folder in sorted((self.root / layer).glob(f"*/partner_id={partner_id}"))
+        ]
+        return [*layers, *partitions]
+
     def _partition(self, layer: str, extract: str, partner_id: str, school_year: int) -> Path:
         return self.root / layer / extract / f"partner_id={check_partner_id(partner_id)}" / f"school_year={school_year}"

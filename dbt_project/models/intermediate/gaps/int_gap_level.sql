@@ -1,0 +1,39 @@
+-- The state of a gap by its level alone; the signed gap is negative where the group is behind, whatever the direction.
+with
+
+gaps as (
+  select
+    gaps.*,
+    case when metrics.direction = 'lower_is_better' then -1 else 1 end as direction,
+    subgroups.uses_race,
+    subgroups.uses_income
+  from {{ ref('gap_metrics') }} as gaps
+  inner join {{ ref('metrics') }} as metrics on metrics.metric_id = gaps.metric_id
+  inner join {{ ref('int_subgroup') }} as subgroups
+    on subgroups.dimension = gaps.dimension and subgroups.subgroup = gaps.subgroup
+  where gaps.grade_level = '_all'
+),
+
+signed as (
+  select
+    gaps.*,
+    direction * gap as signed_gap,
+    case when direction = 1 then gap_low else -gap_high end as signed_low,
+    case when direction = 1 then gap_high else -gap_low end as signed_high
+  from gaps
+)
+
+select
+  signed.partner_id, signed.school_year, signed.school_id, signed.metric_id, signed.dimension, signed.subgroup, signed.reference,
+  signed.gap, signed.gap_low, signed.gap_high, signed.reference_rate, signed.students_needed, signed.signed_gap, signed.direction,
+  signed.uses_race, signed.uses_income, signed.race_standard, signed.econ_basis,
+  case
+    -- A group is not compared with itself.
+    when signed.signed_gap is null or not signed.reliable or signed.subgroup = signed.reference_subgroup then 'not_measurable'
+    when signed.signed_gap > policy.closure_tolerance and signed.signed_low > 0 then 'reversed'
+    -- Groups that overlap have no interval: the level decides.
+    when signed.signed_gap >= -policy.closure_tolerance and coalesce(signed.signed_high >= 0, true) then 'closed'
+    else 'open'
+  end as level
+from signed
+cross join {{ ref('int_policy') }} as policy

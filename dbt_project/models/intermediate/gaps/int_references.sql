@@ -1,0 +1,98 @@
+-- Beside each subgroup's counts, the counts of all four references it may be compared with.
+with
+
+counts as (
+  select
+    counts.*,
+    subgroups.is_unknown,
+    subgroups.partitioning,
+    subgroups.reference_subgroup,
+    case when metrics.direction = 'lower_is_better' then -1 else 1 end as direction
+  from {{ ref('int_subgroup_counts') }} as counts
+  inner join {{ ref('int_subgroup') }} as subgroups
+    on subgroups.dimension = counts.dimension and subgroups.subgroup = counts.subgroup
+  inner join {{ ref('metrics') }} as metrics on metrics.metric_id = counts.metric_id
+),
+
+known as (
+  select
+    school_year, school_id, grade_level, metric_id, dimension,
+    {{ sum_whole('n') }} as n,
+    {{ sum_whole('successes') }} as successes
+  from counts
+  where not is_unknown and partitioning
+  group by school_year, school_id, grade_level, metric_id, dimension
+),
+
+ranked as (
+  select
+    counts.school_year, counts.school_id, counts.grade_level, counts.metric_id, counts.dimension,
+    counts.subgroup, counts.n, counts.successes,
+    row_number() over (
+      partition by counts.school_year, counts.school_id, counts.grade_level, counts.metric_id, counts.dimension
+      order by counts.direction * {{ divide('counts.successes', 'counts.n') }} desc, counts.subgroup
+    ) as choice
+  from counts
+  cross join {{ ref('int_policy') }} as policy
+  where not counts.is_unknown and counts.n >= policy.n_reliability
+),
+
+overall as (
+  select school_year, school_id, grade_level, metric_id, subgroup, n, successes
+  from counts
+  where dimension = 'all_students'
+)
+
+select
+  counts.school_year,
+  counts.school_id,
+  counts.grade_level,
+  counts.metric_id,
+  counts.dimension,
+  counts.subgroup,
+  counts.direction,
+  counts.partitioning,
+  counts.n,
+  counts.successes,
+  counts.reason,
+  known.n - case when counts.is_unknown then 0 else counts.n end as rest_n,
+  known.successes - case when counts.is_unknown then 0 else counts.successes end as rest_successes,
+  overall.subgroup as overall_subgroup,
+  overall.n as overall_n,
+  overall.successes as overall_successes,
+  highest.subgroup as highest_subgroup,
+  highest.n as highest_n,
+  highest.successes as highest_successes,
+  designated.subgroup as designated_subgroup,
+  designated.n as designated_n,
+  designated.successes as designated_successes
+from counts
+left join known
+  on
+    known.school_year = counts.school_year
+    and known.school_id = counts.school_id
+    and known.grade_level = counts.grade_level
+    and known.metric_id = counts.metric_id
+    and known.dimension = counts.dimension
+left join overall
+  on
+    overall.school_year = counts.school_year
+    and overall.school_id = counts.school_id
+    and overall.grade_level = counts.grade_level
+    and overall.metric_id = counts.metric_id
+left join ranked as highest
+  on
+    highest.school_year = counts.school_year
+    and highest.school_id = counts.school_id
+    and highest.grade_level = counts.grade_level
+    and highest.metric_id = counts.metric_id
+    and highest.dimension = counts.dimension
+    and highest.choice = 1
+left join counts as designated
+  on
+    designated.school_year = counts.school_year
+    and designated.school_id = counts.school_id
+    and designated.grade_level = counts.grade_level
+    and designated.metric_id = counts.metric_id
+    and designated.dimension = counts.dimension
+    and designated.subgroup = counts.reference_subgroup

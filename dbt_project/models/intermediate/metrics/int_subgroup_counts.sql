@@ -1,0 +1,103 @@
+with
+
+metrics as (
+  select metric_id, requires
+  from {{ ref('metrics') }}
+),
+
+first_gap_in_coverage as (
+  select
+    coverage.school_year,
+    metrics.metric_id,
+    coverage.token,
+    row_number() over (
+      partition by coverage.school_year, metrics.metric_id
+      order by position(coverage.token in metrics.requires)
+    ) as choice
+  from metrics
+  inner join {{ ref('int_coverage') }} as coverage on {{ list_holds('metrics.requires', 'coverage.token') }}
+  where not coverage.on_file
+),
+
+not_measured as (
+  select school_year, metric_id, concat('not_measured: ', token) as reason
+  from first_gap_in_coverage
+  where choice = 1
+),
+
+aggregates as (
+  select counts.*
+  from {{ ref('int_aggregate_counts') }} as counts
+  left join (select distinct school_year from {{ ref('int_student_year') }}) as with_students
+    on with_students.school_year = counts.school_year
+  left join not_measured on not_measured.school_year = counts.school_year and not_measured.metric_id = counts.metric_id
+  -- Student rows, where they can tell, outrank delivered counts.
+  where with_students.school_year is null or not_measured.metric_id is not null
+),
+
+aggregate_metrics as (
+  select distinct school_year, metric_id
+  from aggregates
+),
+
+from_students as (
+  select
+    students.school_year,
+    students.school_id,
+    students.grade_level,
+    metrics.metric_id,
+    students.dimension,
+    students.subgroup,
+    case when not_measured.reason is null then coalesce(counts.n, 0) end as n,
+    case when not_measured.reason is null then coalesce(counts.successes, 0) end as successes,
+    not_measured.reason,
+    'students' as counted_from
+  from {{ ref('int_student_counts') }} as students
+  cross join metrics
+  left join {{ ref('int_student_counts') }} as counts
+    on
+      counts.metric_id = metrics.metric_id
+      and counts.school_year = students.school_year
+      and counts.school_id = students.school_id
+      and counts.grade_level = students.grade_level
+      and counts.dimension = students.dimension
+      and counts.subgroup = students.subgroup
+  left join not_measured
+    on not_measured.school_year = students.school_year and not_measured.metric_id = metrics.metric_id
+  left join aggregate_metrics
+    on aggregate_metrics.school_year = students.school_year and aggregate_metrics.metric_id = metrics.metric_id
+  where students.metric_id = '_students' and aggregate_metrics.metric_id is null
+),
+
+from_aggregates as (
+  select
+    places.school_year,
+    places.school_id,
+    places.grade_level,
+    metrics.metric_id,
+    places.dimension,
+    places.subgroup,
+    counts.n,
+    counts.successes,
+    case when counts.n is null then 'not_measured: aggregate_counts' end as reason,
+    'aggregate_counts' as counted_from
+  from (select distinct school_year, school_id, grade_level, dimension, subgroup from aggregates) as places
+  cross join metrics
+  left join aggregates as counts
+    on
+      counts.metric_id = metrics.metric_id
+      and counts.school_year = places.school_year
+      and counts.school_id = places.school_id
+      and counts.grade_level = places.grade_level
+      and counts.dimension = places.dimension
+      and counts.subgroup = places.subgroup
+  left join aggregate_metrics
+    on aggregate_metrics.school_year = places.school_year and aggregate_metrics.metric_id = metrics.metric_id
+  left join (select distinct school_year from {{ ref('int_student_year') }}) as with_students
+    on with_students.school_year = places.school_year
+  where aggregate_metrics.metric_id is not null or with_students.school_year is null
+)
+
+select * from from_students
+union all
+select * from from_aggregates

@@ -1,0 +1,50 @@
+with
+
+places as (
+  select distinct school_year, school_id
+  from {{ ref('int_subgroup_counts') }}
+),
+
+-- A school's row holds from the year of its delivery on; years before the first take the first.
+names as (
+  select
+    places.school_year,
+    places.school_id,
+    schools.school_name,
+    row_number() over (
+      partition by places.school_year, places.school_id
+      order by
+        case when schools.school_year <= places.school_year then 0 else 1 end,
+        case when schools.school_year <= places.school_year then -schools.school_year else schools.school_year end
+    ) as choice
+  from places
+  inner join {{ ref('stg_schools') }} as schools on schools.school_id = places.school_id
+),
+
+programs as (
+  select
+    places.school_year,
+    places.school_id,
+    {{ text_list('programs.program') }} as program,
+    {{ text_list('programs.phase') }} as phase,
+    max(case when programs.program = 'tools_package' then 1 else 0 end) = 1 as is_tools_package_client
+  from places
+  inner join {{ ref('stg_programs') }} as programs
+    on
+      programs.school_year = places.school_year
+      and (programs.school_id is null or programs.school_id = places.school_id)
+  group by places.school_year, places.school_id
+)
+
+select
+  partner.partner_id,
+  places.school_year,
+  places.school_id,
+  case when places.school_id = '_all' then partner.name else coalesce(names.school_name, places.school_id) end as school_name,
+  programs.program,
+  programs.phase,
+  coalesce(programs.is_tools_package_client, false) as is_tools_package_client
+from places
+cross join {{ source('raw', 'partner') }} as partner
+left join names on names.school_year = places.school_year and names.school_id = places.school_id and names.choice = 1
+left join programs on programs.school_year = places.school_year and programs.school_id = places.school_id

@@ -1,0 +1,112 @@
+with
+
+row_counts as (
+  {% for extract in ['schools', 'students', 'school_enrollments', 'courses', 'course_enrollments', 'exam_results', 'aggregate_counts'] -%}
+  select school_year, '{{ extract }}' as extract, 'rows' as measure, '_all' as item, count(*) as n, cast(null as bigint) as of_n
+  from {{ ref('stg_' ~ extract) }}
+  group by school_year
+  {% if not loop.last %}union all {% endif -%}
+  {% endfor %}
+),
+
+population as (
+  select school_year, 'students' as extract, 'in_population' as measure, '_all' as item, count(*) as n, cast(null as bigint) as of_n
+  from {{ ref('int_student_year') }}
+  group by school_year
+),
+
+coverage as (
+  select
+    school_year,
+    case token when 'ap_ib_courses' then 'courses' when 'final_grades' then 'course_enrollments' else 'exam_results' end as extract,
+    'on_file' as measure,
+    token as item,
+    cast(case when on_file then 1 else 0 end as bigint) as n,
+    cast(1 as bigint) as of_n
+  from {{ ref('int_coverage') }}
+),
+
+without_student as (
+  {% for extract in ['school_enrollments', 'course_enrollments', 'exam_results'] -%}
+  select
+    facts.school_year,
+    '{{ extract }}' as extract,
+    'without_student' as measure,
+    '_all' as item,
+    count(case when students.student_id is null then 1 end) as n,
+    count(*) as of_n
+  from {{ ref('stg_' ~ extract) }} as facts
+  left join {{ ref('stg_students') }} as students
+    on students.school_year = facts.school_year and students.student_id = facts.student_id
+  group by facts.school_year
+  {% if not loop.last %}union all {% endif -%}
+  {% endfor %}
+),
+
+without_course as (
+  select
+    facts.school_year,
+    'course_enrollments' as extract,
+    'without_course' as measure,
+    '_all' as item,
+    count(case when courses.course_id is null then 1 end) as n,
+    count(*) as of_n
+  from {{ ref('stg_course_enrollments') }} as facts
+  left join (select distinct school_year, course_id from {{ ref('stg_courses') }}) as courses
+    on courses.school_year = facts.school_year and courses.course_id = facts.course_id
+  group by facts.school_year
+),
+
+only_title_suggests as (
+  select
+    school_year,
+    'courses' as extract,
+    'only_title_suggests_ap_ib' as measure,
+    '_all' as item,
+    count(case when title_suggests is not null and classified_by = 'none' then 1 end) as n,
+    count(*) as of_n
+  from {{ ref('int_course') }}
+  group by school_year
+),
+
+unreadable_grades as (
+  select
+    enrollments.school_year,
+    'course_enrollments' as extract,
+    'grade_not_letter_or_numeric' as measure,
+    '_all' as item,
+    count(case when not grades.is_graded then 1 end) as n,
+    count(*) as of_n
+  from {{ ref('stg_course_enrollments') }} as enrollments
+  inner join {{ ref('int_final_grade') }} as grades on grades.final_grade = enrollments.final_grade
+  group by enrollments.school_year
+),
+
+unknown as (
+  select
+    counts.school_year,
+    'students' as extract,
+    'unknown' as measure,
+    counts.dimension as item,
+    {{ sum_whole("case when subgroups.is_unknown then counts.n else 0 end") }} as n,
+    {{ sum_whole('counts.n') }} as of_n
+  from {{ ref('int_student_counts') }} as counts
+  inner join {{ ref('int_subgroup') }} as subgroups
+    on subgroups.dimension = counts.dimension and subgroups.subgroup = counts.subgroup
+  where
+    counts.metric_id = '_students' and counts.school_id = '_all' and counts.grade_level = '_all'
+    and subgroups.partitioning and counts.dimension <> 'all_students'
+  group by counts.school_year, counts.dimension
+),
+
+final as (
+  select * from row_counts
+  {% for measure in ['population', 'coverage', 'without_student', 'without_course', 'only_title_suggests', 'unreadable_grades', 'unknown'] -%}
+  union all
+  select * from {{ measure }}
+  {% endfor %}
+)
+
+select partner.partner_id, final.school_year, final.extract, final.measure, final.item, final.n, final.of_n, {{ divide('final.n', 'final.of_n') }} as share
+from final
+cross join {{ source('raw', 'partner') }} as partner

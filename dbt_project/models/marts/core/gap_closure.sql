@@ -1,0 +1,146 @@
+with
+
+levels as (
+  select * from {{ ref('int_gap_level') }}
+),
+
+partnership as (
+  select min(school_year) - 1 as baseline_school_year
+  from {{ ref('stg_programs') }}
+),
+
+goals as (
+  select
+    levels.school_year, levels.school_id, levels.metric_id, levels.dimension, levels.subgroup, levels.reference,
+    goals.school_year as goal_school_year,
+    goals.gap as goal_gap,
+    row_number() over (
+      partition by levels.school_year, levels.school_id, levels.metric_id, levels.dimension, levels.subgroup, levels.reference
+      order by goals.school_year, goals.gap
+    ) as choice
+  from levels
+  inner join {{ ref('stg_goals') }} as goals
+    on
+      goals.school_year >= levels.school_year
+      and goals.school_id = levels.school_id
+      and goals.metric_id = levels.metric_id
+      and goals.dimension = levels.dimension
+      and goals.subgroup = levels.subgroup
+      and goals.reference = levels.reference
+),
+
+compared as (
+  select
+    now.*,
+    prior.gap as prior_gap,
+    prior.level as prior_level,
+    prior.reference_rate as prior_reference_rate,
+    baseline.school_year as baseline_school_year,
+    baseline.gap as baseline_gap,
+    baseline.signed_gap as baseline_signed_gap,
+    goals.goal_school_year,
+    goals.goal_gap,
+    case
+      when prior.school_year is null then 'no_prior_year'
+      when prior.gap is null then 'prior_gap_not_available'
+      else {{ what_changed('now', 'prior') }}
+    end as comparability_reason,
+    now.school_year > baseline.school_year and baseline.gap is not null and {{ what_changed('now', 'baseline') }} is null
+      as comparable_to_baseline,
+    {{ mover_low('now.gap', 'now.gap_low', 'prior.gap', 'prior.gap_high') }} as change_low,
+    {{ mover_high('now.gap', 'now.gap_high', 'prior.gap', 'prior.gap_low') }} as change_high
+  from levels as now
+  cross join partnership
+  left join levels as prior
+    on
+      prior.school_year = now.school_year - 1
+      and prior.school_id = now.school_id
+      and prior.metric_id = now.metric_id
+      and prior.dimension = now.dimension
+      and prior.subgroup = now.subgroup
+      and prior.reference = now.reference
+  left join levels as baseline
+    on
+      baseline.school_year = partnership.baseline_school_year
+      and baseline.school_id = now.school_id
+      and baseline.metric_id = now.metric_id
+      and baseline.dimension = now.dimension
+      and baseline.subgroup = now.subgroup
+      and baseline.reference = now.reference
+  left join goals
+    on
+      goals.school_year = now.school_year
+      and goals.school_id = now.school_id
+      and goals.metric_id = now.metric_id
+      and goals.dimension = now.dimension
+      and goals.subgroup = now.subgroup
+      and goals.reference = now.reference
+      and goals.choice = 1
+),
+
+changes as (
+  select
+    compared.*,
+    comparability_reason is null as comparable_to_prior_year,
+    case when comparability_reason is null then gap - prior_gap end as gap_change,
+    case when comparability_reason is null then change_low end as gap_change_low,
+    case when comparability_reason is null then change_high end as gap_change_high
+  from compared
+),
+
+signed as (
+  select
+    changes.*,
+    direction * gap_change as signed_change,
+    case when direction = 1 then gap_change_low else -gap_change_high end as signed_change_low,
+    case when direction = 1 then gap_change_high else -gap_change_low end as signed_change_high,
+    case
+      when comparable_to_baseline then (signed_gap - baseline_signed_gap) / (school_year - baseline_school_year)
+      else direction * gap_change
+    end as signed_change_a_year
+  from changes
+)
+
+select
+  signed.partner_id,
+  signed.school_year,
+  signed.school_id,
+  signed.metric_id,
+  signed.dimension,
+  signed.subgroup,
+  signed.reference,
+  signed.gap,
+  signed.prior_gap,
+  signed.baseline_school_year,
+  signed.baseline_gap,
+  signed.gap_change,
+  signed.gap_change_low,
+  signed.gap_change_high,
+  case
+    when signed.level in ('not_measurable', 'reversed') or not signed.comparable_to_prior_year then signed.level
+    when signed.level = 'closed' and signed.prior_level in ('closed', 'reversed') then 'maintained_closed'
+    when signed.level = 'closed' then 'closed'
+    when signed.prior_level in ('closed', 'reversed') then 'reopened'
+    when signed.signed_change_low > 0 then 'narrowing'
+    when signed.signed_change_high < 0 then 'widening'
+    else 'open'
+  end as status,
+  signed.signed_change > 0
+  and signed.direction * (signed.prior_reference_rate - signed.reference_rate) > policy.leveled_down_share * signed.signed_change
+    as leveled_down,
+  signed.students_needed as seats_gap,
+  case when signed.signed_gap < 0 and signed.signed_change_a_year > 0 then -signed.signed_gap / signed.signed_change_a_year end
+    as years_to_parity,
+  signed.goal_gap,
+  -- On track: not behind the straight line from the baseline to the goal; without a baseline, not behind the goal.
+  signed.signed_gap >= case
+    when signed.comparable_to_baseline then
+      signed.baseline_signed_gap
+      + (signed.direction * signed.goal_gap - signed.baseline_signed_gap)
+      * (signed.school_year - signed.baseline_school_year) / (signed.goal_school_year - signed.baseline_school_year)
+    else signed.direction * signed.goal_gap
+  end as on_track,
+  signed.comparable_to_prior_year,
+  signed.comparability_reason
+from signed
+cross join {{ ref('int_policy') }} as policy

@@ -1,0 +1,96 @@
+with
+
+policy as (
+  select * from {{ ref('int_policy') }}
+),
+
+counts as (
+  select * from {{ ref('int_references') }}
+),
+
+pairs as (
+  {% for reference in ['rest', 'overall', 'highest', 'designated'] -%}
+  select
+    school_year, school_id, grade_level, metric_id, dimension, subgroup, '{{ reference }}' as reference,
+    direction, n, successes, reason,
+    {% if reference == 'rest' %}cast(null as string){% else %}{{ reference }}_subgroup{% endif %} as reference_subgroup,
+    {{ reference }}_n as reference_n,
+    {{ reference }}_successes as reference_successes,
+    {{ 'true' if reference == 'overall' else "not partitioning or subgroup = " ~ reference ~ "_subgroup" if reference != 'rest' else 'false' }} as overlaps,
+    rest_n, rest_successes, overall_n, overall_successes, highest_n, highest_successes
+  from counts
+  {% if not loop.last %}union all {% endif -%}
+  {% endfor %}
+),
+
+rates as (
+  select
+    pairs.*,
+    {{ divide('pairs.successes', 'pairs.n') }} as rate,
+    {{ divide('pairs.reference_successes', 'pairs.reference_n') }} as reference_rate,
+    {{ divide('pairs.overall_successes', 'pairs.overall_n') }} as overall_rate,
+    {{ divide('pairs.rest_successes', 'pairs.rest_n') }} as rest_rate,
+    {{ wilson('low', 'pairs.n', 'pairs.successes', 'policy.confidence_z') }} as rate_low,
+    {{ wilson('high', 'pairs.n', 'pairs.successes', 'policy.confidence_z') }} as rate_high,
+    {{ wilson('low', 'pairs.reference_n', 'pairs.reference_successes', 'policy.confidence_z') }} as reference_low,
+    {{ wilson('high', 'pairs.reference_n', 'pairs.reference_successes', 'policy.confidence_z') }} as reference_high,
+    {{ ppg2017_margin('pairs.n', 'policy') }} as ppg2017_margin,
+    {{ ppg2022_margin('pairs.n', 'pairs.successes', 'policy') }} as ppg2022_margin,
+    coalesce(pairs.n >= policy.n_reliability and pairs.reference_n >= policy.n_reliability, false) as reliable,
+    policy.index80_percent
+  from pairs
+  cross join policy
+)
+
+select
+  partner.partner_id,
+  rates.school_year,
+  rates.school_id,
+  rates.grade_level,
+  rates.metric_id,
+  rates.dimension,
+  rates.subgroup,
+  rates.reference,
+  rates.n,
+  rates.successes,
+  rates.rate,
+  rates.reference_subgroup,
+  rates.reference_n,
+  rates.reference_successes,
+  rates.reference_rate,
+  rates.rate - rates.reference_rate as gap,
+  case when not rates.overlaps then
+    {{ mover_low('rates.rate', 'rates.rate_low', 'rates.reference_rate', 'rates.reference_high') }} end as gap_low,
+  case when not rates.overlaps then
+    {{ mover_high('rates.rate', 'rates.rate_high', 'rates.reference_rate', 'rates.reference_low') }} end as gap_high,
+  {{ divide('rates.rate', 'rates.overall_rate') }} as representation_index,
+  {{ divide('rates.rate', 'rates.reference_rate') }} as rate_ratio,
+  {{ odds_ratio('rates.n', 'rates.successes', 'rates.reference_n', 'rates.reference_successes') }} as odds_ratio,
+  {{ cohens_h('rates.rate', 'rates.reference_rate') }} as cohens_h,
+  case when rates.n > 0 then rates.ppg2017_margin end as ppg2017_margin,
+  case when rates.n > 0 then
+    rates.direction * rates.rate + rates.ppg2017_margin <= rates.direction * rates.overall_rate end as ppg2017_flag,
+  case when rates.n > 0 then rates.ppg2022_margin end as ppg2022_margin,
+  case when rates.n > 0 then
+    rates.direction * (rates.rate - rates.rest_rate) <= -rates.ppg2022_margin end as ppg2022_flag,
+  {{ below_percent_of('rates.n', 'rates.successes', 'rates.highest_n', 'rates.highest_successes', 'rates.index80_percent', 'rates.direction') }}
+    as index80_flag,
+  {{ students_needed('rates.n', 'rates.successes', 'rates.reference_n', 'rates.reference_successes', 'rates.direction') }}
+    as students_needed,
+  rates.reliable,
+  case
+    when rates.reason is not null then rates.reason
+    when rates.n = 0 then 'no_students'
+    when rates.reference_rate is null then 'reference_not_available'
+    when not rates.reliable then 'small'
+  end as reason,
+  metrics.version as metric_version,
+  versions.policy_version,
+  versions.race_standard,
+  versions.econ_basis,
+  versions.snapshot_date,
+  versions.extract_as_of
+from rates
+cross join {{ source('raw', 'partner') }} as partner
+inner join {{ ref('metrics') }} as metrics on metrics.metric_id = rates.metric_id
+inner join {{ ref('int_year_versions') }} as versions on versions.school_year = rates.school_year

@@ -1,0 +1,8 @@
+select
+  school_year,
+  student_id,
+  school_id,
+  course_id,
+  upper(trim(final_grade)) as final_grade,
+  {{ yes_no('dropped') }} as dropped
+from {{ source('raw', 'course_enrollments') }}

@@ -1,0 +1,8 @@
+select
+  school_year,
+  school_id,
+  course_id,
+  course_title,
+  sced_code,
+  lower(trim(course_level)) as course_level
+from {{ source('raw', 'courses') }}

@@ -1,0 +1,24 @@
+-- Two rows of a seed that mean the same key, or a key left empty. Resolve: keep the row that holds.
+{% set keys = {
+  'policy': ['key'],
+  'metrics': ['metric_id'],
+  'dimensions': ['dimension'],
+  'subgroups': ['dimension', 'attribute', 'value'],
+  'letter_grades': ['final_grade'],
+  'course_classes': ['course_class'],
+  'status_actions': ['prior_status', 'status'],
+  'sced_ap_ib': ['sced_code'],
+  'races': ['race_ethnicity'],
+  'course_levels': ['course_level'],
+  'course_decisions': ['partner_id', 'course_id', 'first_school_year']
+} %}
+{% for seed, columns in keys.items() -%}
+select '{{ seed }}' as seed, count(*) as rows_concerned
+from {{ ref(seed) }}
+group by {{ columns | join(', ') }}
+having count(*) > 1 or {% for column in columns %}{{ column }} is null{% if not loop.last %} or {% endif %}{% endfor %}
+{% if not loop.last %}
+union all
+
+{% endif %}
+{%- endfor %}

@@ -1,0 +1,39 @@
+-- Student counts whose roll-up is not the sum of its parts: the partner and its schools, all grades and each, all students
+-- and the subgroups of a partitioning dimension. Resolve: look for a student in two places, or a value in no subgroup.
+with
+
+counts as (
+  select counts.*, subgroups.partitioning
+  from {{ ref('int_subgroup_counts') }} as counts
+  inner join {{ ref('int_subgroup') }} as subgroups
+    on subgroups.dimension = counts.dimension and subgroups.subgroup = counts.subgroup
+  where counts.counted_from = 'students' and counts.reason is null
+)
+
+select 'schools' as roll_up, count(*) as rows_concerned
+from counts
+group by school_year, grade_level, metric_id, dimension, subgroup
+having
+  sum(case when school_id = '_all' then n else -n end) <> 0
+  or sum(case when school_id = '_all' then successes else -successes end) <> 0
+
+union all
+
+select 'grades' as roll_up, count(*) as rows_concerned
+from counts
+group by school_year, school_id, metric_id, dimension, subgroup
+having
+  sum(case when grade_level = '_all' then n else -n end) <> 0
+  or sum(case when grade_level = '_all' then successes else -successes end) <> 0
+
+union all
+
+select 'subgroups' as roll_up, count(*) as rows_concerned
+from (
+  select school_year, school_id, grade_level, metric_id, dimension, sum(n) as n, sum(successes) as successes
+  from counts
+  where partitioning
+  group by school_year, school_id, grade_level, metric_id, dimension
+) as totals
+group by school_year, school_id, grade_level, metric_id
+having min(n) <> max(n) or min(successes) <> max(successes)

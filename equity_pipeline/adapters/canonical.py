@@ -1,0 +1,91 @@
+"""The product's own exchange format: CSV or Parquet with the canonical columns under their own names.
+
+The extract is the source's `extract`, else the one named in the file's base name (`riverside_students_2022-23.csv`).
+`values`, `constants` and `options` work as for `delimited`.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from equity_pipeline.adapters.base import LINE, Mapped, RawTable
+from equity_pipeline.adapters.delimited import contract_of, mapped, member_name
+from equity_pipeline.adapters.readers import members, read_delimited
+from equity_pipeline.domain.errors import DeliveryError
+from equity_pipeline.extracts.contracts import EXTRACTS
+from equity_pipeline.partners.registry import Partner, Source
+
+
+def read(path: Path, name: str, source: Source) -> list[RawTable]:
+    """Every file of the delivery as a table of text. Parquet cells are written as CSV would hold them.
+
+    Raises:
+        DeliveryError: not a readable table, or a zip that is damaged or not safe to open.
+    """
+    reading = {key: source.options[key] for key in ("encoding", "delimiter") if key in source.options}
+    tables = []
+    for member, content in members(path, name):
+        called = member_name(path, name, member)
+        if member.lower().endswith(".parquet"):
+            tables.append(_read_parquet(content, called))
+        else:
+            tables.append(read_delimited(content, called, **reading))
+    return tables
+
+
+def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped]:
+    """Each table is one extract. Columns that are not canonical are dropped with a warning.
+
+    Raises:
+        PartnerFileError: the source names an extract, column or option that does not exist.
+        DeliveryError: no extract in the file's name, or a required column is missing.
+    """
+    by_extract: dict[str, list[RawTable]] = {}
+    for table in tables:
+        by_extract.setdefault(source.extract or _extract_named_in(table.name), []).append(table)
+    result = []
+    for extract, its_tables in by_extract.items():
+        contract = contract_of(source, extract)
+        present = {header.strip().casefold() for table in its_tables for header in table.frame.columns}
+        columns = {
+            name: source.columns.get(name, name)
+            for name in ("school_year", *(column.name for column in contract.columns))
+            if name not in source.constants
+            and (name in contract.required or name in present or name in source.columns)
+        }
+        result.append(mapped(its_tables, source, contract, columns))
+    return result
+
+
+def _extract_named_in(name: str) -> str:
+    base = re.split(r"[/!\\]", name.lower())[-1]
+    named = [extract for extract in EXTRACTS if re.search(rf"(?<![a-z]){extract}(?![a-z])", base)]
+    if not named:
+        raise DeliveryError(
+            "the name says no extract",
+            file=name,
+            remedy=f"name it like one of {', '.join(f'{e}.csv' for e in EXTRACTS)}",
+        )
+    return max(named, key=len)
+
+
+def _read_parquet(content: Path | bytes, name: str) -> RawTable:
+    try:
+        frame = pl.read_parquet(io.BytesIO(content) if isinstance(content, bytes) else content)
+    except (PolarsError, OSError) as error:
+        raise DeliveryError("not a readable Parquet file", file=name, remedy="write it again") from error
+    if nested := [column for column, dtype in frame.schema.items() if dtype.is_nested()]:
+        raise DeliveryError(
+            f"columns with lists or structures: {', '.join(nested)}",
+            file=name,
+            remedy="write one value per cell",
+        )
+    frame = frame.drop(LINE, strict=False).cast(pl.String)
+    return RawTable(
+        name=name, frame=frame.with_row_index(LINE, offset=1).with_columns(pl.col(LINE).cast(pl.Int64))
+    )

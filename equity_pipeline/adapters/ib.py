@@ -1,0 +1,85 @@
+"""IB results, one record per candidate × subject, as IBIS exports them with a column for the student id.
+
+The IB knows candidates by a session code; a district adds its own student id (`columns: {student_id: …}`, default
+`student_unique_id`). Other headers may be stated the same way.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from equity_pipeline.adapters import delimited
+from equity_pipeline.adapters.base import Mapped, RawTable
+from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
+from equity_pipeline.extracts.contracts import EXTRACTS
+from equity_pipeline.partners.registry import Partner, Source
+
+read = delimited.read
+
+_HEADERS = {
+    "exam_year": "YEAR",
+    "student_id": "student_unique_id",
+    "exam_code": "SUBJECT",
+    "score": "SUBJECT_GRADE",
+}
+_SESSION_YEAR, _EXAM = "school year of the session", "subject and level"
+
+
+def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped]:
+    """exam_results: one row per subject graded 1 to 7.
+
+    The IB numbers no exams: subject and level (`SPANISH B SL`) are code and name. A November session belongs to the
+    school year that ends in the next year. Counted as skipped: `N` (no grade awarded), letters (theory of knowledge,
+    extended essay), blank.
+
+    Raises:
+        PartnerFileError: the source maps what is not a column of an IB result.
+        DeliveryError: a column is not found; says which.
+    """
+    if unknown := source.columns.keys() - _HEADERS.keys():
+        raise PartnerFileError(
+            f"source {source.name!r}: columns of IB results has no {', '.join(sorted(unknown))}; "
+            f"there are {', '.join(_HEADERS)}"
+        )
+    headers = _HEADERS | source.columns
+    columns = headers | {"exam_year": _SESSION_YEAR, "exam_code": _EXAM, "exam_name": _EXAM}
+    result = delimited.mapped(
+        [_derived(table, headers) for table in tables],
+        source.model_copy(update={"constants": {"program": "ib"}}),
+        EXTRACTS["exam_results"],
+        columns,
+    )
+    grade = pl.col("score").replace("", None)
+    reason = (
+        pl.when(grade.is_null()).then(pl.lit("no grade"))
+        .when(grade.str.to_uppercase() == "N").then(pl.lit("N: no grade awarded"))
+        .when(grade.str.contains(r"^[A-Za-z]$")).then(pl.lit("letter grade (theory of knowledge, extended essay)"))
+    )  # fmt: skip
+    reasons = result.rows.select(reason.alias("reason")).to_series()
+    skipped = dict(reasons.drop_nulls().value_counts().sort("reason").iter_rows())
+    return [Mapped("exam_results", result.rows.filter(reasons.is_null()), skipped, result.warnings)]
+
+
+def _derived(table: RawTable, headers: dict[str, str | list[str]]) -> RawTable:
+    """The table with what the IB writes in two columns in one: subject and level, month and year of the session."""
+    folded = {column.strip().casefold(): column for column in reversed(table.frame.columns)}
+
+    def column(name: str) -> pl.Expr:
+        sought = [headers.get(name, name)] if isinstance(headers.get(name, name), str) else headers[name]
+        found = next((folded[header.casefold()] for header in sought if header.casefold() in folded), None)
+        if found is None:
+            raise DeliveryError(
+                f"no header for {name} as {' or '.join(sought)}; headers found: {', '.join(folded.values())}",
+                file=table.name, line=1, remedy="send the file with its headers or state them in `columns`",
+            )  # fmt: skip
+        return pl.col(found).str.strip_chars()
+
+    year = column("exam_year")
+    later = (year.cast(pl.Int32, strict=False) + 1).cast(pl.String)
+    november = column("MONTH").str.to_uppercase().str.starts_with("NOV")
+    column("score")
+    frame = table.frame.with_columns(
+        pl.when(november).then(pl.coalesce(later, year)).otherwise(year).alias(_SESSION_YEAR),
+        pl.concat_str(column("exam_code"), column("LEVEL"), separator=" ").str.strip_chars().alias(_EXAM),
+    )
+    return RawTable(table.name, frame, table.bad, table.inferred)

@@ -1,0 +1,337 @@
+"""The command line. Every command says what it did in a few lines; exit code 0 success, 1 work failed, 2 misuse.
+
+Belongs here: options, words, exit codes. All work that changes data runs as a Dagster run (`defs/runs.py`), so that it
+stands in the UI's history as well. Heavy imports are inside the commands: `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable, Container, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from equity_pipeline.domain import school_years
+from equity_pipeline.domain.errors import EquityError
+from equity_pipeline.partners import registry
+from equity_pipeline.partners import status as statuses
+from equity_pipeline.partners.registry import Partner
+from equity_pipeline.storage import atomic
+from equity_pipeline.storage.home import Home
+
+
+class _SchoolYear(click.ParamType):
+    name = "school year"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return school_years.parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _with_home(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command `--home`, and turn our own errors into one sentence and exit code 1."""
+
+    @click.option(
+        "--home", "folder", type=click.Path(file_okay=False), help="Default: $EQUITY_HOME or ./equity_home."
+    )
+    @functools.wraps(command)
+    def wrapped(folder: str | None, **arguments: Any) -> None:
+        try:
+            command(Home.resolve(folder), **arguments)
+        except EquityError as error:
+            raise click.ClickException(str(error)) from None
+
+    return wrapped
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Disaggregated equity marts and gap-tracking tables from school district extracts."""
+    os.umask(0o077)
+
+
+@main.command()
+@_with_home
+def demo(home: Home) -> None:
+    """Write the sample partners' deliveries into landing/ and run everything."""
+    from equity_pipeline import sample
+
+    click.echo("writing the sample partners' deliveries")
+    partner_ids = sample.write(home)
+    _run(home, tuple(partner_ids), ())
+
+
+@main.command()
+@click.option(
+    "--partner", "partner_ids", multiple=True, help="Only this partner; may be given several times."
+)
+@click.option("--school-year", "years", multiple=True, type=_SchoolYear(), help="Only this year, as 2025-26.")
+@_with_home
+def run(home: Home, partner_ids: tuple[str, ...], years: tuple[int, ...]) -> None:
+    """Take in what is pending in landing/, rebuild what it touches, publish."""
+    _run(home, partner_ids, years)
+
+
+def _run(home: Home, partner_ids: tuple[str, ...], years: tuple[int, ...]) -> None:
+    from equity_pipeline.defs.runs import whole_way
+
+    partners, problems = registry.load_valid(home)
+    _known(home, partner_ids)
+    if not partners and not problems:
+        raise click.UsageError(
+            f"no partner files in {home.partners}: `equity-pipeline new-partner` makes one"
+        )
+    for problem in problems:
+        click.echo(problem, err=True)
+    chosen = [
+        partner for partner in partners.values() if not partner_ids or partner.partner_id in partner_ids
+    ]
+    ended = whole_way(home, chosen, years, say=click.echo)
+    if not ended.worked:
+        click.echo("nothing new: every file in landing/ is already in, and every release is up to date")
+    click.echo(_table(home, chosen))
+    site = home.network_releases / "latest" / "index.html"
+    if site.exists():
+        click.echo(f"site: {site}")
+    if problems or ended.failed:
+        sys.exit(1)
+
+
+def _table(home: Home, partners: Sequence[Partner]) -> str:
+    """Partner, school years, rows in / loaded / quarantined, release."""
+    rows = [("partner", "school years", "rows in", "loaded", "quarantined", "release")]
+    for partner in partners:
+        counted = statuses.status(home, partner, dt.date.today())
+        on_file = [row.school_year for row in counted if row.loaded and row.school_year]
+        span = (
+            f"{school_years.label(min(on_file))} … {school_years.label(max(on_file))}" if on_file else "none"
+        )
+        totals = (
+            f"{sum(getattr(row, name) for row in counted):,}" for name in ("rows_in", "loaded", "rejected")
+        )
+        release = statuses.latest_release(home, partner.partner_id) or "none"
+        rows.append((partner.partner_id, span, *totals, release))
+    return _columns(rows, numbers=range(2, 5))
+
+
+def _columns(rows: Sequence[Sequence[str]], numbers: Container[int]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if column in numbers else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
+
+
+def _known(home: Home, partner_ids: Sequence[str]) -> None:
+    known = {path.stem for path in home.partners.glob("*.yml")}
+    if unknown := sorted(set(partner_ids) - known):
+        raise click.UsageError(f"no partner file for {', '.join(unknown)} in {home.partners}")
+
+
+@main.command("check-delivery")
+@click.option("--partner", "partner_id", required=True)
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@_with_home
+def check_delivery(home: Home, partner_id: str, files: tuple[Path, ...]) -> None:
+    """Say what would be accepted, mapped and rejected, and why; change nothing."""
+    from equity_pipeline.extracts import intake
+
+    _known(home, (partner_id,))
+    checks = intake.check_delivery(home, registry.load(home.partner_file(partner_id)), files)
+    for check in checks:
+        click.echo(f"{check.file}: {check.status}" + (f" by source {check.source}" if check.source else ""))
+        if check.message:
+            click.echo(f"  {check.message}")
+        for extract, columns in check.columns.items():
+            click.echo(f"  {extract}: {', '.join(columns)}")
+        if check.counts:
+            head = ("extract", "school year", "rows in", "loaded", "rejected", "duplicates")
+            click.echo(_columns([head, *map(_count_row, check.counts)], numbers=range(2, 6)))
+        for finding in check.findings:
+            lines = ", ".join(map(str, finding.lines))
+            click.echo(f"  {finding.file}, line {lines}: {finding.rows:,} rows rejected: {finding.reason}")
+        for warning in check.warnings:
+            click.echo(f"  note: {warning}")
+    if any(check.status != "accepted" for check in checks):
+        sys.exit(1)
+
+
+def _count_row(count: dict[str, Any]) -> tuple[str, ...]:
+    numbers = (f"{count[name]:,}" for name in ("rows_in", "loaded", "rejected", "duplicates"))
+    return count["extract"], _year(count["school_year"]), *numbers
+
+
+def _year(school_year: int) -> str:
+    return school_years.label(school_year) if school_year else "unreadable"
+
+
+@main.command()
+@click.option(
+    "--partner", "partner_ids", multiple=True, help="Only this partner; may be given several times."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON array instead of a table.")
+@_with_home
+def status(home: Home, partner_ids: tuple[str, ...], as_json: bool) -> None:
+    """Per partner, school year and extract: delivered, loaded, rejected, built, published, overdue."""
+    partners, problems = registry.load_valid(home)
+    _known(home, partner_ids)
+    today = dt.date.today()
+    rows = [
+        row
+        for partner in partners.values()
+        if not partner_ids or partner.partner_id in partner_ids
+        for row in statuses.status(home, partner, today)
+    ]
+    if as_json:
+        click.echo(json.dumps([row.as_dict() for row in rows], indent=2))
+    else:
+        head = (
+            "partner",
+            "school year",
+            "extract",
+            "files",
+            "rows in",
+            "loaded",
+            "rejected",
+            "built",
+            "release",
+            "",
+        )
+        click.echo(
+            _columns(
+                [head]
+                + [
+                    (
+                        row.partner_id,
+                        _year(row.school_year),
+                        row.extract,
+                        *(f"{count:,}" for count in (row.deliveries, row.rows_in, row.loaded, row.rejected)),
+                        "yes" if row.built else "no",
+                        row.release or "none",
+                        "OVERDUE" if row.overdue else "",
+                    )
+                    for row in rows
+                ],
+                numbers=range(3, 7),
+            )
+        )
+    for problem in problems:
+        click.echo(problem, err=True)
+    if problems:
+        sys.exit(1)
+
+
+@main.command("new-partner")
+@click.argument("partner_id")
+@click.option(
+    "--from", "files", multiple=True, type=click.Path(exists=True, path_type=Path), help="A file they send."
+)
+@_with_home
+def new_partner(home: Home, partner_id: str, files: tuple[Path, ...]) -> None:
+    """Scaffold partners/PARTNER_ID.yml, guessing the mapping from the files given."""
+    from equity_pipeline.partners import scaffold
+
+    try:
+        path = home.partner_file(partner_id)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    if path.exists():
+        raise click.UsageError(f"{path} exists already")
+    this_year = school_years.of_date(dt.date.today())
+    guessed, open_questions = scaffold.new_partner(partner_id, list(files), this_year)
+    with atomic.new_file(path) as scratch:
+        scratch.write_text(guessed, encoding="utf-8")
+    home.landing(partner_id).mkdir(parents=True, exist_ok=True)
+    click.echo(f"wrote {path}")
+    for question in open_questions:
+        click.echo(f"  to decide: {question}")
+    click.echo(
+        f"then put files into {home.landing(partner_id)} and `equity-pipeline run --partner {partner_id}`"
+    )
+
+
+@main.command()
+@click.option("--partner", "partner_id", required=True)
+@click.argument("metric")
+@click.argument("subgroup")
+@click.option("--dimension", help="Needed only where subgroups of several dimensions share the name.")
+@click.option("--school-year", "school_year", type=_SchoolYear(), help="Default: the newest with the metric.")
+@click.option("--school", "school_id", default="_all", show_default=True)
+@click.option("--reference", default="designated", show_default=True)
+@_with_home
+def explain(home: Home, partner_id: str, **number: Any) -> None:
+    """Say where one number comes from: counts, rules, versions, deliveries. Restricted: not suppressed."""
+    from equity_pipeline.warehouse.explain import explain as explained
+
+    _known(home, (partner_id,))
+    for line in explained(home, partner_id, **number):
+        click.echo(line)
+
+
+@main.command()
+@click.argument("release", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def audit(release: Path) -> None:
+    """Attack a release as an outsider would; exit code 1 if the guarantee fails."""
+    from equity_pipeline.disclosure import attack
+
+    try:
+        found = attack.audit(release)
+    except EquityError as error:
+        raise click.ClickException(str(error)) from None
+    for line in found.lines():
+        click.echo(line)
+    if not found.passed:
+        sys.exit(1)
+
+
+@main.command()
+@click.option("--partner", "partner_id", required=True)
+@_with_home
+def erase(home: Home, partner_id: str) -> None:
+    """Remove a partner from every layer and write an erasure receipt."""
+    from equity_pipeline.defs import history, runs
+    from equity_pipeline.defs.erasure import ERASE
+    from equity_pipeline.defs.jobs import NETWORK
+
+    with history.open_instance(home) as instance:
+        config = {"ops": {"erase_partner": {"config": {"partner_id": partner_id}}}}
+        runs.execute(instance, home, ERASE, run_config=config)
+        click.echo(f"erased {partner_id}; receipt: {max(home.erasures.glob(f'{partner_id}-*.json'))}")
+        if home.network_releases.exists():
+            runs.execute(instance, home, NETWORK)
+            click.echo("network: release written without it")
+
+
+@main.command()
+@click.option("--port", default=3000, show_default=True)
+@_with_home
+def ui(home: Home, port: int) -> None:
+    """Open Dagster on this home, for this machine only."""
+    from equity_pipeline.defs import history
+
+    history.prepare(home)
+    arguments = [
+        "dev",
+        "--module-name",
+        "equity_pipeline.definitions",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
+    os.execv(sys.executable, [sys.executable, "-m", "dagster", *arguments])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""A partner's warehouse: every dbt seed and model as an asset, every dbt test as a check on it.
+
+dbt builds the whole warehouse beside the old one and it is swapped in at the end, so all of these assets are made
+together by one run, or none. They are described from dbt's manifest here, not by dagster-dbt: that library imports all
+of dbt, which the UI would wait for at every load.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+
+from equity_pipeline.defs.failures import RETRIES, told_to_a_person
+from equity_pipeline.defs.ingest import DELIVERIES, extract_key
+from equity_pipeline.defs.partitions import PARTNER, Partitions
+from equity_pipeline.extracts import contracts
+from equity_pipeline.partners import registry
+from equity_pipeline.storage.home import Home
+from equity_pipeline.warehouse import build as warehouse
+
+PARTNER_FILE = dg.AssetKey("partner_file")
+OWNERS = ["team:analytics-engineering"]
+_TABLES = {"model", "seed"}
+
+
+def partner_file_asset(partitions: Partitions) -> dg.AssetSpec:
+    """The partner's YAML file, which people write and we only read."""
+    return dg.AssetSpec(
+        PARTNER_FILE,
+        group_name="ingest",
+        kinds={"yaml"},
+        owners=["team:data-engineering"],
+        partitions_def=partitions.partner,
+        description="A partner's programmes, goals, privacy rule and sources: partners/<partner_id>.yml.",
+    )
+
+
+def warehouse_assets(home: Home, partitions: Partitions) -> dg.AssetsDefinition:
+    """All dbt seeds and models by partner, with dbt's tests as checks."""
+    manifest = warehouse.manifest()
+    keys = {unique_id: _key(node) for unique_id, node in (manifest["nodes"] | manifest["sources"]).items()}
+    tables = [node for node in manifest["nodes"].values() if node["resource_type"] in _TABLES]
+    tests = {
+        node["unique_id"]: node for node in manifest["nodes"].values() if node["resource_type"] == "test"
+    }
+
+    @dg.multi_asset(
+        name="warehouse",
+        specs=[_asset(node, keys) for node in tables],
+        check_specs=[_check(node, keys) for node in tests.values()],
+        partitions_def=partitions.partner,
+        retry_policy=RETRIES,
+    )
+    def build(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        """When a test fails the old warehouse stays: the checks are recorded, no table is."""
+        with told_to_a_person():
+            partner = registry.load(home.partner_file(context.partition_key))
+            try:
+                nodes, problem = warehouse.build(home, partner).results, None
+            except warehouse.BuildError as error:
+                nodes, problem = error.results, error
+        if problem is None:
+            rows = {node.unique_id: node.rows for node in nodes}
+            for table in tables:
+                yield dg.MaterializeResult(
+                    keys[table["unique_id"]], metadata={"dagster/row_count": rows[table["unique_id"]]}
+                )
+        yield from _results(nodes, tests, keys)
+        if problem is not None:
+            with told_to_a_person():
+                raise problem
+
+    return build
+
+
+def _key(node: Mapping[str, Any]) -> dg.AssetKey:
+    if node["resource_type"] != "source":
+        return dg.AssetKey(["warehouse", node["schema"], node["name"]])
+    if node["name"] == DELIVERIES.path[-1]:
+        return DELIVERIES
+    return extract_key(node["name"]) if node["name"] in contracts.EXTRACTS else PARTNER_FILE
+
+
+def _asset(node: Mapping[str, Any], keys: Mapping[str, dg.AssetKey]) -> dg.AssetSpec:
+    upstream = sorted({keys[unique_id] for unique_id in node["depends_on"].get("nodes", ())})
+    columns = [
+        dg.TableColumn(column["name"], column["data_type"] or "string", column["description"])
+        for column in node["columns"].values()
+    ]
+    return dg.AssetSpec(
+        keys[node["unique_id"]],
+        deps=[_dependency(key) for key in upstream],
+        group_name="policy" if node["resource_type"] == "seed" else node["fqn"][1],
+        kinds={"dbt", "duckdb"},
+        owners=OWNERS,
+        description=node["description"],
+        code_version=node["checksum"]["checksum"],
+        metadata={"dagster/column_schema": dg.TableSchema(columns)},
+    )
+
+
+def _dependency(upstream: dg.AssetKey) -> dg.AssetDep:
+    if upstream.path[0] == "extracts":
+        return dg.AssetDep(upstream, partition_mapping=dg.MultiToSingleDimensionPartitionMapping(PARTNER))
+    return dg.AssetDep(upstream)
+
+
+def _tested(test: Mapping[str, Any]) -> str:
+    """The node that a test is about: the one it stands under, else the first that it reads."""
+    return test.get("attached_node") or test["depends_on"]["nodes"][0]
+
+
+def _check(test: Mapping[str, Any], keys: Mapping[str, dg.AssetKey]) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        test["name"],
+        asset=keys[_tested(test)],
+        description=test["description"] or None,
+        blocking=test["config"]["severity"].lower() == "error",
+    )
+
+
+def _results(
+    nodes: Iterable[warehouse.NodeResult],
+    tests: Mapping[str, Mapping[str, Any]],
+    keys: Mapping[str, dg.AssetKey],
+) -> Iterator[dg.AssetCheckResult]:
+    for node in nodes:
+        if test := tests.get(node.unique_id):
+            yield dg.AssetCheckResult(
+                asset_key=keys[_tested(test)],
+                check_name=test["name"],
+                passed=node.status == "pass",
+                severity=dg.AssetCheckSeverity.WARN if node.status == "warn" else dg.AssetCheckSeverity.ERROR,
+                metadata={"result": node.message or node.status},
+            )

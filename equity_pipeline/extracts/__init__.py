@@ -1,0 +1,1 @@
+"""What arrives: the contracts of the canonical extracts, the ledger of deliveries, quarantine and intake."""

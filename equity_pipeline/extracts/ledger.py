@@ -1,0 +1,202 @@
+"""The ledger: every delivery, what it holds, and where each of its rows went.
+
+Belongs here: the two tables and the questions asked of them. Does not belong here: a cell of a delivery.
+
+SQLite, because several processes record at once. One transaction a step: a step that dies leaves the ledger as it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from equity_pipeline.domain.errors import EquityError, TransientError
+from equity_pipeline.storage.home import Home
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS deliveries (
+    partner_id TEXT NOT NULL, delivery_id TEXT NOT NULL, sha256 TEXT NOT NULL, file TEXT NOT NULL, size INTEGER NOT NULL,
+    sequence INTEGER NOT NULL, received_at TEXT NOT NULL, source TEXT, mapping TEXT,
+    status TEXT NOT NULL CHECK (status IN ('accepted', 'refused', 'unclaimed')), message TEXT, as_of TEXT,
+    inferred TEXT NOT NULL DEFAULT '{}',
+    PRIMARY KEY (partner_id, sha256)
+);
+CREATE TABLE IF NOT EXISTS loads (
+    partner_id TEXT NOT NULL, delivery_id TEXT NOT NULL, source TEXT NOT NULL, file TEXT NOT NULL, extract TEXT NOT NULL,
+    school_year INTEGER NOT NULL, records INTEGER NOT NULL, skipped INTEGER NOT NULL, rows_in INTEGER NOT NULL,
+    loaded INTEGER NOT NULL, rejected INTEGER NOT NULL, duplicates INTEGER NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('pending', 'loaded', 'superseded')),
+    PRIMARY KEY (partner_id, delivery_id, source, file, extract, school_year),
+    CHECK (records = rows_in + skipped),
+    CHECK (status = 'pending' OR rows_in = loaded + rejected + duplicates)
+);
+"""
+_COUNTS = ("records", "skipped", "rows_in", "loaded", "rejected", "duplicates")
+
+
+class IntegrityError(EquityError):
+    """Rows in are not loaded + rejected + duplicates: a fault of the product, never of a file. Nothing was recorded."""
+
+
+class Ledger:
+    """The deliveries of one home. `loads.school_year` 0 holds the rows whose school year can't be read."""
+
+    def __init__(self, home: Home) -> None:
+        self._path = home.ledger
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._connection() as con:
+            con.execute("PRAGMA journal_mode = WAL")
+            con.executescript(_TABLES)
+
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        con = sqlite3.connect(self._path, timeout=60, isolation_level=None)
+        con.row_factory = sqlite3.Row
+        try:
+            yield con
+        except sqlite3.IntegrityError as error:
+            raise IntegrityError(f"the ledger refused a record: {error}") from error
+        except sqlite3.OperationalError as error:
+            raise TransientError(f"the ledger can't be used now ({error}); try again") from error
+        finally:
+            con.close()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._connection() as con:
+            con.execute("BEGIN IMMEDIATE")
+            yield con
+            con.execute("COMMIT")
+
+    def _rows(self, query: str, values: Iterable[Any] = ()) -> list[dict[str, Any]]:
+        with self._connection() as con:
+            return [dict(row) for row in con.execute(query, tuple(values))]
+
+    def deliveries(self, partner_id: str) -> list[dict[str, Any]]:
+        """Every delivery of the partner in the order received."""
+        return self._rows("SELECT * FROM deliveries WHERE partner_id = ? ORDER BY sequence", [partner_id])
+
+    def record(self, partner_id: str, delivery: dict[str, Any], loads: list[dict[str, Any]]) -> None:
+        """Record a delivery and what it holds, in one transaction.
+
+        `delivery`: the columns of `deliveries` but partner_id, and but sequence and received_at, which a delivery
+        keeps from its first coming. `loads`: the columns of `loads` but partner_id and delivery_id. What an earlier reading of the
+        delivery found and this one does not (its mapping changed) stays as a pending load of no rows, so that
+        the school year is loaded again without it.
+        """
+        columns = ("delivery_id", "sha256", "file", "size", "source", "mapping", "status", "message", "as_of")
+        inferred = json.dumps(delivery["inferred"], sort_keys=True)
+        with self._transaction() as con:
+            con.execute(
+                f"INSERT INTO deliveries (partner_id, {', '.join(columns)}, inferred, received_at, sequence) "
+                f"VALUES (?, {', '.join('?' * len(columns))}, ?, ?, "
+                "(SELECT coalesce(max(sequence), 0) + 1 FROM deliveries WHERE partner_id = ?)) "
+                "ON CONFLICT DO UPDATE SET file = excluded.file, source = excluded.source, mapping = excluded.mapping, "
+                "status = excluded.status, message = excluded.message, as_of = excluded.as_of, inferred = excluded.inferred",
+                [
+                    partner_id, *(delivery[column] for column in columns), inferred,
+                    dt.datetime.now(dt.UTC).isoformat(timespec="seconds"), partner_id,
+                ],
+            )  # fmt: skip
+            con.execute(
+                "DELETE FROM loads WHERE partner_id = ? AND delivery_id = ? AND school_year = 0",
+                [partner_id, delivery["delivery_id"]],
+            )
+            con.execute(
+                "UPDATE loads SET records = 0, skipped = 0, rows_in = 0, loaded = 0, rejected = 0, duplicates = 0, "
+                "status = 'pending' WHERE partner_id = ? AND delivery_id = ?",
+                [partner_id, delivery["delivery_id"]],
+            )
+            self._put(con, partner_id, [load | {"delivery_id": delivery["delivery_id"]} for load in loads])
+
+    def finish(self, partner_id: str, school_year: int, loads: list[dict[str, Any]]) -> None:
+        """Record where the rows of a school year went; loads of no rows are forgotten.
+
+        Raises:
+            IntegrityError: rows are missing from the account; nothing is recorded.
+        """
+        with self._transaction() as con:
+            self._put(con, partner_id, loads)
+            con.execute(
+                "DELETE FROM loads WHERE partner_id = ? AND school_year = ? AND records = 0",
+                [partner_id, school_year],
+            )
+
+    @staticmethod
+    def _put(con: sqlite3.Connection, partner_id: str, loads: list[dict[str, Any]]) -> None:
+        columns = ("delivery_id", "source", "file", "extract", "school_year", *_COUNTS, "status")
+        con.executemany(
+            f"INSERT OR REPLACE INTO loads (partner_id, {', '.join(columns)}) "
+            f"VALUES (?, {', '.join('?' * len(columns))})",
+            [[partner_id, *(load[column] for column in columns)] for load in loads],
+        )
+
+    def loads(
+        self, partner_id: str, school_year: int | None = None, extract: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Loads with their delivery's `delivered_file`, `sha256`, `mapping`, `sequence` and `as_of`, in a fixed order."""
+        return self._rows(
+            "SELECT l.*, d.file AS delivered_file, d.sha256, d.mapping, d.sequence, d.as_of FROM loads l "
+            "JOIN deliveries d USING (partner_id, delivery_id) WHERE partner_id = ? AND records > 0 "
+            "AND (? IS NULL OR school_year = ?) AND (? IS NULL OR extract = ?) "
+            "ORDER BY school_year, extract, source, sequence, l.file",
+            [partner_id, school_year, school_year, extract, extract],
+        )
+
+    def pending(self, partner_id: str) -> set[int]:
+        """School years that hold something not yet loaded."""
+        return {
+            row["school_year"]
+            for row in self._rows(
+                "SELECT DISTINCT school_year FROM loads WHERE partner_id = ? AND status = 'pending'",
+                [partner_id],
+            )
+        }
+
+    def current(self, partner_id: str, school_year: int, extract: str | None = None) -> list[dict[str, Any]]:
+        """The loads that stand in the extracts of a school year now: loaded, and not replaced by a newer file."""
+        return [load for load in self.loads(partner_id, school_year, extract) if load["status"] == "loaded"]
+
+    def counts(self, partner_id: str, school_year: int | None = None) -> dict[str, int]:
+        """Sums of records, skipped, rows_in, loaded, rejected and duplicates over all loads, replaced ones too."""
+        loads = self.loads(partner_id, school_year)
+        return {count: sum(load[count] for load in loads) for count in _COUNTS}
+
+    def summary(self, partner_id: str | None = None) -> list[dict[str, Any]]:
+        """One row per partner × school year × extract: deliveries, counts, pending and the latest `as_of`.
+
+        Files that a newer one replaced are not in the counts but in `superseded`.
+        """
+        counted = ", ".join(
+            f"sum(CASE WHEN l.status = 'superseded' THEN 0 ELSE l.{count} END) AS {count}"
+            for count in _COUNTS
+        )
+        return self._rows(
+            f"SELECT partner_id, school_year, extract, {counted}, "
+            "count(DISTINCT CASE WHEN l.status <> 'superseded' THEN delivery_id END) AS deliveries, "
+            "count(DISTINCT CASE WHEN l.status = 'superseded' THEN delivery_id END) AS superseded, "
+            "max(l.status = 'pending') AS pending, max(d.as_of) AS as_of "
+            "FROM loads l JOIN deliveries d USING (partner_id, delivery_id) WHERE ? IS NULL OR partner_id = ? "
+            "GROUP BY partner_id, school_year, extract ORDER BY partner_id, school_year, extract",
+            [partner_id, partner_id],
+        )
+
+    def school_years(self) -> set[int]:
+        """Every school year that any partner has delivered."""
+        return {row["school_year"] for row in self._rows("SELECT DISTINCT school_year FROM loads")} - {0}
+
+    def erase(self, partner_id: str) -> int:
+        """Delete all records of a partner and rewrite the file, because SQLite keeps deleted text; returns their number."""
+        with self._transaction() as con:
+            deleted = [
+                con.execute(f"DELETE FROM {table} WHERE partner_id = ?", [partner_id]).rowcount
+                for table in ("deliveries", "loads")
+            ]
+        with contextlib.closing(sqlite3.connect(self._path, timeout=60, isolation_level=None)) as con:
+            con.execute("VACUUM")
+            con.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return sum(deleted)

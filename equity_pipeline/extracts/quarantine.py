@@ -1,0 +1,76 @@
+"""Rejected rows: as delivered, with the reason, so that a person can correct them at their source.
+
+One Parquet file per delivery in each partition: every delivered column as text under its delivered name, plus
+`_reason`, `_column`, `_value`, `_file`, `_line`, `_delivery_id`. Restricted: it holds what students' rows hold.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import polars as pl
+
+from equity_pipeline.adapters.base import FILE, LINE, BadRecord, RawTable
+from equity_pipeline.storage.atomic import new_file, new_folder
+
+REASON, COLUMN, VALUE, DELIVERY = "_reason", "_column", "_value", "_delivery_id"
+_MARKS = (REASON, COLUMN, VALUE, FILE, LINE, DELIVERY)
+
+
+def as_delivered(rejects: pl.DataFrame, tables: Mapping[str, RawTable], delivery_id: str) -> pl.DataFrame:
+    """Rejected rows of one delivery with the delivered columns beside them.
+
+    `rejects`: `_file`, `_line`, `_reason`, `_column`, `_value`. One row out for each row in.
+    """
+    parts = []
+    for (file,), part in rejects.group_by(FILE, maintain_order=True):
+        if file in tables:
+            raw = tables[file].frame
+            part = part.join(raw.unique(LINE, keep="first"), on=LINE, how="left", maintain_order="left")
+        parts.append(part)
+    return _finished(parts, delivery_id)
+
+
+def unreadable(bad: Iterable[BadRecord], file: str, delivery_id: str) -> pl.DataFrame:
+    """Records that could not be read as rows: their text stands in `_value`."""
+    rows = [(one.reason, None, one.text, file, one.line) for one in bad]
+    schema = {REASON: pl.String, COLUMN: pl.String, VALUE: pl.String, FILE: pl.String, LINE: pl.Int64}
+    return _finished([pl.DataFrame(rows, schema, orient="row")], delivery_id)
+
+
+def _finished(parts: list[pl.DataFrame], delivery_id: str) -> pl.DataFrame:
+    frame = pl.concat(parts, how="diagonal").with_columns(pl.lit(delivery_id).alias(DELIVERY))
+    delivered = [name for name in frame.columns if name not in _MARKS]
+    return frame.select(*delivered, *_MARKS)
+
+
+def write_delivery(folder: Path, delivery_id: str, parts: list[pl.DataFrame]) -> None:
+    """Put one delivery's rejected rows into a partition beside the others', in place of what it had there."""
+    target = folder / f"{delivery_id}.parquet"
+    if parts:
+        with new_file(target) as scratch:
+            _write(parts, scratch)
+    elif target.exists():
+        target.unlink()
+        if not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def write_partition(folder: Path, by_delivery: Mapping[str, list[pl.DataFrame]]) -> None:
+    """Make a partition hold exactly these rows; a partition without any does not exist."""
+    if not by_delivery:
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    with new_folder(folder) as scratch:
+        for delivery_id, parts in by_delivery.items():
+            _write(parts, scratch / f"{delivery_id}.parquet")
+
+
+def _write(parts: list[pl.DataFrame], path: Path) -> None:
+    frame = pl.concat(parts, how="diagonal")
+    delivered = [name for name in frame.columns if name not in _MARKS]
+    frame.select(*delivered, *_MARKS).sort(FILE, LINE, COLUMN, REASON, VALUE).write_parquet(
+        path, compression="zstd"
+    )

@@ -1,0 +1,169 @@
+"""Rows of one extract and school year from all deliveries → one row per key, and the account of every other row.
+
+Belongs here: the order in which rows win, merging of sources, what becomes of each row. Does not belong here: files,
+the ledger, anything that reads or writes.
+
+Within a source, of rows with one key the best is kept (see `Extract.best`), then the one of the newest file, then of
+the later line; the others are duplicates. Across sources rows of one key are merged column by column: the source that
+stands first in the partner file and says anything but `unknown` wins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from equity_pipeline.adapters.base import FILE, LINE, REJECT
+from equity_pipeline.extracts.contracts import FAULT, Extract, Fault, schema
+from equity_pipeline.extracts.ledger import IntegrityError
+from equity_pipeline.extracts.quarantine import COLUMN, REASON, VALUE
+
+UNIT, SOURCE = "_unit", "_source"
+_ROW, _MISSING, _ROWS = "_row", "_missing", "_rows"
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """`rows`: typed, one per key, in the order of the key, plus `_unit` (of the source that won).
+    `rejects`: `_unit`, `_file`, `_line`, `_reason`, `_column`, `_value`.
+    `account`: per `_unit`, `_file`: rows_in, loaded, rejected, duplicates; rows_in is the sum of the others.
+    """
+
+    rows: pl.DataFrame
+    rejects: pl.DataFrame
+    account: pl.DataFrame
+
+
+def resolve(contract: Extract, text: pl.DataFrame, required: tuple[str, ...] | None = None) -> Resolved:
+    """Validate, remove duplicates, merge.
+
+    `text`: canonical columns as text with `_file`, `_line`, `_reject`, `_unit` (Int32: deliveries, the newest of a source first)
+    and `_source` (Int32: position in the partner file). `required`: the columns that a row must have; by default those
+    of the contract. Where several sources meet, a row alone must have the key, and the rest after the merge.
+
+    Raises:
+        IntegrityError: rows got lost, or a row passed that the pandera contract refuses; a fault of the product.
+    """
+    text = text.with_row_index(_ROW)
+    several = text[SOURCE].n_unique() > 1
+    key_columns = tuple(column for column in contract.required if column in contract.key)
+    alone = key_columns if several else contract.required if required is None else required
+
+    faults = contract.faults(alone)
+    typed = contract.typed(text, alone)
+    refused = typed.filter(pl.col(REJECT).is_not_null())
+    typed = typed.filter(pl.col(REJECT).is_null())
+    sound = typed.filter(pl.col(FAULT).is_null()).drop(FAULT)
+    rejected = [
+        refused.select(_ROW, pl.col(REJECT).alias(REASON), pl.lit(None, pl.String).alias(COLUMN)),
+        _reasons(typed, faults),
+    ]
+
+    kept = _first_of_each_key(contract, sound)
+    rows = kept
+    if several:
+        faults = (*contract.missing_faults(contract.required), *contract.value_faults())
+        number = pl.coalesce(pl.when(f.fails).then(pl.lit(i, pl.Int32)) for i, f in enumerate(faults))
+        merged = _merged(contract, kept).with_columns(number.alias(FAULT))
+        rejected.append(_reasons(merged.explode(_ROWS).drop(_ROW).rename({_ROWS: _ROW}), faults))
+        rows = merged.filter(pl.col(FAULT).is_null())
+
+    reasons = pl.concat(rejected)
+    columns = [column.name for column in contract.columns]
+    stored = rows.select(*columns, UNIT)
+    if required is None:
+        _validated(contract, stored.select(columns))
+    return Resolved(stored, _rejects(text, reasons), _account(text, sound, kept, reasons))
+
+
+def _reasons(rows: pl.DataFrame, faults: tuple[Fault, ...]) -> pl.DataFrame:
+    """`_row`, `_reason`, `_column` of the rows that have a fault."""
+    bad = rows.select(_ROW, FAULT).filter(pl.col(FAULT).is_not_null())
+    table = pl.DataFrame(
+        {
+            FAULT: pl.Series(range(len(faults)), dtype=pl.Int32),
+            REASON: pl.Series([fault.reason for fault in faults], dtype=pl.String),
+            COLUMN: pl.Series([fault.column for fault in faults], dtype=pl.String),
+        }
+    )
+    return bad.join(table, on=FAULT, how="left", maintain_order="left").drop(FAULT)
+
+
+def _first_of_each_key(contract: Extract, rows: pl.DataFrame) -> pl.DataFrame:
+    """One row per key and source, sorted by key, then source."""
+    if not contract.key:
+        return rows.sort([column.name for column in contract.columns] + [UNIT, FILE, LINE])
+    group = [*contract.key, SOURCE]
+    # A row that lacks what another of the same key has is the worse one, however new.
+    rows = rows.with_columns(pl.sum_horizontal(pl.col(contract.required).is_null()).alias(_MISSING))
+    order = [_MISSING, *([contract.best] if contract.best else []), UNIT, FILE, LINE]
+    descending = [False] * len(group) + [name in (contract.best, LINE) for name in order]
+    nulls_last = [False] * len(group) + [True] * len(order)
+    rows = rows.sort(group + order, descending=descending, nulls_last=nulls_last).drop(_MISSING)
+    differs = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in group)
+    return rows.filter(differs | (pl.int_range(pl.len()) == 0))
+
+
+def _merged(contract: Extract, kept: pl.DataFrame) -> pl.DataFrame:
+    """One row per key, column by column from the first source that knows; `_rows` lists the rows it is made of."""
+    if not contract.key:
+        return kept.with_columns(pl.concat_list(_ROW).alias(_ROWS))
+
+    def first_known(name: str, dtype: pl.DataType) -> pl.Expr:
+        given = pl.col(name).drop_nulls()
+        if dtype != pl.String:
+            return given.first()
+        return pl.coalesce(given.filter(given != "unknown").first(), given.first())
+
+    others = [column.name for column in contract.columns if column.name not in contract.key]
+    return kept.group_by(contract.key, maintain_order=True).agg(
+        *(first_known(name, kept.schema[name]) for name in others),
+        pl.col(UNIT).first(),
+        pl.col(_ROW).first(),
+        pl.col(_ROW).alias(_ROWS),
+    )
+
+
+def _rejects(text: pl.DataFrame, reasons: pl.DataFrame) -> pl.DataFrame:
+    """Rejected rows with where they stood and the text that was wrong."""
+    rows = reasons.join(text, on=_ROW, how="left", maintain_order="left")
+    value = pl.lit(None, pl.String)
+    for column in rows[COLUMN].drop_nulls().unique().sort():
+        if column in text.columns:
+            value = pl.when(pl.col(COLUMN) == column).then(pl.col(column)).otherwise(value)
+    return rows.with_columns(value.alias(VALUE)).select(UNIT, FILE, LINE, REASON, COLUMN, VALUE)
+
+
+def _account(
+    text: pl.DataFrame, sound: pl.DataFrame, kept: pl.DataFrame, reasons: pl.DataFrame
+) -> pl.DataFrame:
+    """Where the rows of each delivery's file went."""
+    refused = text.select(_ROW, UNIT, FILE).join(reasons, on=_ROW, how="semi")
+    account = text.group_by(UNIT, FILE).agg(pl.len().alias("rows_in"))
+    for name, rows in {"sound": sound, "kept": kept, "rejected": refused}.items():
+        counts = rows.group_by(UNIT, FILE).agg(pl.len().alias(name))
+        account = account.join(counts, on=[UNIT, FILE], how="left")
+    account = account.fill_null(0).with_columns(pl.exclude(UNIT, FILE).cast(pl.Int64))
+    late = pl.col("rejected") - (pl.col("rows_in") - pl.col("sound"))
+    account = account.select(
+        UNIT, FILE, "rows_in",
+        (pl.col("kept") - late).alias("loaded"), "rejected", (pl.col("sound") - pl.col("kept")).alias("duplicates"),
+    ).sort(UNIT, FILE)  # fmt: skip
+    parts = account.select(pl.col("loaded", "rejected", "duplicates").sum()).row(0)
+    if min(account["loaded"], default=0) < 0 or sum(parts) != text.height:
+        raise IntegrityError(f"{text.height} rows in, but loaded, rejected and duplicates are {parts}")
+    return account
+
+
+def _validated(contract: Extract, rows: pl.DataFrame) -> None:
+    from pandera.errors import SchemaError, SchemaErrors  # slow to import, see `contracts.schema`
+
+    try:
+        schema(contract.name).validate(rows, lazy=True)
+    except (SchemaError, SchemaErrors) as error:
+        # The pandera message quotes values: only the contract's own words may leave.
+        broken = sorted({str(check) for check in error.failure_cases["check"]})
+        raise IntegrityError(
+            f"{contract.name}: rows passed that the contract refuses: {', '.join(broken)}"
+        ) from None

@@ -1,0 +1,66 @@
+"""What a home holds of each partner: delivered, loaded, built, published, overdue."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import asdict, dataclass
+
+from equity_pipeline.domain import school_years
+from equity_pipeline.extracts.ledger import Ledger
+from equity_pipeline.partners.registry import Partner
+from equity_pipeline.storage.home import Home
+
+
+@dataclass(frozen=True)
+class Status:
+    """One partner × school year × extract. `deliveries` counts the files that hold it; `overdue`: it is expected, its
+    due day has passed, and no row of it has been loaded. `release`: the partner's newest one."""
+
+    partner_id: str
+    school_year: int
+    extract: str
+    deliveries: int
+    rows_in: int
+    loaded: int
+    rejected: int
+    duplicates: int
+    built: bool
+    release: str | None
+    overdue: bool
+
+    def as_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+
+def latest_release(home: Home, partner_id: str) -> str | None:
+    """Id of the partner's newest release."""
+    link = home.releases(partner_id) / "latest"
+    return link.resolve().name if link.exists() else None
+
+
+def status(home: Home, partner: Partner, today: dt.date) -> list[Status]:
+    """All extracts × school years of a partner that were delivered or are overdue, in order."""
+    counted = {(row["school_year"], row["extract"]): row for row in Ledger(home).summary(partner.partner_id)}
+    missing = {
+        (year, extract)
+        for extract, due in partner.expected.items()
+        for year in range(partner.first_school_year, school_years.of_date(today) + 1)
+        if today > school_years.due_date(year, due) and not counted.get((year, extract), {}).get("loaded")
+    }
+    built = home.warehouse(partner.partner_id).exists()
+    release = latest_release(home, partner.partner_id)
+    return [
+        Status(
+            partner.partner_id,
+            year,
+            extract,
+            **{
+                name: counted.get((year, extract), {}).get(name, 0)
+                for name in ("deliveries", "rows_in", "loaded", "rejected", "duplicates")
+            },
+            built=built,
+            release=release,
+            overdue=(year, extract) in missing,
+        )
+        for year, extract in sorted(counted.keys() | missing)
+    ]

@@ -1,0 +1,145 @@
+"""The schema `raw` of a warehouse: what dbt starts from.
+
+Belongs here: copying a partner's extracts and its file into plain tables. Does not belong here: any rule about a number.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from equity_pipeline.domain.identifiers import check_partner_id
+from equity_pipeline.partners.registry import Partner
+from equity_pipeline.storage.home import Home
+
+_TEXT, _WHOLE, _REAL, _DATE = "varchar", "integer", "double", "date"
+
+# The columns that dbt reads, of the canonical extracts; school_year comes from the partition folder.
+EXTRACTS: dict[str, dict[str, str]] = {
+    "schools": dict.fromkeys(("school_id", "school_name", "nces_school_id", "grade_low", "grade_high"), _TEXT),
+    "students": dict.fromkeys(
+        ("student_id", "grade_level", "sex", "hispanic_latino", "races", "race_standard",
+         "economically_disadvantaged", "econ_basis", "english_learner", "disability_idea", "section_504",
+         "homeless", "foster_care", "first_generation"),
+        _TEXT,
+    ),
+    "school_enrollments": {
+        "student_id": _TEXT, "school_id": _TEXT, "entry_date": _DATE, "exit_date": _DATE, "is_primary": _TEXT,
+    },
+    "courses": dict.fromkeys(("school_id", "course_id", "course_title", "sced_code", "course_level"), _TEXT),
+    "course_enrollments": dict.fromkeys(("student_id", "school_id", "course_id", "final_grade", "dropped"), _TEXT),
+    "exam_results": {
+        "exam_year": _WHOLE, "student_id": _TEXT, "program": _TEXT, "exam_code": _TEXT, "score": _WHOLE,
+    },
+    "aggregate_counts": {
+        "school_id": _TEXT, "grade_level": _TEXT, "metric_id": _TEXT, "dimension": _TEXT, "subgroup": _TEXT,
+        "n": _WHOLE, "successes": _WHOLE,
+    },
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CurrentDelivery:
+    """A delivery that an extract × school year rests on; `as_of` is the date that it states, never the clock."""
+
+    school_year: int
+    extract: str
+    delivery_id: str
+    as_of: date | None
+
+
+def parquet_files(home: Home, partner_id: str, extract: str) -> list[Path]:
+    """The Parquet files of an extract, every school year, in order."""
+    pattern = f"partner_id={check_partner_id(partner_id)}/school_year=*/*.parquet"
+    return sorted((home.root / "extracts" / extract).glob(pattern))
+
+
+def current_deliveries(home: Home, partner_id: str) -> list[CurrentDelivery]:
+    """The deliveries that the partner's extracts rest on, by the ledger; none where there is no ledger yet."""
+    if not home.ledger.exists():
+        return []
+    with contextlib.closing(sqlite3.connect(f"file:{home.ledger}?mode=ro", uri=True, timeout=60)) as ledger:
+        rows = ledger.execute(
+            "select distinct loads.school_year, loads.extract, loads.delivery_id, deliveries.as_of "
+            "from loads join deliveries using (partner_id, delivery_id) "
+            "where loads.partner_id = ? and loads.status = 'loaded' and loads.loaded > 0 order by 1, 2, 3",
+            [check_partner_id(partner_id)],
+        ).fetchall()
+    return [
+        CurrentDelivery(year, extract, delivery, as_of and date.fromisoformat(as_of))
+        for year, extract, delivery, as_of in rows
+    ]
+
+
+def load(
+    connection: duckdb.DuckDBPyConnection, home: Home, partner: Partner, deliveries: Iterable[CurrentDelivery]
+) -> None:
+    """Create the schema `raw`: a typed table per extract (empty when nothing is on file), `partner`, `programs`,
+    `goals` and `deliveries`."""
+    connection.execute("create schema raw")
+    for extract, columns in EXTRACTS.items():
+        _load_extract(connection, home, partner.partner_id, extract, columns)
+    for name, columns, rows in _tables_of(partner, deliveries):
+        declared = ", ".join(f"{column} {kind}" for column, kind in columns.items())
+        connection.execute(f"create table raw.{name} ({declared})")
+        if rows:
+            marks = ", ".join("?" for _ in columns)
+            connection.executemany(f"insert into raw.{name} values ({marks})", rows)
+
+
+def _load_extract(
+    connection: duckdb.DuckDBPyConnection,
+    home: Home,
+    partner_id: str,
+    extract: str,
+    columns: Mapping[str, str],
+) -> None:
+    declared = {"partner_id": _TEXT, "school_year": _WHOLE, **columns, "_delivery_id": _TEXT}
+    definition = ", ".join(f"{column} {kind}" for column, kind in declared.items())
+    connection.execute(f"create table raw.{extract} ({definition})")
+    files = [str(path) for path in parquet_files(home, partner_id, extract)]
+    if not files:
+        return
+    scan = "read_parquet($files, hive_partitioning = true, hive_types_autocast = false, union_by_name = true)"
+    description = connection.execute(f"describe select * from {scan}", {"files": files}).fetchall()
+    found = [column for column in declared if column in {row[0] for row in description}]
+    values = ", ".join(f"cast({column} as {declared[column]})" for column in found)
+    connection.execute(
+        f"insert into raw.{extract} ({', '.join(found)}) select {values} from {scan}", {"files": files}
+    )
+
+
+def _tables_of(
+    partner: Partner, deliveries: Iterable[CurrentDelivery]
+) -> Iterator[tuple[str, dict[str, str], list[tuple]]]:
+    yield (
+        "partner",
+        {"partner_id": _TEXT, "name": _TEXT, "state": _TEXT, "first_school_year": _WHOLE},
+        [(partner.partner_id, partner.name, partner.state, partner.first_school_year)],
+    )
+    yield (
+        "programs",
+        {"school_year": _WHOLE, "program": _TEXT, "phase": _TEXT, "school_id": _TEXT},
+        [(row.school_year, row.program, row.phase, row.school_id) for row in partner.programs],
+    )
+    yield (
+        "goals",
+        {"metric_id": _TEXT, "dimension": _TEXT, "subgroup": _TEXT, "school_id": _TEXT, "reference": _TEXT,
+         "school_year": _WHOLE, "gap": _REAL},
+        [(goal.metric_id, goal.dimension, goal.subgroup, goal.school_id, goal.reference, goal.school_year, goal.gap)
+         for goal in partner.goals],
+    )  # fmt: skip
+    yield (
+        "deliveries",
+        {"partner_id": _TEXT, "school_year": _WHOLE, "extract": _TEXT, "delivery_id": _TEXT, "as_of": _DATE},
+        [
+            (partner.partner_id, row.school_year, row.extract, row.delivery_id, row.as_of)
+            for row in deliveries
+        ],
+    )

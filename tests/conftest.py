@@ -1,0 +1,42 @@
+"""What all tests share: an empty home, and no Dagster or home of the person who runs them."""
+
+from __future__ import annotations
+
+import pytest
+
+from equity_pipeline.storage.home import Home
+
+PARTNER_FILE = """\
+partner_id: {partner_id}
+name: {partner_id}
+state: CA
+timezone: America/Los_Angeles
+first_school_year: {first_school_year}
+sources:
+  - {{name: canonical, format: canonical, files: ["*.csv"]}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_homes_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("EQUITY_HOME", "DAGSTER_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def home(tmp_path) -> Home:
+    """A home without partners."""
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def add_partner(home):
+    """Write a partner file that takes canonical CSVs."""
+
+    def add(partner_id: str, first_school_year: str = "2021-22") -> None:
+        path = home.partner_file(partner_id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(PARTNER_FILE.format(partner_id=partner_id, first_school_year=first_school_year))
+        home.landing(partner_id).mkdir(parents=True)
+
+    return add

@@ -1,0 +1,59 @@
+import dagster as dg
+import yaml
+
+from equity_pipeline.defs import history
+from equity_pipeline.storage.home import Home
+
+
+@dg.op
+def work():
+    pass
+
+
+@dg.job
+def job():
+    work()
+
+
+def test_dagster_yaml_switches_telemetry_off_and_lets_one_run_work_for_a_partner(home, monkeypatch):
+    history.prepare(home)
+    written = yaml.safe_load((home.dagster / "dagster.yaml").read_text())
+    assert written["telemetry"] == {"enabled": False}
+    assert written["concurrency"]["runs"]["tag_concurrency_limits"] == [
+        {"key": "partner", "value": {"applyLimitPerUniqueValue": True}, "limit": 1}
+    ]
+    assert written["run_monitoring"]["free_slots_after_run_end_seconds"] > 0
+
+
+def test_the_event_log_kept_open_holds_what_the_stock_one_reads(home):
+    with history.open_instance(home) as instance:
+        runs = [job.execute_in_process(instance=instance).run_id for _ in range(10)]
+    stock = home.dagster / "stock"
+    stock.mkdir()
+    (stock / "dagster.yaml").write_text(
+        "telemetry: {enabled: false}\n"
+        f"run_storage: {{module: dagster._core.storage.runs, class: SqliteRunStorage, "
+        f"config: {{base_dir: {home.dagster / 'history'}}}}}\n"
+        f"event_log_storage: {{module: dagster._core.storage.event_log, class: SqliteEventLogStorage, "
+        f"config: {{base_dir: {home.dagster / 'history' / 'runs'}}}}}\n"
+    )
+    with dg.DagsterInstance.from_config(str(stock)) as instance:
+        assert sorted(record.dagster_run.run_id for record in instance.get_run_records()) == sorted(runs)
+        for run_id in runs:
+            kinds = {record.dagster_event.event_type_value for record in instance.all_logs(run_id)}
+            assert {"PIPELINE_START", "STEP_SUCCESS", "PIPELINE_SUCCESS"} <= kinds
+
+
+def test_only_the_newest_event_files_stay_open(home):
+    with history.open_instance(home) as instance:
+        for _ in range(12):
+            job.execute_in_process(instance=instance)
+        assert len(instance.event_log_storage._engines) <= 8
+
+
+def test_a_moved_home_gets_its_own_settings(home, tmp_path):
+    history.prepare(home)
+    home.root.rename(tmp_path / "moved")
+    moved = Home(tmp_path / "moved")
+    history.prepare(moved)
+    assert str(moved.dagster) in (moved.dagster / "dagster.yaml").read_text()
