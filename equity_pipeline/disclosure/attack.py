@@ -291,12 +291,14 @@ class _Reading:
         """A hidden row between ranked rows tells its rank."""
         if "urgency_rank" not in table:
             return
+        keys = table[["school_year", "school_id", "metric_id", "dimension", "subgroup"]]
+        by_key = list(keys.itertuples(index=False)) == sorted(keys.itertuples(index=False))
         rank = pd.to_numeric(table["urgency_rank"], errors="coerce")
         for year, ranks in rank.groupby(table["school_year"]):
             shown = ranks.dropna()
             missing = ranks.isna().to_numpy().nonzero()[0]
             last = ranks.notna().to_numpy().nonzero()[0].max(initial=-1)
-            if len(shown) > 2 and shown.is_monotonic_increasing and (missing < last).any():
+            if not by_key and len(shown) > 2 and shown.is_monotonic_increasing and (missing < last).any():
                 self.tell("order tells the rank of a hidden row", mart, str(int(year)))
             if len(shown) and shown.max() > shown.nunique():
                 self.tell("a missing rank tells of a hidden row", mart, str(int(year)))
@@ -500,6 +502,21 @@ class _System:
                 )
         for metric, *group in gone:
             broken |= {(metric, count, *group) for count in ("n", "successes")}
+        for cell, numbers in sorted(self.reading.rest.items()):
+            if cell[0] != year:
+                continue
+            for count, number in zip(("n", "successes"), numbers, strict=True):
+                metric, name, school, dimension, subgroup = self._variable(cell, count)
+                rest = (metric, name, school, dimension, "rest of " + subgroup)
+                self.value[rest] = number
+                present.add(rest)
+                totals["rest", "", rest] = [
+                    (metric, name, *place[2:])
+                    for place in places
+                    if place[:4] == (metric, name, school, dimension)
+                    and place[4] != subgroup
+                    and "unknown" not in place[4].split("*")
+                ]
         for (_, _, total), parts in sorted(totals.items()):
             if total in present and total not in broken and not broken & set(parts):
                 yield total, parts
