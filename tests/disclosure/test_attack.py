@@ -256,6 +256,10 @@ def test_the_certificate_says_what_was_attacked_and_is_plain_json(tmp_path: Path
     assert said["attacked"] == result.files
     assert said["hidden"] == result.n_hidden
     assert said["narrowest_interval"] == result.narrowest
+    with pytest.raises(DisclosureError, match=r"certificate\.json"):
+        audit(tmp_path)
+    (tmp_path / "certificate.json").write_text(json.dumps(said))
+    assert audit(tmp_path) == result
 
 
 @settings(max_examples=8, deadline=None)
