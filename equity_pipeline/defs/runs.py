@@ -25,6 +25,9 @@ from equity_pipeline.storage.home import Home
 from equity_pipeline.warehouse import build as warehouse
 
 
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}  # the event log has every line
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What one run that succeeded did.
@@ -71,7 +74,7 @@ def execute(
                 instance=instance,
                 partition_key=partition_key,
                 tags={**COMMAND_LINE, **(tags or {})},
-                run_config=dict(run_config) if run_config else None,
+                run_config={**_QUIET, **(run_config or {})},
                 raise_on_error=False,
             )
         )
