@@ -14,7 +14,14 @@ import polars as pl
 
 from equity_pipeline.sample import profiles
 from equity_pipeline.sample.district import SampleDistrict, tables
-from equity_pipeline.sample.writers import aggregate, canonical, college_board_ap, edfi, oneroster, powerschool
+from equity_pipeline.sample.writers import (
+    aggregate,
+    canonical,
+    college_board_ap,
+    edfi,
+    oneroster,
+    powerschool,
+)
 from equity_pipeline.storage.atomic import new_file
 from equity_pipeline.storage.home import Home
 
@@ -32,8 +39,12 @@ def generate(seed: int = SEED, scale: float = 1.0) -> list[SampleDistrict]:
         _with_exams(profiles.RIVERSIDE, seed, scale, canonical.deliver, canonical.planted),
         _with_exams(profiles.LAKEVIEW, seed, scale, oneroster.deliver, oneroster.planted),
         _with_exams(profiles.CEDAR_VALLEY, seed, scale, powerschool.deliver, lambda tables: {}),
-        SampleDistrict(profiles.HARBORVIEW.partner_id, tables(profiles.HARBORVIEW, seed, scale), edfi.deliver),
-        SampleDistrict(profiles.PRAIRIE_ROSE.partner_id, tables(profiles.PRAIRIE_ROSE, seed, scale), aggregate.deliver),
+        SampleDistrict(
+            profiles.HARBORVIEW.partner_id, tables(profiles.HARBORVIEW, seed, scale), edfi.deliver
+        ),
+        SampleDistrict(
+            profiles.PRAIRIE_ROSE.partner_id, tables(profiles.PRAIRIE_ROSE, seed, scale), aggregate.deliver
+        ),
     ]
 
 

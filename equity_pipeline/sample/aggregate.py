@@ -9,7 +9,14 @@ from equity_pipeline.sample.population import on_snapshot
 
 _GRADED = list(LETTERS)
 _C_OR_BETTER = list(LETTERS[5:])
-_DIMENSIONS = ("all_students", "race_ethnicity", "economically_disadvantaged", "english_learner", "disability_idea", "sex")
+_DIMENSIONS = (
+    "all_students",
+    "race_ethnicity",
+    "economically_disadvantaged",
+    "english_learner",
+    "disability_idea",
+    "sex",
+)
 _HIDDEN, _HIDDEN_BELOW = "english_learner", 10
 
 
@@ -48,7 +55,10 @@ def _flags(tables: dict[str, pl.DataFrame]) -> pl.DataFrame:
     grade = pl.col("final_grade")
     taken = (
         tables["course_enrollments"]
-        .join(tables["courses"].select("school_year", "course_id", "course_level"), on=["school_year", "course_id"])
+        .join(
+            tables["courses"].select("school_year", "course_id", "course_level"),
+            on=["school_year", "course_id"],
+        )
         .filter(advanced_course)
         .group_by(key)
         .agg(

@@ -6,6 +6,7 @@ A student takes one course in each of five subjects, so a catalogue is read by s
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import polars as pl
@@ -88,8 +89,8 @@ _AP = (
     _ap("4303", "Chemistry", "03106", "science", (11, 12), "25"),
     _ap("4401", "Human Geography", "04004", "social_studies", (9,), "53"),
     _ap("4402", "World History: Modern", "04067", "social_studies", (10,), "93"),
-    _ap("4403", "U.S. History", "04104", "social_studies", (11,), "07"),
-    _ap("4404", "U.S. Government and Politics", "04157", "social_studies", (12,), "57", "S1"),
+    _ap("4403", "United States History", "04104", "social_studies", (11,), "07"),
+    _ap("4404", "United States Government and Politics", "04157", "social_studies", (12,), "57", "S1"),
     _ap("4405", "Macroeconomics", "04204", "social_studies", (12,), "35", "S2"),
     _ap("4406", "Psychology", "04256", "social_studies", (11, 12), "85"),
     _ap("4501", "Computer Science Principles", "10019", "elective", (9, 10, 11, 12), "32"),
@@ -118,22 +119,25 @@ def catalogue(profile: Profile) -> tuple[Course, ...]:
     """All courses that a district offers: IB Diploma and Middle Years where a school has them, homeroom where it is one."""
     international = any(school.ib for school in profile.schools)
     return (
-        _MIDDLE + _HIGH + _AP + (_IB + _MIDDLE_YEARS if international else ()) + ((HOMEROOM,) if profile.homeroom else ())
+        _MIDDLE
+        + _HIGH
+        + _AP
+        + (_IB + _MIDDLE_YEARS if international else ())
+        + ((HOMEROOM,) if profile.homeroom else ())
     )
 
 
-def table(courses: tuple[Course, ...]) -> pl.DataFrame:
-    """One row per course, in catalogue order: what the generator joins to, and the truth of `courses`."""
-    return pl.DataFrame(
+def table(courses: tuple[Course, ...], years: Iterable[int], has_sced: bool) -> pl.DataFrame:
+    """The canonical `courses`: the whole catalogue in each school year, for the whole district."""
+    listed = pl.DataFrame(
         {
             "course_id": [course.course_id for course in courses],
             "course_title": [course.title for course in courses],
-            "sced_code": [course.sced_code for course in courses],
+            "sced_code": [course.sced_code if has_sced else None for course in courses],
             "course_level": [course.level for course in courses],
             "subject": [course.subject for course in courses],
             "credits": [0.5 if course.term != "FY" else 1.0 for course in courses],
-            "term": [course.term for course in courses],
-            "exam_code": [course.exam[0] if course.exam else None for course in courses],
-            "exam_name": [course.exam[1] if course.exam else None for course in courses],
-        }
+        },
+        schema_overrides={"sced_code": pl.String},
     )
+    return pl.DataFrame({"school_year": years}, schema={"school_year": pl.Int32}).join(listed, how="cross")

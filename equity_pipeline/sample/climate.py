@@ -11,8 +11,20 @@ from equity_pipeline.sample import population
 from equity_pipeline.sample.profiles import Profile
 
 SCHOOL_DAYS = 180
-_ABSENT = {"black": 13.5, "hispanic": 12.0, "american_indian_or_alaska_native": 15.0, "asian": 5.5, "white": 9.0}
-_REFERRED = {"black": 0.17, "hispanic": 0.09, "american_indian_or_alaska_native": 0.14, "asian": 0.025, "white": 0.07}
+_ABSENT = {
+    "black": 13.5,
+    "hispanic": 12.0,
+    "american_indian_or_alaska_native": 15.0,
+    "asian": 5.5,
+    "white": 9.0,
+}
+_REFERRED = {
+    "black": 0.17,
+    "hispanic": 0.09,
+    "american_indian_or_alaska_native": 0.14,
+    "asian": 0.025,
+    "white": 0.07,
+}
 _BELONGING = {"black": -0.30, "hispanic": -0.15, "white": 0.15}
 
 ACTIONS = np.array(["referral", "iss", "oss", "expulsion"])
@@ -32,10 +44,16 @@ def attendance(roster: pl.DataFrame, stints: pl.DataFrame, rng: np.random.Genera
     rows = _first_stints(roster, stints)
     end = pl.col("exit_date").fill_null(population.last_day(int(roster["school_year"][0])))
     calendar = (end - pl.col("entry_date")).dt.total_days() + 1
-    rows = rows.with_columns(days_enrolled=(calendar * SCHOOL_DAYS / 300).ceil().clip(1, SCHOOL_DAYS).cast(pl.Int64))
-    mean = _rate(rows, _ABSENT, 10.0) * np.where(rows["economically_disadvantaged"].eq_missing("yes").to_numpy(), 1.25, 0.85)
+    rows = rows.with_columns(
+        days_enrolled=(calendar * SCHOOL_DAYS / 300).ceil().clip(1, SCHOOL_DAYS).cast(pl.Int64)
+    )
+    mean = _rate(rows, _ABSENT, 10.0) * np.where(
+        rows["economically_disadvantaged"].eq_missing("yes").to_numpy(), 1.25, 0.85
+    )
     share = rng.gamma(1.3, mean / 1.3 / SCHOOL_DAYS)
-    absent = np.minimum(np.round(share * rows["days_enrolled"].to_numpy()), rows["days_enrolled"].to_numpy()).astype(int)
+    absent = np.minimum(
+        np.round(share * rows["days_enrolled"].to_numpy()), rows["days_enrolled"].to_numpy()
+    ).astype(int)
     return rows.select(
         "school_year", "student_id", "school_id", "days_enrolled", days_absent=pl.Series(absent)
     ).sort("student_id", "school_id")
@@ -44,22 +62,32 @@ def attendance(roster: pl.DataFrame, stints: pl.DataFrame, rng: np.random.Genera
 def discipline(roster: pl.DataFrame, stints: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
     """One row per student × incident × action; students without an incident have none."""
     rows = _first_stints(roster, stints)
-    mean = _rate(rows, _REFERRED, 0.08) * np.where(rows["disability_idea"].eq_missing("yes").to_numpy(), 1.9, 0.9)
+    mean = _rate(rows, _REFERRED, 0.08) * np.where(
+        rows["disability_idea"].eq_missing("yes").to_numpy(), 1.9, 0.9
+    )
     who = np.repeat(np.arange(rows.height), rng.poisson(mean * 1.2))
     n, school_year = len(who), int(roster["school_year"][0])
     action = ACTIONS[np.searchsorted([0.55, 0.78, 0.985], rng.random(n))]
     days = np.where(np.isin(action, ["iss", "oss"]), rng.integers(1, 6, n), 0)
-    incident_day = np.datetime64(dt.date(school_year - 1, 9, 8)) + rng.integers(0, 260, n).astype("timedelta64[D]")
-    return rows[who].select(
-        "school_year",
-        "student_id",
-        "school_id",
-        incident_id=pl.Series(np.char.add(f"{school_year}-", np.char.zfill((np.arange(n) + 1).astype(str), 5))),
-        incident_date=pl.Series(incident_day),
-        action=pl.Series(action),
-        days=pl.Series(days.astype(float)),
-        behavior=pl.Series(rng.choice(BEHAVIORS, n)),
-    ).sort("student_id", "incident_id")
+    incident_day = np.datetime64(dt.date(school_year - 1, 9, 8)) + rng.integers(0, 260, n).astype(
+        "timedelta64[D]"
+    )
+    return (
+        rows[who]
+        .select(
+            "school_year",
+            "student_id",
+            "school_id",
+            incident_id=pl.Series(
+                np.char.add(f"{school_year}-", np.char.zfill((np.arange(n) + 1).astype(str), 5))
+            ),
+            incident_date=pl.Series(incident_day),
+            action=pl.Series(action),
+            days=pl.Series(days.astype(float)),
+            behavior=pl.Series(rng.choice(BEHAVIORS, n)),
+        )
+        .sort("student_id", "incident_id")
+    )
 
 
 def survey_items() -> pl.DataFrame:
@@ -78,7 +106,9 @@ def survey_items() -> pl.DataFrame:
     )
 
 
-def survey_responses(roster: pl.DataFrame, stints: pl.DataFrame, profile: Profile, rng: np.random.Generator) -> pl.DataFrame:
+def survey_responses(
+    roster: pl.DataFrame, stints: pl.DataFrame, profile: Profile, rng: np.random.Generator
+) -> pl.DataFrame:
     """One row per respondent × item: four of ten high school students, some staff and families."""
     rows = _first_stints(roster, stints).filter(pl.col("grade") >= 9)
     rows = rows.filter(rng.random(rows.height) < 0.4)
@@ -124,7 +154,9 @@ def survey_responses(roster: pl.DataFrame, stints: pl.DataFrame, profile: Profil
 
 
 def _first_stints(roster: pl.DataFrame, stints: pl.DataFrame) -> pl.DataFrame:
-    first = stints.sort("student_id", "entry_date", "school_id").unique("student_id", keep="first", maintain_order=True)
+    first = stints.sort("student_id", "entry_date", "school_id").unique(
+        "student_id", keep="first", maintain_order=True
+    )
     return first.drop("school_year").join(roster, on="student_id", maintain_order="left")
 
 

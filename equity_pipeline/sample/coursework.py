@@ -33,10 +33,14 @@ def advanced_students(
     high = roster["grade"].to_numpy() >= 9
     counted = high & roster["student_id"].is_in(on_file["student_id"].implode()).to_numpy()
     group = roster["group"].to_numpy()
-    pull = np.where(roster["economically_disadvantaged"].eq_missing("yes").to_numpy(), profile.income_pull[position], 0.0)
+    pull = np.where(
+        roster["economically_disadvantaged"].eq_missing("yes").to_numpy(), profile.income_pull[position], 0.0
+    )
     pull += np.where(roster["disability_idea"].eq_missing("yes").to_numpy(), -1.2, 0.0)
     pull += np.where(roster["english_learner"].eq_missing("current").to_numpy(), -1.0, 0.0)
-    pull += np.where(roster["sex"].eq("female").to_numpy(), 0.25, 0.0) + 0.35 * (roster["grade"].to_numpy() - 9)
+    pull += np.where(roster["sex"].eq("female").to_numpy(), 0.25, 0.0) + 0.35 * (
+        roster["grade"].to_numpy() - 9
+    )
     # Largest log weight plus Gumbel noise: a weighted draw without replacement.
     score = pull + 0.8 * roster["ability"].to_numpy() + rng.gumbel(size=n)
     chosen = ~counted & high & (rng.random(n) < 0.12)
@@ -57,11 +61,15 @@ def course_enrollments(
 ) -> pl.DataFrame:
     """One row per student × school × course × section × term × entry: the canonical columns."""
     advanced = advanced_students(roster, population.on_snapshot(stints), profile, rng)
-    rows = pl.concat([_schedule(roster, advanced, courses, profile, rng), _dropped_courses(roster, courses, profile, rng)])
+    rows = pl.concat(
+        [_schedule(roster, advanced, courses, profile, rng), _dropped_courses(roster, courses, profile, rng)]
+    )
     of_student = roster.select("student_id", "group", "ability").with_row_index("row")
     rows = rows.join(of_student.with_columns(pl.col("row").cast(pl.Int64)), on="row", maintain_order="left")
     rows = rows.filter(pl.col("student_id").is_in(stints["student_id"].implode()))
-    rows = rows.with_columns(final_grade=pl.Series(list(_final_grades(rows, profile, rng)), dtype=pl.String))
+    rows = rows.with_columns(
+        final_grade=pl.Series(list(_final_grades(rows, courses, profile, rng)), dtype=pl.String)
+    )
     rows = _at_schools(rows, stints, courses, profile, rng)
     rows = rows.select(
         pl.lit(int(roster["school_year"][0])).alias("school_year"), "student_id", "school_id", "course_id", "section_id",
@@ -82,18 +90,21 @@ def exam_results(
         enrollments.filter(pl.col("course_id").is_in(list(exams)), dropped="no")
         .select("school_year", "student_id", "course_id")
         .unique(maintain_order=True)
-        .join(roster.select("student_id", "ability", "effort"), on="student_id", maintain_order="left")
+        .join(
+            roster.select("student_id", "group", "ability", "effort"), on="student_id", maintain_order="left"
+        )
     )
     n = taken.height
-    sits = (taken["effort"].to_numpy() > 0.14) & (rng.random(n) < 0.84)
+    sits = (taken["effort"].to_numpy() > 0.17) & (rng.random(n) < 0.80)
     taken = taken.filter(sits)
     alone = roster.filter(
         (pl.col("grade") >= 10) & ~pl.col("student_id").is_in(taken["student_id"].implode()) & (rng.random(roster.height) < _SELF_STUDY)
-    ).select("school_year", "student_id", course_id=pl.lit("4502"), ability="ability", effort="effort")  # fmt: skip
+    ).select("school_year", "student_id", pl.lit("4502").alias("course_id"), "group", "ability", "effort")  # fmt: skip
     taken = pl.concat([taken, alone])
-    luck = 0.75 * taken["ability"].to_numpy() + 0.75 * rng.normal(size=taken.height)
-    ap = 1 + np.searchsorted([-0.75, 0.05, 0.75, 1.45], luck)
-    ib = 2 + np.searchsorted([-1.3, -0.35, 0.45, 1.15, 1.85], luck)
+    lift = taken["group"].replace_strict(_LIFT, default=0.0, return_dtype=pl.Float64).to_numpy()
+    luck = 0.75 * taken["ability"].to_numpy() + lift + 0.75 * rng.normal(size=taken.height)
+    ap = 1 + np.searchsorted([-0.2, 0.7, 1.35, 2.0], luck)
+    ib = 2 + np.searchsorted([-0.7, 0.4, 1.2, 1.8, 2.4], luck)
     program = np.array([exams[course][0] for course in taken["course_id"]])
     return pl.DataFrame(
         {
@@ -111,7 +122,9 @@ def _schedule(roster, advanced, courses, profile, rng) -> pl.DataFrame:
     """Five courses a student, one per subject: for those chosen one to four of them are AP or IB."""
     n = roster.height
     grade = roster["grade"].to_numpy()
-    international = roster["home"].is_in([school.school_id for school in profile.schools if school.ib]).to_numpy()
+    international = (
+        roster["home"].is_in([school.school_id for school in profile.schools if school.ib]).to_numpy()
+    )
     diploma = advanced & international & (grade >= 11) & (rng.random(n) < 0.6)
     depth = np.minimum(1 + rng.poisson(np.clip(0.9 + 0.5 * roster["ability"].to_numpy(), 0.1, None)), 4)
     order = rng.random((n, len(SUBJECTS))).argsort(axis=1).argsort(axis=1)
@@ -144,12 +157,14 @@ def _homerooms(stints: pl.DataFrame) -> pl.DataFrame:
     return stints.select(
         "school_year", "student_id", "school_id", pl.lit(HOMEROOM.course_id).alias("course_id"),
         pl.format("{}-{}", "school_id", pl.lit(HOMEROOM.course_id)).alias("section_id"), pl.lit("FY").alias("term"),
-        "entry_date", "exit_date", dropped=pl.lit("no"),
+        "entry_date", "exit_date",
     )  # fmt: skip
 
 
 def _rows(row: np.ndarray, course: np.ndarray, dropped: str) -> pl.DataFrame:
-    return pl.DataFrame({"row": row.astype(np.int64), "course": course.astype(np.int64), "dropped": [dropped] * len(row)})
+    return pl.DataFrame(
+        {"row": row.astype(np.int64), "course": course.astype(np.int64), "dropped": [dropped] * len(row)}
+    )
 
 
 def _offered(courses, subject: str, grade: int, levels: set[str]) -> np.ndarray:
@@ -163,10 +178,13 @@ def _offered(courses, subject: str, grade: int, levels: set[str]) -> np.ndarray:
     )
 
 
-def _final_grades(rows: pl.DataFrame, profile: Profile, rng: np.random.Generator) -> np.ndarray:
+def _final_grades(
+    rows: pl.DataFrame, courses: tuple[Course, ...], profile: Profile, rng: np.random.Generator
+) -> np.ndarray:
     """A letter or a number of 100 for every course; `P` or `I` here and there; none for a dropped course."""
     lift = rows["group"].replace_strict(_LIFT, default=0.0, return_dtype=pl.Float64).to_numpy()
-    level = 0.55 * rows["ability"].to_numpy() + lift + 0.85 * rng.normal(size=rows.height)
+    hard = np.array([course.level in ("ap", "ib") for course in courses])[rows["course"].to_numpy()]
+    level = 0.55 * rows["ability"].to_numpy() + lift - 0.75 * hard + 0.85 * rng.normal(size=rows.height)
     if profile.final_grades == "letter":
         grade = LETTERS[np.searchsorted(_CUTS, level)].astype(object)
     else:
@@ -199,7 +217,9 @@ def _at_schools(rows, stints, courses, profile, rng) -> pl.DataFrame:
     rows = rows.join(stays.drop("school_year"), on="student_id", maintain_order="left")
     rows = rows.join(of_course, on="course", maintain_order="left")
     school = rows["school_id"].to_numpy().astype(str)
-    away = rows["advanced"].to_numpy() & (rng.random(rows.height) < (0.02 if profile.courses_elsewhere else 0.0))
+    away = rows["advanced"].to_numpy() & (
+        rng.random(rows.height) < (0.02 if profile.courses_elsewhere else 0.0)
+    )
     away &= np.isin(school, [school.school_id for school in profile.schools if 9 in school.grades])
     school[away] = population.another_school(school[away], profile, rng)
     section = (1 + rows["row"].to_numpy() // 28 % 9).astype(str)

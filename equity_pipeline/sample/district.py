@@ -14,7 +14,7 @@ import polars as pl
 from equity_pipeline.sample import aggregate, climate, coursework, population
 from equity_pipeline.sample.catalogue import catalogue
 from equity_pipeline.sample.catalogue import table as course_table
-from equity_pipeline.sample.profiles import Profile
+from equity_pipeline.sample.profiles import YEARS, Profile
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,9 @@ class SampleDistrict:
     @property
     def partner_file(self) -> str:
         """The text of `partners/<partner_id>.yml`."""
-        return (resources.files(__package__) / "partner_files" / f"{self.partner_id}.yml").read_text(encoding="utf-8")
+        return (resources.files(__package__) / "partner_files" / f"{self.partner_id}.yml").read_text(
+            encoding="utf-8"
+        )
 
     def deliver(self, landing: Path) -> None:
         """Write the district's files, in its own shape, into an existing or new folder."""
@@ -46,7 +48,8 @@ def tables(profile: Profile, seed: int, scale: float) -> dict[str, pl.DataFrame]
     """The true tables of a district: a pure function of its profile, the seed and the scale."""
     rng = np.random.default_rng([seed, zlib.crc32(profile.partner_id.encode())])
     courses = catalogue(profile)
-    years = [_year(roster, profile, courses, rng) for roster in population.rosters(profile, round(profile.students * scale), rng)]
+    rosters = population.rosters(profile, round(profile.students * scale), rng)
+    years = [_year(roster, profile, courses, rng) for roster in rosters]
     result = {extract: pl.concat(year[extract] for year in years) for extract in years[0]}
     result["schools"] = pl.DataFrame(
         {
@@ -56,14 +59,15 @@ def tables(profile: Profile, seed: int, scale: float) -> dict[str, pl.DataFrame]
             "grade_high": [f"{school.grades[-1]:02d}" for school in profile.schools],
         }
     )
-    listed = course_table(courses).drop("term", "exam_code", "exam_name")
-    result["courses"] = listed.join(pl.DataFrame({"school_year": [int(r["students"]["school_year"][0]) for r in years]}), how="cross")
+    result["courses"] = course_table(courses, YEARS, profile.has_sced)
     result["survey_items"] = climate.survey_items()
     result["aggregate_counts"] = aggregate.counts(result)
     return {extract: table for extract, table in result.items() if extract in profile.extracts}
 
 
-def _year(roster: pl.DataFrame, profile: Profile, courses, rng: np.random.Generator) -> dict[str, pl.DataFrame]:
+def _year(
+    roster: pl.DataFrame, profile: Profile, courses, rng: np.random.Generator
+) -> dict[str, pl.DataFrame]:
     stints = population.school_enrollments(roster, profile, rng)
     taken = coursework.course_enrollments(roster, stints, courses, profile, rng)
     return {
@@ -79,7 +83,7 @@ def _year(roster: pl.DataFrame, profile: Profile, courses, rng: np.random.Genera
 
 def _students(roster: pl.DataFrame) -> pl.DataFrame:
     return roster.select(
-        "school_year", "student_id", pl.format("{}", pl.col("grade").cast(pl.String).str.zfill(2)).alias("grade_level"),
+        "school_year", "student_id", pl.col("grade").cast(pl.String).str.zfill(2).alias("grade_level"),
         "sex", "hispanic_latino", "races", pl.lit("1997").alias("race_standard"), "economically_disadvantaged",
         "english_learner", "disability_idea", "section_504", "homeless", "foster_care", "first_generation", "gpa", "birth_date",
     ).sort("student_id")  # fmt: skip

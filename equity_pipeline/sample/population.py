@@ -83,19 +83,28 @@ def _promoted(roster: pl.DataFrame, profile: Profile, rng: np.random.Generator) 
         .then(pl.col("economically_disadvantaged").replace({"yes": "no", "no": "yes"}))
         .otherwise("economically_disadvantaged"),
     )
-    outgrown = np.array([grade not in _grades(profile)[home] for grade, home in roster.select("grade", "home").rows()])
+    outgrown = np.array(
+        [grade not in _grades(profile)[home] for grade, home in roster.select("grade", "home").rows()]
+    )
     moved = _schools_for(roster["grade"].to_numpy(), roster["group"].to_numpy(), profile, rng)
     return roster.with_columns(home=pl.when(pl.Series(outgrown)).then(pl.Series(moved)).otherwise("home"))
 
 
 def _filled(
-    stay: pl.DataFrame | None, profile: Profile, size: int, school_year: int, known: int, rng: np.random.Generator
+    stay: pl.DataFrame | None,
+    profile: Profile,
+    size: int,
+    school_year: int,
+    known: int,
+    rng: np.random.Generator,
 ) -> pl.DataFrame:
     """The returning students and as many new ones as each grade lacks."""
     weights = np.array(list(GRADE_WEIGHTS.values()))
     wanted = np.floor(weights / weights.sum() * size).astype(int)
     wanted[2] += size - wanted.sum()
-    have = np.zeros(len(wanted), int) if stay is None else np.bincount(stay["grade"].to_numpy() - 7, minlength=6)
+    have = (
+        np.zeros(len(wanted), int) if stay is None else np.bincount(stay["grade"].to_numpy() - 7, minlength=6)
+    )
     lacking = np.maximum(wanted - have, 0)
     lacking[2] += size - have.sum() - lacking.sum()
     grade = np.repeat(list(GRADE_WEIGHTS), lacking)
@@ -107,7 +116,9 @@ def _newcomers(
     grade: np.ndarray, profile: Profile, school_year: int, known: int, rng: np.random.Generator
 ) -> pl.DataFrame:
     n = len(grade)
-    group = rng.choice(list(profile.mix), size=n, p=np.array(list(profile.mix.values())) / sum(profile.mix.values()))
+    group = rng.choice(
+        list(profile.mix), size=n, p=np.array(list(profile.mix.values())) / sum(profile.mix.values())
+    )
     races = np.full(n, None, object)
     for name, options in _RACES.items():
         rows = np.flatnonzero(group == name)
@@ -120,14 +131,18 @@ def _newcomers(
     draw = rng.random(n)
     status = np.where(draw < learner * 0.6, "current", np.where(draw < learner, "former", "never"))
     number = profile.first_number + known + np.arange(n)
-    birthday = np.datetime64(f"{school_year - 6}-09-01") - (grade * 365.25 + rng.integers(0, 365, n)).astype("timedelta64[D]")
+    birthday = np.datetime64(f"{school_year - 6}-09-01") - (grade * 365.25 + rng.integers(0, 365, n)).astype(
+        "timedelta64[D]"
+    )
     frame = pl.DataFrame(
         {
             "student_id": np.char.zfill(number.astype(str), profile.id_width),
             "group": group.astype(str),
             "grade": grade,
             "home": _schools_for(grade, group, profile, rng),
-            "sex": rng.choice(["female", "male", profile.other_sex], size=n, p=[0.487, 0.506, 0.007]).astype(str),
+            "sex": rng.choice(["female", "male", profile.other_sex], size=n, p=[0.487, 0.506, 0.007]).astype(
+                str
+            ),
             "hispanic_latino": hispanic,
             "races": pl.Series(list(races), dtype=pl.String),
             "economically_disadvantaged": _yes_no(rng, np.minimum(low, 0.92), unknown=0.01),
@@ -157,7 +172,9 @@ def _grades(profile: Profile) -> dict[str, tuple[int, ...]]:
     return {school.school_id: school.grades for school in profile.schools}
 
 
-def _schools_for(grade: np.ndarray, group: np.ndarray, profile: Profile, rng: np.random.Generator) -> np.ndarray:
+def _schools_for(
+    grade: np.ndarray, group: np.ndarray, profile: Profile, rng: np.random.Generator
+) -> np.ndarray:
     """A school per student that teaches the grade: by share, tilted by group."""
     behind = np.isin(group, list(_BEHIND))
     odds = np.array(
@@ -192,7 +209,9 @@ def school_enrollments(roster: pl.DataFrame, profile: Profile, rng: np.random.Ge
     school_year, n = int(roster["school_year"][0]), roster.height
     snapshot = np.datetime64(dt.date(school_year - 1, 10, 1))
     start = int((np.datetime64(first_day(profile, school_year)) - snapshot).astype(int))
-    kind = np.array([*_EVENTS, "usual"])[np.searchsorted(np.cumsum(list(_EVENTS.values())), rng.random(n), side="right")]
+    kind = np.array([*_EVENTS, "usual"])[
+        np.searchsorted(np.cumsum(list(_EVENTS.values())), rng.random(n), side="right")
+    ]
     kind = np.where((roster["grade"].to_numpy() < 9) & np.isin(kind, _TWO_SCHOOLS), "usual", kind)
     if profile.always_marks_primary:
         kind = np.where(kind == "second_unmarked", "second_school", kind)
@@ -207,10 +226,14 @@ def school_enrollments(roster: pl.DataFrame, profile: Profile, rng: np.random.Ge
     end = np.where(kind == "left_early", np.where(rank < BOUNDARY, -1, early), end)
     end = np.where(kind == "left_midyear", np.where(rank < BOUNDARY, 0, middle), end)
     end = np.where(kind == "transfer", change, end)
-    entry = np.where(kind == "late", np.where(rank < BOUNDARY, 0, np.where(rank < 2 * BOUNDARY, 1, later)), entry)
+    entry = np.where(
+        kind == "late", np.where(rank < BOUNDARY, 0, np.where(rank < 2 * BOUNDARY, 1, later)), entry
+    )
     entry = np.where(kind == "second_school", start + 5, entry)
     entry = np.where((kind == "second_unmarked") & (rank % 2 == 0), start + 10, entry)
     primary[kind == "second_unmarked"] = "unknown"
+    if profile.always_marks_primary:  # one school at a time bears the mark: after a transfer the later one
+        primary[kind == "transfer"] = "no"
 
     second = np.flatnonzero(np.isin(kind, _TWO_SCHOOLS))
     home = roster["home"].to_numpy()
@@ -226,13 +249,14 @@ def school_enrollments(roster: pl.DataFrame, profile: Profile, rng: np.random.Ge
             "student_id": roster["student_id"].to_numpy()[who],
             "school_id": np.concatenate([home[came], another_school(home[second], profile, rng)]),
             "entry_date": snapshot + days.astype("timedelta64[D]"),
-            "exit_date": snapshot + np.where(np.isnan(ends), np.timedelta64("NaT"), np.nan_to_num(ends).astype("timedelta64[D]")),
+            "exit_date": snapshot
+            + np.where(np.isnan(ends), np.timedelta64("NaT"), np.nan_to_num(ends).astype("timedelta64[D]")),
             "is_primary": np.concatenate([primary[came], marks]).astype(str),
         }
     ).with_columns(school_year=pl.lit(school_year))
-    return frame.select("school_year", "student_id", "school_id", "entry_date", "exit_date", "is_primary").sort(
-        "student_id", "entry_date", "school_id"
-    )
+    return frame.select(
+        "school_year", "student_id", "school_id", "entry_date", "exit_date", "is_primary"
+    ).sort("student_id", "entry_date", "school_id")
 
 
 def another_school(home: np.ndarray, profile: Profile, rng: np.random.Generator) -> np.ndarray:
@@ -248,7 +272,8 @@ def on_snapshot(enrollments: pl.DataFrame) -> pl.DataFrame:
     snapshot = pl.date(pl.col("school_year") - 1, 10, 1)
     return (
         enrollments.filter(
-            (pl.col("entry_date") <= snapshot) & (pl.col("exit_date").is_null() | (pl.col("exit_date") >= snapshot))
+            (pl.col("entry_date") <= snapshot)
+            & (pl.col("exit_date").is_null() | (pl.col("exit_date") >= snapshot))
         )
         .sort(pl.col("is_primary").ne_missing("yes"), "entry_date", "school_id")
         .unique("student_id", keep="first", maintain_order=True)

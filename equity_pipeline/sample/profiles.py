@@ -32,7 +32,7 @@ class Profile:
     `holds`: the optional student fields this district keeps at all; `extracts`: what it delivers.
     `final_grades`: `letter` or `numeric`; `other_sex`: what its system says of students who are neither female nor male;
     `unnamed_races`: share of students of two or more races of whom only that is known; `homeroom`: each student has one;
-    `marks_dropped`: a course that was dropped stays on file, marked.
+    `marks_dropped`: a course that was dropped stays on file, marked; `has_sced`: courses have SCED codes.
     """
 
     partner_id: str
@@ -55,6 +55,7 @@ class Profile:
     courses_elsewhere: bool = True
     homeroom: bool = False
     marks_dropped: bool = True
+    has_sced: bool = True
 
 
 HIGH, MIDDLE = (9, 10, 11, 12), (7, 8)
@@ -151,6 +152,7 @@ CEDAR_VALLEY = Profile(
     id_width=5,
     extracts=ACADEMIC | {"exam_results"},
     final_grades="numeric",
+    has_sced=False,
 )  # fmt: skip
 
 HARBORVIEW = Profile(
@@ -163,7 +165,7 @@ HARBORVIEW = Profile(
     ),
     mix={"white": 0.44, "black": 0.22, "hispanic": 0.18, "asian": 0.09, "two_or_more": 0.045, "unknown": 0.015,
          "american_indian_or_alaska_native": 0.007, "native_hawaiian_or_pacific_islander": 0.003},
-    reference=(0.330, 0.335, 0.330, 0.325, 0.225),
+    reference=(0.330, 0.330, 0.330, 0.330, 0.225),
     gap=_STEADY | {"black": (-0.115, -0.118, -0.112, -0.108, -0.004), "hispanic": (-0.105, -0.108, -0.104, -0.101, -0.003)},
     income_pull=(-0.6, -0.6, -0.6, -0.6, -0.3),
     low_income=0.41,
@@ -174,6 +176,7 @@ HARBORVIEW = Profile(
     id_width=6,
     extracts=ACADEMIC | {"attendance", "discipline"},
     marks_dropped=False,
+    has_sced=False,
 )  # fmt: skip
 
 PRAIRIE_ROSE = Profile(

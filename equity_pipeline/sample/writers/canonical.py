@@ -16,7 +16,11 @@ YEARLY = (
     "students", "school_enrollments", "courses", "course_enrollments", "attendance", "discipline", "survey_responses",
 )  # fmt: skip
 ONCE = ("schools", "survey_items")
-TWICE = {"students": 6, "school_enrollments": 4, "course_enrollments": 5}  # rows repeated at the end, each year
+TWICE = {
+    "students": 6,
+    "school_enrollments": 4,
+    "course_enrollments": 5,
+}  # rows repeated at the end, each year
 WRONG = {"students": 3, "school_enrollments": 3}  # rows that break a rule, each year
 
 
@@ -44,7 +48,9 @@ def planted(tables: dict[str, pl.DataFrame]) -> dict[str, dict[str, int]]:
 def _wrong(extract: str, year: int, rows: pl.DataFrame) -> pl.DataFrame:
     """Rows of nobody: a grade that does not exist, an exit before the entry."""
     wrong = rows.head(WRONG.get(extract, 0)).with_columns(
-        student_id=pl.format("99{}{}", pl.lit(year % 100), pl.int_range(pl.len()).cast(pl.String).str.zfill(3))
+        student_id=pl.format(
+            "99{}{}", pl.lit(year % 100), pl.int_range(pl.len()).cast(pl.String).str.zfill(3)
+        )
         if "student_id" in rows.columns
         else pl.lit(None)
     )

@@ -14,18 +14,74 @@ import numpy as np
 import polars as pl
 
 SLOTS = 30
-_STUDENT = (
-    "AP Number / AP ID,Last Name,First Name,Middle Initial,Student Street Address 1,Student Street Address 2,"
-    "Student Street Address 3,Student State,Student Zip Code,Student Province,Student International Postal Code,"
-    "Student Country Code,Gender,Date of Birth,Filler,School ID,Grade Level,Filler,Ethnic Group 2015 and Prior,Filler,"
-    "Best Language,Previous AI Year 1,Previous AI Code 1,Previous AI Year 2,Previous AI Code 2,Award Type 1,Award Year 1,"
-    "Award Type 2,Award Year 2,Award Type 3,Award Year 3,Award Type 4,Award Year 4,Award Type 5,Award Year 5,Award Type 6,"
-    "Award Year 6,AI Code,AI Institution Name,AI Street Address 1,AI Street Address 2,AI Street Address 3,AI State,"
-    "AI Zip Code,AI Province,AI International Postal Code,AI Country Code,College Code,Contact Name,DI Institution Name,"
-    "DI Street Address 1,DI Street Address 2,DI Street Address 3,DI State,DI Zip Code,DI Province,"
-    "DI International Postal Code,DI Country Code"
-).split(",")
-_SLOT = ("Admin Year", "Exam Code", "Exam Grade", "Irregularity Code #1", "Irregularity Code #2", "Class Section Code")
+_STUDENT = [
+    "AP Number / AP ID",
+    "Last Name",
+    "First Name",
+    "Middle Initial",
+    "Student Street Address 1",
+    "Student Street Address 2",
+    "Student Street Address 3",
+    "Student State",
+    "Student Zip Code",
+    "Student Province",
+    "Student International Postal Code",
+    "Student Country Code",
+    "Gender",
+    "Date of Birth",
+    "Filler",
+    "School ID",
+    "Grade Level",
+    "Filler",
+    "Ethnic Group 2015 and Prior",
+    "Filler",
+    "Best Language",
+    "Previous AI Year 1",
+    "Previous AI Code 1",
+    "Previous AI Year 2",
+    "Previous AI Code 2",
+    "Award Type 1",
+    "Award Year 1",
+    "Award Type 2",
+    "Award Year 2",
+    "Award Type 3",
+    "Award Year 3",
+    "Award Type 4",
+    "Award Year 4",
+    "Award Type 5",
+    "Award Year 5",
+    "Award Type 6",
+    "Award Year 6",
+    "AI Code",
+    "AI Institution Name",
+    "AI Street Address 1",
+    "AI Street Address 2",
+    "AI Street Address 3",
+    "AI State",
+    "AI Zip Code",
+    "AI Province",
+    "AI International Postal Code",
+    "AI Country Code",
+    "College Code",
+    "Contact Name",
+    "DI Institution Name",
+    "DI Street Address 1",
+    "DI Street Address 2",
+    "DI Street Address 3",
+    "DI State",
+    "DI Zip Code",
+    "DI Province",
+    "DI International Postal Code",
+    "DI Country Code",
+]
+_SLOT = (
+    "Admin Year",
+    "Exam Code",
+    "Exam Grade",
+    "Irregularity Code #1",
+    "Irregularity Code #2",
+    "Class Section Code",
+)
 _END = (
     "Date Grades Released to College", "Date of Last Student Update", "Date of this report", "Student Identifier",
     "Race Ethnicity Student Response 2016 and Forward", "Derived Aggregate Race Ethnicity 2016 and Forward",
@@ -46,9 +102,13 @@ def deliver(tables: dict[str, pl.DataFrame], landing: Path) -> None:
         testing = exams.filter(exam_year=year)["student_id"].unique().implode()
         history = exams.filter(pl.col("student_id").is_in(testing), pl.col("exam_year") <= year)
         people = history.select("student_id").unique(maintain_order=True)
-        people = people.join(students.filter(school_year=year), on="student_id", how="left", maintain_order="left")
+        people = people.join(
+            students.filter(school_year=year), on="student_id", how="left", maintain_order="left"
+        )
         content = _datafile(people, history, int(year))
-        (landing / f"AP_{(year - 1) % 100:02d}{year % 100:02d}.csv").write_text(content, encoding="utf-8", newline="")
+        (landing / f"AP_{(year - 1) % 100:02d}{year % 100:02d}.csv").write_text(
+            content, encoding="utf-8", newline=""
+        )
 
 
 def planted(tables: dict[str, pl.DataFrame]) -> dict[str, int]:
@@ -61,7 +121,9 @@ def planted(tables: dict[str, pl.DataFrame]) -> dict[str, int]:
 
 def _datafile(people: pl.DataFrame, history: pl.DataFrame, year: int) -> str:
     subscores = history.filter(exam_code=_CALCULUS_BC).with_columns(exam_code=pl.lit(_AB_SUBSCORE))
-    ungraded = history.filter(exam_year=year).unique("student_id", keep="first", maintain_order=True).tail(NO_GRADE)
+    ungraded = (
+        history.filter(exam_year=year).unique("student_id", keep="first", maintain_order=True).tail(NO_GRADE)
+    )
     ungraded = ungraded.with_columns(exam_code=pl.lit("82"), score=pl.lit(None, pl.Int64))
     slots = pl.concat([history, subscores, ungraded]).sort("student_id", "exam_year", "exam_code")
     place = {student: row for row, student in enumerate(people["student_id"])}

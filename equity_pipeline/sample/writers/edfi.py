@@ -46,7 +46,11 @@ _ACTIONS = {
 def deliver(tables: dict[str, pl.DataFrame], landing: Path) -> None:
     """Write `edfi_2021-22.zip` and so on."""
     for year, label, students in by_year(tables["students"]):
-        one = {name: table.filter(school_year=year) for name, table in tables.items() if "school_year" in table.columns}
+        one = {
+            name: table.filter(school_year=year)
+            for name, table in tables.items()
+            if "school_year" in table.columns
+        }
         resources = (
             _organizations(one, tables["schools"], year)
             | _students(students)
@@ -89,7 +93,11 @@ def _session(year: int) -> dict[str, pl.Expr]:
 
 
 def _section(year: int) -> dict[str, pl.Expr]:
-    return {"localCourseCode": pl.col("course_id"), "sectionIdentifier": pl.col("section_id"), **_session(year)}
+    return {
+        "localCourseCode": pl.col("course_id"),
+        "sectionIdentifier": pl.col("section_id"),
+        **_session(year),
+    }
 
 
 def _organizations(one: dict[str, pl.DataFrame], schools: pl.DataFrame, year: int) -> dict[str, pl.DataFrame]:
@@ -99,7 +107,9 @@ def _organizations(one: dict[str, pl.DataFrame], schools: pl.DataFrame, year: in
     sections = taught.unique("section_id", maintain_order=True).sort("section_id")
     offered = sections.unique(["school_id", "course_id"], maintain_order=True)
     days = population.terms(HARBORVIEW, year)
-    terms = pl.DataFrame([(term, *days[term]) for term in days], schema=["term", "begin", "end"], orient="row")
+    terms = pl.DataFrame(
+        [(term, *days[term]) for term in days], schema=["term", "begin", "end"], orient="row"
+    )
     grades = pl.Series(list(_GRADES))
     in_school = schools.join(pl.DataFrame({"grade": grades}), how="cross").filter(
         pl.col("grade").is_between(pl.col("grade_low"), pl.col("grade_high"))
@@ -156,7 +166,9 @@ def _organizations(one: dict[str, pl.DataFrame], schools: pl.DataFrame, year: in
 def _students(students: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """students, their association with the district (race, sex, English proficiency) and with its programs."""
     races = pl.col("races").str.split(";")
-    race = pl.element().replace_strict({name: f"uri://ed-fi.org/RaceDescriptor#{code}" for name, code in _RACES.items()})
+    race = pl.element().replace_strict(
+        {name: f"uri://ed-fi.org/RaceDescriptor#{code}" for name, code in _RACES.items()}
+    )
     listed = [
         pl.when(pl.col(column) == "yes").then(pl.concat_list(_uri("StudentCharacteristic", code)))
         .otherwise(pl.lit([], pl.List(pl.String)))
@@ -205,7 +217,9 @@ def _program(name: str, type_: str, begin: pl.Expr) -> dict[str, pl.Expr]:
         "beginDate": begin,
         "educationOrganizationReference": pl.struct(educationOrganizationId=pl.lit(LEA)),
         "programReference": pl.struct(
-            educationOrganizationId=pl.lit(LEA), programName=pl.lit(name), programTypeDescriptor=_uri("ProgramType", type_)
+            educationOrganizationId=pl.lit(LEA),
+            programName=pl.lit(name),
+            programTypeDescriptor=_uri("ProgramType", type_),
         ),
         "studentReference": _student(),
     }
@@ -254,10 +268,16 @@ def _climate(one: dict[str, pl.DataFrame], year: int) -> dict[str, pl.DataFrame]
         one["school_enrollments"].group_by("student_id", "school_id").agg(pl.col("entry_date").min()),
         on=["student_id", "school_id"], maintain_order="left",
     ).filter(pl.col("days_absent") > 0)  # fmt: skip
-    every = pl.col("days_enrolled") // pl.col("days_absent")  # spread over the weekdays that the student was enrolled
-    events = absent.with_columns(every=every, number=pl.int_ranges("days_absent")).explode("number").with_columns(
-        day=pl.col("entry_date").dt.add_business_days(pl.col("number") * pl.col("every"), roll="forward"),
-        term=pl.lit("FY"),
+    every = pl.col("days_enrolled") // pl.col(
+        "days_absent"
+    )  # spread over the weekdays that the student was enrolled
+    events = (
+        absent.with_columns(every=every, number=pl.int_ranges("days_absent"))
+        .explode("number")
+        .with_columns(
+            day=pl.col("entry_date").dt.add_business_days(pl.col("number") * pl.col("every"), roll="forward"),
+            term=pl.lit("FY"),
+        )
     )
     incidents = one["discipline"]
     incident = pl.struct(incidentIdentifier="incident_id", schoolId=pl.col("school_id").cast(pl.Int64))

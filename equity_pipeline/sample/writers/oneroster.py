@@ -31,7 +31,11 @@ _FAMILY = ("Alvarez", "Brandt", "Ceesay", "Dubois", "Eze", "Fischer", "Gómez", 
 def deliver(tables: dict[str, pl.DataFrame], landing: Path) -> None:
     """Write `roster_2021-22.zip` and the side files of each school year."""
     for year, label, students in by_year(tables["students"]):
-        one = {name: table.filter(school_year=year) for name, table in tables.items() if "school_year" in table.columns}
+        one = {
+            name: table.filter(school_year=year)
+            for name, table in tables.items()
+            if "school_year" in table.columns
+        }
         write_zip(landing / f"roster_{label}.zip", _roster(one, tables["schools"], year))
         _extras(students).write_csv(landing / f"student_extras_{label}.csv")
         _final_grades(one["course_enrollments"], label).write_csv(landing / f"final_grades_{label}.csv")
@@ -68,12 +72,17 @@ def _roster(one: dict[str, pl.DataFrame], schools: pl.DataFrame, year: int) -> d
         ),
         "demographics": _demographics(one["students"]),
     }  # fmt: skip
-    modified = [pl.lit("active").alias("status"), pl.lit(f"{year}-06-15T00:00:00.000Z").alias("dateLastModified")]
+    modified = [
+        pl.lit("active").alias("status"),
+        pl.lit(f"{year}-06-15T00:00:00.000Z").alias("dateLastModified"),
+    ]
     files = {
         f"{name}.csv": table.with_columns(modified).select("sourcedId", "status", "dateLastModified", pl.exclude("sourcedId", "status", "dateLastModified"))
         for name, table in tables.items()
     }  # fmt: skip
-    manifest = {"manifest.version": "1.0", "oneroster.version": "1.1"} | {f"file.{name}": "bulk" for name in tables}
+    manifest = {"manifest.version": "1.0", "oneroster.version": "1.1"} | {
+        f"file.{name}": "bulk" for name in tables
+    }
     listed = pl.DataFrame({"propertyName": list(manifest), "value": list(manifest.values())})
     return {name: table.write_csv().encode() for name, table in {"manifest.csv": listed, **files}.items()}
 
@@ -89,18 +98,35 @@ def _sessions(year: int) -> pl.DataFrame:
 
 
 def _orgs(schools: pl.DataFrame) -> pl.DataFrame:
+    """The grade range of a school is an extension, which OneRoster puts into columns called `metadata.`."""
     rows = schools.select(
-        sourcedId="school_id", name="school_name", type=pl.lit("school"), identifier="school_id",
+        sourcedId="school_id",
+        name="school_name",
+        type=pl.lit("school"),
+        identifier="school_id",
         parentSourcedId=pl.lit(_DISTRICT),
-    )  # fmt: skip
-    district = {"sourcedId": _DISTRICT, "name": "Lakeview School District", "type": "district", "identifier": _DISTRICT}
+    ).with_columns(
+        schools["grade_low"].alias("metadata.gradeLow"), schools["grade_high"].alias("metadata.gradeHigh")
+    )
+    district = {
+        "sourcedId": _DISTRICT,
+        "name": "Lakeview School District",
+        "type": "district",
+        "identifier": _DISTRICT,
+    }
     return pl.concat([pl.DataFrame(district), rows], how="diagonal")
 
 
 def _users(students: pl.DataFrame, stints: pl.DataFrame) -> pl.DataFrame:
     """Schools of a student: the primary first, of several the one entered last; the district where there is none."""
     schools = (
-        stints.sort("student_id", pl.col("is_primary") == "yes", "entry_date", "school_id", descending=[False, True, True, False])
+        stints.sort(
+            "student_id",
+            pl.col("is_primary") == "yes",
+            "entry_date",
+            "school_id",
+            descending=[False, True, True, False],
+        )
         .group_by("student_id", maintain_order=True)
         .agg(pl.col("school_id").str.join(","))
     )
@@ -155,4 +181,5 @@ def _crosswalk(courses: pl.DataFrame, label: str) -> pl.DataFrame:
     return courses.select(
         pl.lit(label).alias("School Year"), pl.col("course_id").alias("Course Code"),
         pl.col("sced_code").alias("SCED"), pl.col("course_level").alias("Level"),
+        pl.col("subject").alias("Department"), pl.col("credits").alias("Credits"),
     )  # fmt: skip

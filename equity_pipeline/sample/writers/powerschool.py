@@ -33,8 +33,14 @@ def deliver(tables: dict[str, pl.DataFrame], landing: Path) -> None:
         stints = tables["school_enrollments"].filter(school_year=year)
         _write(_students(students, label), landing / f"Students_{label}.txt", "\t")
         _write(_enrollments(stints, students, label, year), landing / f"Enrollments_{label}.csv", ",")
-        _write(_courses(tables["courses"].filter(school_year=year), label), landing / f"Courses_{label}.csv", ",")
-        _write(_classes(tables["course_enrollments"].filter(school_year=year), label), landing / f"CC_{label}.txt", "\t")
+        _write(
+            _courses(tables["courses"].filter(school_year=year), label), landing / f"Courses_{label}.csv", ","
+        )
+        _write(
+            _classes(tables["course_enrollments"].filter(school_year=year), label),
+            landing / f"CC_{label}.txt",
+            "\t",
+        )
 
 
 def _write(table: pl.DataFrame, path: Path, separator: str) -> None:

@@ -1,0 +1,425 @@
+"""The marts of a sample district, worked out a second time: plainly, in pandas, from the generator's true tables.
+
+No code of the pipeline and none of its seeds: the rules stand here once more, in words of the contracts page, so that an
+error on either side shows as a difference. Counts are whole numbers, rates are of 1, `_all` is the roll-up.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import yaml
+
+Z = 1.959963984540054
+RELIABLE_N = 10
+CLOSED_WITHIN = 0.02
+LETTERS = ("A+", "A", "A-", "B+", "B", "B-", "C+", "C", "C-", "D+", "D", "D-", "F")
+C_OR_BETTER = LETTERS[: LETTERS.index("C") + 1]
+NUMERIC_C = 70
+
+RACES = {
+    "AmericanIndianOrAlaskaNative": "american_indian_or_alaska_native",
+    "Asian": "asian",
+    "BlackOrAfricanAmerican": "black",
+    "MiddleEasternOrNorthAfrican": "middle_eastern_or_north_african",
+    "NativeHawaiianOrPacificIslander": "native_hawaiian_or_pacific_islander",
+    "White": "white",
+}
+SEVERAL_RACES = "DemographicRaceTwoOrMoreRaces"
+UNDERREPRESENTED_RACES = {
+    "american_indian_or_alaska_native", "black", "hispanic", "native_hawaiian_or_pacific_islander",
+}  # fmt: skip
+YES_NO = (
+    "economically_disadvantaged", "disability_idea", "section_504", "homeless", "foster_care", "first_generation",
+)  # fmt: skip
+CROSSINGS = (("race_ethnicity", "economically_disadvantaged"), ("race_ethnicity", "sex"))
+OVERLAPPING = "race_alone_or_in_combination"
+DESIGNATED = {
+    "race_ethnicity": "white", "sex": "male",
+    "race_ethnicity*economically_disadvantaged": "white*no", "race_ethnicity*sex": "white*male",
+} | dict.fromkeys(
+    (*YES_NO, "student_of_color", "english_learner", "english_learner_ever", "underrepresented"), "no"
+)  # fmt: skip
+METRICS = ("ap_ib_enrollment", "course_grade_c_or_better", "exam_taken", "exam_passed_of_takers")
+REFERENCES = ("rest", "overall", "highest", "designated")
+PLACE = ["school_year", "school_id", "grade_level", "metric_id"]
+CELL = [*PLACE, "dimension", "subgroup"]
+SERIES = ["school_id", "metric_id", "dimension", "subgroup", "reference"]
+
+
+def gap_metrics(tables: Mapping[str, pl.DataFrame]) -> pd.DataFrame:
+    """One row per school_year × school_id × grade_level × metric × dimension × subgroup × reference."""
+    used = ("students", "school_enrollments", "courses", "course_enrollments", "exam_results", "aggregate_counts")
+    frames = {name: pd.DataFrame(tables[name].to_dict(as_series=False)) for name in used if name in tables}
+    counts = _aggregate_counts(frames) if "aggregate_counts" in frames else _student_counts(frames)
+    return compare(counts)
+
+
+# --- who and what is counted ----------------------------------------------------------------------------------------
+
+
+def population(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """One row per school_year × student of grades 09-12 who is enrolled on 1 October, with the school she belongs to."""
+    stints = frames["school_enrollments"].copy()
+    snapshot = pd.to_datetime([dt.date(year - 1, 10, 1) for year in stints["school_year"]])
+    entry, end = pd.to_datetime(stints["entry_date"]), pd.to_datetime(stints["exit_date"])
+    there = stints[(entry <= snapshot) & (end.isna() | (end >= snapshot))].copy()
+    there["other"] = there["is_primary"].ne("yes")
+    there = there.sort_values(["school_year", "student_id", "other", "entry_date", "school_id"])
+    there = there.drop_duplicates(["school_year", "student_id"])[["school_year", "student_id", "school_id"]]
+    students = frames["students"]
+    students = students[students["grade_level"].isin(["09", "10", "11", "12"])]
+    return students.merge(there, on=["school_year", "student_id"]).reset_index(drop=True)
+
+
+def subgroups(students: pd.DataFrame) -> pd.DataFrame:
+    """One row per student (its index as `student`) × dimension × subgroup; a student may have several races."""
+    text = students.fillna({"races": "", "hispanic_latino": "unknown"})
+    races = [set(filter(None, names.split(";"))) for names in text["races"]]
+    hispanic = text["hispanic_latino"].eq("yes")
+    roll_up = [
+        "hispanic" if is_hispanic
+        else "two_or_more" if len(names) > 1 or SEVERAL_RACES in names
+        else RACES[next(iter(names))] if names
+        else "unknown"
+        for is_hispanic, names in zip(hispanic, races, strict=True)
+    ]  # fmt: skip
+    of = {"all_students": ["all"] * len(students), "race_ethnicity": roll_up}
+    of["student_of_color"] = [{"unknown": "unknown", "white": "no"}.get(race, "yes") for race in roll_up]
+    for name in YES_NO:
+        of[name] = students[name].where(students[name].isin(["yes", "no"]), "unknown").tolist()
+    of["sex"] = (
+        students["sex"].where(students["sex"].isin(["female", "male", "nonbinary"]), "unknown").tolist()
+    )
+    learner = students["english_learner"].fillna("unknown")
+    of["english_learner"] = learner.replace({"current": "yes", "former": "no", "never": "no"}).tolist()
+    of["english_learner_ever"] = learner.replace({"current": "yes", "former": "yes", "never": "no"}).tolist()
+    of["underrepresented"] = [
+        "yes" if race in UNDERREPRESENTED_RACES or low_income == "yes"
+        else "unknown" if "unknown" in (race, low_income)
+        else "no"
+        for race, low_income in zip(roll_up, of["economically_disadvantaged"], strict=True)
+    ]  # fmt: skip
+    for one, other in CROSSINGS:
+        of[f"{one}*{other}"] = [f"{a}*{b}" for a, b in zip(of[one], of[other], strict=True)]
+    long = [
+        pd.DataFrame({"student": students.index, "dimension": dimension, "subgroup": values})
+        for dimension, values in of.items()
+    ]
+    combined = [
+        (student, group)
+        for student, is_hispanic, names in zip(students.index, hispanic, races, strict=True)
+        for group in (
+            {RACES[name] for name in names - {SEVERAL_RACES}} | ({"hispanic"} if is_hispanic else set())
+            or {"unknown"}
+        )
+    ]
+    several = pd.DataFrame(combined, columns=["student", "subgroup"]).assign(dimension=OVERLAPPING)
+    return pd.concat([*long, several], ignore_index=True)
+
+
+def outcomes(frames: Mapping[str, pd.DataFrame], students: pd.DataFrame) -> pd.DataFrame:
+    """Per student of the population and metric whether she counts below (`n`) and above (`s`) the line, as 0 or 1.
+
+    Columns: `n|<metric_id>`, `s|<metric_id>`; index as `students`.
+    """
+    key = ["school_year", "student_id"]
+    levels = frames["courses"][["school_year", "course_id", "course_level"]]
+    seats = frames["course_enrollments"].merge(levels, on=["school_year", "course_id"])
+    seats = seats[seats["course_level"].isin(["ap", "ib"]) & seats["dropped"].ne("yes")]
+    mark = seats["final_grade"].astype("string").str.upper()
+    points = pd.to_numeric(mark, errors="coerce")
+    seats = seats.assign(
+        graded=mark.isin(LETTERS) | points.notna(), good=mark.isin(C_OR_BETTER) | (points >= NUMERIC_C)
+    )
+    who = pd.MultiIndex.from_frame(students[key])
+
+    def among(rows: pd.DataFrame) -> np.ndarray:
+        return who.isin(pd.MultiIndex.from_frame(rows[key]))
+
+    enrolled, graded, good = among(seats), among(seats[seats["graded"]]), among(seats[seats["good"]])
+    result = {
+        "n|ap_ib_enrollment": np.ones(len(students), bool), "s|ap_ib_enrollment": enrolled,
+        "n|course_grade_c_or_better": graded, "s|course_grade_c_or_better": good,
+    }  # fmt: skip
+    if "exam_results" in frames:
+        exams = frames["exam_results"].rename(columns={"exam_year": "school_year"})
+        with_course = exams.merge(
+            seats[[*key, "course_level"]].drop_duplicates(),
+            left_on=[*key, "program"],
+            right_on=[*key, "course_level"],
+        )
+        high = exams["score"] >= exams["program"].map({"ap": 3, "ib": 4})
+        taken = among(with_course)
+        result |= {"n|exam_taken": enrolled, "s|exam_taken": taken}
+        result |= {"n|exam_passed_of_takers": taken, "s|exam_passed_of_takers": taken & among(exams[high])}
+    return pd.DataFrame(result, index=students.index).astype(int)
+
+
+def _student_counts(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """CELL, n, successes and reason: every subgroup with a student in the population, for every metric."""
+    students = population(frames)
+    flags = outcomes(frames, students)
+    long = (
+        subgroups(students)
+        .join(students[["school_year", "school_id", "grade_level"]], on="student")
+        .join(flags, on="student")
+    )
+    base = (
+        long.groupby(["school_year", "school_id", "grade_level", "dimension", "subgroup"])[list(flags)]
+        .sum()
+        .reset_index()
+    )
+    places = [base, base.assign(school_id="_all"), base.assign(grade_level="_all")]
+    places.append(base.assign(school_id="_all", grade_level="_all"))
+    keys = ["school_year", "school_id", "grade_level", "dimension", "subgroup"]
+    wide = pd.concat(places).groupby(keys).sum().reset_index()
+    rows = []
+    for metric in METRICS:
+        one = wide[keys].assign(metric_id=metric)
+        if f"n|{metric}" in wide:
+            rows.append(one.assign(n=wide[f"n|{metric}"], successes=wide[f"s|{metric}"], not_measured=None))
+        else:
+            rows.append(one.assign(n=np.nan, successes=np.nan, not_measured="not_measured: exam_results"))
+    return pd.concat(rows, ignore_index=True)
+
+
+def _aggregate_counts(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The delivered counts; what the district hides in one metric and shows in another is not measured there."""
+    counts = frames["aggregate_counts"].dropna(subset=["n"])
+    places = counts[["school_year", "school_id", "grade_level", "dimension", "subgroup"]].drop_duplicates()
+    rows = places.merge(pd.DataFrame({"metric_id": METRICS}), how="cross").merge(counts, on=CELL, how="left")
+    return rows.assign(not_measured=np.where(rows["n"].isna(), "not_measured: aggregate_counts", None))
+
+
+# --- the arithmetic of gaps -----------------------------------------------------------------------------------------
+
+
+def wilson(successes, n):
+    """Wilson score interval of a rate; NaN where n is 0."""
+    s, n = np.asarray(successes, float), np.asarray(n, float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        middle = s + Z**2 / 2
+        spread = Z * np.sqrt(s * (n - s) / n + Z**2 / 4)
+        return np.maximum((middle - spread) / (n + Z**2), 0) + 0 * s / n, np.minimum(
+            (middle + spread) / (n + Z**2), 1
+        ) + 0 * s / n
+
+
+def newcombe(s1, n1, s2, n2):
+    """Newcombe's hybrid score interval of s1/n1 - s2/n2."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        p1, p2 = np.asarray(s1, float) / n1, np.asarray(s2, float) / n2
+    (l1, u1), (l2, u2) = wilson(s1, n1), wilson(s2, n2)
+    return p1 - p2 - np.hypot(p1 - l1, u2 - p2), p1 - p2 + np.hypot(u1 - p1, p2 - l2)
+
+
+def compare(counts: pd.DataFrame) -> pd.DataFrame:
+    """CELL, n, successes, not_measured → one row per reference with all gap statistics."""
+    counts = counts.reset_index(drop=True)
+    parts = counts["subgroup"].str.split("*")
+    counts["known"] = [not {"unknown"}.intersection(names) for names in parts]
+    counts["rate"] = counts["successes"] / counts["n"].where(counts["n"] > 0)
+    references = _references(counts)
+    rows = pd.concat(
+        [counts.join(references[name]).assign(reference=name) for name in REFERENCES], ignore_index=True
+    )
+    for name in ("rest", "overall", "highest"):
+        beside = references[name].reindex(np.tile(counts.index, len(REFERENCES)))
+        rows[[f"{name}_n", f"{name}_s"]] = beside[["reference_n", "reference_successes"]].to_numpy(float)
+    n, s, rate = (rows[name].astype(float) for name in ("n", "successes", "rate"))
+    ref_n, ref_s = rows["reference_n"].astype(float), rows["reference_successes"].astype(float)
+
+    def ratio(a, b):
+        return a / b.where(b != 0)
+
+    rows["reference_rate"] = reference_rate = ratio(ref_s, ref_n)
+    rows["gap"] = rate - reference_rate
+    apart = (rows["reference"] != "overall") & (rows["subgroup"] != rows["reference_subgroup"]) & (
+        (rows["dimension"] != OVERLAPPING) | (rows["reference"] == "rest")
+    )  # fmt: skip
+    low, high = newcombe(s, n, ref_s, ref_n)
+    rows["gap_low"], rows["gap_high"] = np.where(apart, low, np.nan), np.where(apart, high, np.nan)
+    overall = ratio(rows["overall_s"], rows["overall_n"])
+    rows["representation_index"] = ratio(rate, overall)
+    rows["rate_ratio"] = ratio(rate, reference_rate)
+    rows["odds_ratio"] = ratio(s * (ref_n - ref_s), (n - s) * ref_s).where(ref_s < ref_n)
+    rows["cohens_h"] = 2 * np.arcsin(np.sqrt(rate)) - 2 * np.arcsin(np.sqrt(reference_rate))
+    somebody = n > 0
+    own = rate.where((s != 0) & (s != n), 0.5)
+    at = n.where(somebody)
+    rows["ppg2017_margin"] = np.maximum(1.96 * np.sqrt(0.25 / at), 0.03)
+    rows["ppg2022_margin"] = np.maximum(1.96 * np.sqrt(own * (1 - own) / at), 0.02)
+    rows["ppg2017_flag"] = _flag(rate + rows["ppg2017_margin"], overall)
+    rows["ppg2022_flag"] = _flag(rate - ratio(rows["rest_s"], rows["rest_n"]), -rows["ppg2022_margin"])
+    best = rows["highest_s"] * n
+    rows["index80_flag"] = pd.array(100 * s * rows["highest_n"] < 80 * best, "boolean")
+    rows.loc[~(best > 0), "index80_flag"] = pd.NA
+    rows["students_needed"] = [_needed(*row) for row in zip(n, s, ref_n, ref_s, strict=True)]
+    rows["students_needed"] = rows["students_needed"].astype("Int64")
+    rows["reliable"] = (n >= RELIABLE_N) & (ref_n >= RELIABLE_N)
+    rows["reason"] = np.select(
+        [rows["not_measured"].notna(), n == 0, reference_rate.isna(), ~rows["reliable"]],
+        [rows["not_measured"], "no_students", "reference_not_available", "small"],
+        default=None,
+    )
+    for name in ("n", "successes", "reference_n", "reference_successes"):
+        rows[name] = rows[name].astype("Int64")
+    columns = [
+        *CELL, "reference", "n", "successes", "rate", "reference_subgroup", "reference_n", "reference_successes",
+        "reference_rate", "gap", "gap_low", "gap_high", "representation_index", "rate_ratio", "odds_ratio", "cohens_h",
+        "ppg2017_margin", "ppg2017_flag", "ppg2022_margin", "ppg2022_flag", "index80_flag", "students_needed", "reliable",
+        "reason",
+    ]  # fmt: skip
+    return rows[columns].sort_values([*CELL, "reference"], ignore_index=True)
+
+
+def _references(counts: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """For each reference the columns reference_subgroup, reference_n and reference_successes, index as `counts`."""
+    group = [*PLACE, "dimension"]
+
+    def beside(chosen: pd.DataFrame, on: list[str]) -> pd.DataFrame:
+        found = counts[on].merge(chosen[[*on, "subgroup", "n", "successes"]], on=on, how="left")
+        found = found.set_axis(counts.index)[["subgroup", "n", "successes"]]
+        return found.set_axis(["reference_subgroup", "reference_n", "reference_successes"], axis=1)
+
+    known = counts[counts["known"] & (counts["dimension"] != OVERLAPPING)]
+    total = known.groupby(group, as_index=False)[["n", "successes"]].sum(min_count=1)
+    rest = beside(total.assign(subgroup=None), group)
+    for name in ("n", "successes"):
+        rest[f"reference_{name}"] -= counts[name].where(counts["known"] | counts[name].isna(), 0)
+    best = counts[counts["known"] & (counts["n"] >= RELIABLE_N)].sort_values(
+        ["rate", "subgroup"], ascending=[False, True]
+    )
+    wanted = counts["dimension"].map(DESIGNATED)
+    return {
+        "rest": rest,
+        "overall": beside(counts[counts["dimension"] == "all_students"], PLACE),
+        "highest": beside(best.drop_duplicates(group), group),
+        "designated": beside(counts[counts["subgroup"] == wanted], group),
+    }
+
+
+def _flag(value: pd.Series, limit: pd.Series) -> pd.Series:
+    """value <= limit, not known where either is not."""
+    flag = pd.Series(pd.array(value <= limit, "boolean"), index=value.index)
+    flag[value.isna() | limit.isna()] = pd.NA
+    return flag
+
+
+def _needed(n: float, s: float, ref_n: float, ref_s: float) -> int | None:
+    """Fewest more successes with which the group reaches the reference's rate, which is held still."""
+    if not n > 0 or not ref_n > 0:
+        return None
+    n, s, ref_n, ref_s = int(n), int(s), int(ref_n), int(ref_s)
+    return max(0, -((s * ref_n - ref_s * n) // ref_n))
+
+
+# --- from year to year ----------------------------------------------------------------------------------------------
+
+
+def gap_closure(gaps: pd.DataFrame, partner_file: str) -> pd.DataFrame:
+    """One row per school_year × SERIES: the gap against the year before, its state in words, goal and baseline.
+
+    `gaps`: as `gap_metrics`. The sample changes neither race standard nor income basis: years are comparable
+    wherever both have a gap.
+    """
+    partner = yaml.safe_load(partner_file)
+    rows = gaps[gaps["grade_level"] == "_all"].reset_index(drop=True)
+    itself = rows["subgroup"] == rows["reference_subgroup"]
+    high_enough = rows["gap_high"].isna() | (rows["gap_high"] >= 0)
+    rows["level"] = np.select(
+        [
+            rows["gap"].isna() | ~rows["reliable"] | itself,
+            (rows["gap"] > CLOSED_WITHIN) & (rows["gap_low"] > 0),
+            (rows["gap"] >= -CLOSED_WITHIN) & high_enough,
+        ],
+        ["not_measurable", "reversed", "closed"],
+        default="open",
+    )
+    kept = ["gap", "gap_low", "gap_high", "reference_rate", "level"]
+    prior = rows.assign(school_year=rows["school_year"] + 1, on_file=True)[
+        ["school_year", *SERIES, *kept, "on_file"]
+    ]
+    rows = rows.merge(
+        prior.rename(columns={name: f"prior_{name}" for name in kept}),
+        on=["school_year", *SERIES],
+        how="left",
+    )
+    rows["comparability_reason"] = np.select(
+        [rows["on_file"].isna(), rows["prior_gap"].isna()],
+        ["no_prior_year", "prior_gap_not_available"],
+        default=None,
+    )
+    rows["comparable_to_prior_year"] = rows["comparability_reason"].isna()
+    rows["gap_change"] = rows["gap"] - rows["prior_gap"]
+    down = np.hypot(rows["gap"] - rows["gap_low"], rows["prior_gap_high"] - rows["prior_gap"])
+    up = np.hypot(rows["gap_high"] - rows["gap"], rows["prior_gap"] - rows["prior_gap_low"])
+    rows["gap_change_low"], rows["gap_change_high"] = rows["gap_change"] - down, rows["gap_change"] + up
+
+    level, comparable = rows["level"], rows["comparable_to_prior_year"]
+    was_closed = rows["prior_level"].isin(["closed", "reversed"])
+    rows["status"] = np.select(
+        [
+            level.isin(["not_measurable", "reversed"]) | ~comparable,
+            (level == "closed") & was_closed,
+            level == "closed",
+            was_closed,
+            rows["gap_change_low"] > 0,
+            rows["gap_change_high"] < 0,
+        ],
+        [level, "maintained_closed", "closed", "reopened", "narrowing", "widening"],
+        default="open",
+    )
+    fall = rows["prior_reference_rate"] - rows["reference_rate"]
+    rows["leveled_down"] = pd.array((rows["gap_change"] > 0) & (fall > rows["gap_change"] / 2), "boolean")
+    rows.loc[rows["gap_change"].isna(), "leveled_down"] = pd.NA
+    rows["seats_gap"] = rows["students_needed"]
+    return _with_goals(rows, partner)
+
+
+def _with_goals(rows: pd.DataFrame, partner: dict) -> pd.DataFrame:
+    """Baseline (the year before the first programme year), pace since then, and the partner's next goal."""
+    first = min(
+        (_ending_year(program["school_year"]) for program in partner.get("programs", [])), default=None
+    )
+    baseline = rows[rows["school_year"] == (first - 1 if first else None)][[*SERIES, "school_year", "gap"]]
+    baseline = baseline.rename(columns={"school_year": "baseline_school_year", "gap": "baseline_gap"})
+    rows = rows.merge(baseline, on=SERIES, how="left")
+    years = rows["school_year"] - rows["baseline_school_year"]
+    since = (years > 0) & rows["baseline_gap"].notna()
+    pace = ((rows["gap"] - rows["baseline_gap"]) / years.where(since)).where(since, rows["gap_change"])
+    rows["years_to_parity"] = (-rows["gap"] / pace).where((rows["gap"] < 0) & (pace > 0))
+    rows["goal_gap"], goal_year = np.nan, pd.Series(np.nan, index=rows.index)
+    for goal in sorted(partner.get("goals", []), key=lambda goal: goal["school_year"], reverse=True):
+        due = _ending_year(goal["school_year"])
+        named = {"school_id": "_all", "reference": "designated"} | {
+            name: str(goal[name])
+            for name in ("metric_id", "dimension", "subgroup", "school_id", "reference")
+            if name in goal
+        }
+        aimed = (rows["school_year"] <= due) & np.logical_and.reduce(
+            [rows[name] == value for name, value in named.items()]
+        )
+        rows.loc[aimed, "goal_gap"], goal_year[aimed] = float(goal["gap"]), due
+    line = rows["baseline_gap"] + (rows["goal_gap"] - rows["baseline_gap"]) * years / (
+        goal_year - rows["baseline_school_year"]
+    )
+    target = line.where(since, rows["goal_gap"])
+    rows["on_track"] = pd.array(rows["gap"] >= target, "boolean")
+    rows.loc[rows["gap"].isna() | target.isna(), "on_track"] = pd.NA
+    rows["baseline_school_year"] = rows["baseline_school_year"].astype("Int64")
+    columns = [
+        "school_year", *SERIES, "gap", "prior_gap", "baseline_school_year", "baseline_gap", "gap_change", "gap_change_low",
+        "gap_change_high", "status", "leveled_down", "seats_gap", "years_to_parity", "goal_gap", "on_track",
+        "comparable_to_prior_year", "comparability_reason",
+    ]  # fmt: skip
+    return rows[columns].sort_values(["school_year", *SERIES], ignore_index=True)
+
+
+def _ending_year(label: str) -> int:
+    return int(label[:4]) + 1
