@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -22,7 +23,8 @@ from equity_pipeline.publishing.context import QUALITY_COLUMNS, Context
 
 @dataclass(frozen=True)
 class Edition:
-    """Which release the pages belong to. `files`: the data files that the start page offers, path → size in bytes."""
+    """Which release the pages belong to. `files`: the data files that the start page
+    offers, path → size in bytes."""
 
     release_id: str
     previous: str | None
@@ -45,15 +47,19 @@ class _Site:
         return self.context.labels
 
     def at(self, school_id: str, *, year: int | None = None, metric: str | None = None) -> pd.DataFrame:
-        rows = self.rows[self.rows["school_id"] == school_id]
-        rows = rows if year is None else rows[rows["school_year"] == year]
-        return rows if metric is None else rows[rows["metric_id"] == metric]
+        rows = self._places.get((school_id,) if metric is None else (school_id, metric), self.rows.iloc[:0])
+        return rows if year is None else rows[rows["school_year"] == year]
 
-    @property
+    @cached_property
+    def _places(self) -> dict[tuple, pd.DataFrame]:
+        by_place, by_metric = (dict(list(self.rows.groupby(key))) for key in (["school_id"], ["school_id", "metric_id"]))
+        return by_place | by_metric
+
+    @cached_property
     def metrics(self) -> list[str]:
         return list(self.rows.sort_values("metric_order")["metric_id"].unique())
 
-    @property
+    @cached_property
     def schools(self) -> list[str]:
         named = [school for school in self.rows["school_id"].unique() if school != "_all"]
         return sorted(named, key=lambda school: (self.context.school(school).casefold(), school))
@@ -221,7 +227,7 @@ def _trends(site: _Site) -> list[dict[str, object]]:
         top = tracker.largest(rows[rows["school_year"] == site.years[-1]], 1)
         if top.empty:
             continue
-        row = top.iloc[0]
+        row = top.iloc[0].to_dict()
         told = [r if r is not None and r["state"] == "gap" else None for r in tracker.series(rows, row, site.years)]
         gaps = [None if r is None else float(r["gap"]) for r in told]
         intervals = [None if r is None or pd.isna(r["gap_low"]) else (float(r["gap_low"]), float(r["gap_high"])) for r in told]
@@ -230,7 +236,7 @@ def _trends(site: _Site) -> list[dict[str, object]]:
         pictures.append(
             {
                 "label": site.labels.metric(metric), "metric": metric, "group": row["group"],
-                "compared": _compared(site, row.to_dict()), "status": row["status"],
+                "compared": _compared(site, row), "status": row["status"],
                 "svg": charts.trend(labels, gaps, intervals, goal=goal, name=f"Gap in percentage points: {said}"),
                 "interval": any(intervals),
             }
@@ -274,12 +280,12 @@ def _goals(site: _Site) -> list[dict[str, object]]:
     for goal in sorted(site.partner.goals, key=lambda g: (g.school_year, g.metric_id, g.dimension, g.subgroup, g.school_id)):
         rows = site.at(goal.school_id, year=year, metric=goal.metric_id)
         rows = rows[(rows["dimension"] == goal.dimension) & (rows["subgroup"] == goal.subgroup)]
-        row = rows.iloc[0] if len(rows) and rows.iloc[0]["reference"] == goal.reference else None
+        row = rows.iloc[0].to_dict() if len(rows) and rows.iloc[0]["reference"] == goal.reference else None
         lines.append(
             {
                 "metric": site.labels.metric(goal.metric_id), "group": site.labels.subgroup(goal.dimension, goal.subgroup),
                 "where": "District" if goal.school_id == "_all" else site.context.school(goal.school_id),
-                "by": goal.school_year, "goal": goal.gap, "row": None if row is None else row.to_dict(),
+                "by": goal.school_year, "goal": goal.gap, "row": row,
                 "cell": tables.cell(row), "status": tables.status(row["status"]) if row is not None else "",
             }
         )  # fmt: skip
@@ -345,6 +351,7 @@ def _tools(site: _Site, mart: pd.DataFrame) -> dict[str, object]:
     """Last year's status beside this year's for every row of the `tools_package` mart that can be told."""
     year = int(mart["school_year"].max())
     rows = tracker.tools_package(site.rows, mart, year)
+    rows["measure"] = rows["metric_id"].map(site.labels.metric)
     sections = []
     for school in ["_all", *site.schools]:
         part = rows[rows["school_id"] == school]
@@ -352,7 +359,7 @@ def _tools(site: _Site, mart: pd.DataFrame) -> dict[str, object]:
             continue
         name = "District" if school == "_all" else site.context.school(school)
         was = part[part["prior_status"].isin(words.CLOSED)]
-        table = tables.tools_package(part, site.labels, id=f"tools-{slug(school)}", caption=f"{name}: last year and this year")
+        table = tables.tools_package(part, id=f"tools-{slug(school)}", caption=f"{name}: last year and this year")
         sections.append({"name": name, "id": slug(school), "table": table, "was": len(was),
                          "still": int(was["status"].isin(words.CLOSED).sum()),
                          "narrowing": int((part["status"] == "narrowing").sum())})  # fmt: skip

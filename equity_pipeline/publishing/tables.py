@@ -5,6 +5,8 @@ The site's one style sheet styles great-tables' classes, so that every table loo
 
 from __future__ import annotations
 
+import itertools
+import operator
 import re
 
 import pandas as pd
@@ -26,6 +28,11 @@ _HEADS = {"now": "Gap (points)", "interval": "95% interval", "status": "Status",
           "trend": "Trend"}  # fmt: skip
 
 
+_ORDER = operator.itemgetter("dimension_order", "dimension", "subgroup_order", "subgroup")
+_READ = ["school_year", "dimension", "subgroup", "dimension_order", "subgroup_order", "group", "state", "n", "rate", "gap", "gap_low",
+         "gap_high", "status", "students_needed", "goal_gap", "on_track"]  # fmt: skip
+
+
 def status(code: object) -> Markup:
     """A status as symbol and words, with its class for colour; empty where there is none."""
     if not isinstance(code, str):
@@ -43,7 +50,7 @@ def not_shown() -> Markup:
     )
 
 
-def cell(row: pd.Series | None, *, small: str = "n") -> Markup:
+def cell(row: dict | None, *, small: str = "n") -> Markup:
     """One cell of the tracker: the gap in percentage points, or in words why there is none, and the number of students."""
     if row is None:
         return Markup('<span class="void">no data</span>')
@@ -63,14 +70,14 @@ def cell(row: pd.Series | None, *, small: str = "n") -> Markup:
     return Markup('<b class="gap">{}</b><span class="n">{}</span>').format(words.points(row["gap"]), under)
 
 
-def interval(row: pd.Series | None) -> Markup:
+def interval(row: dict | None) -> Markup:
     """The 95 % interval of a gap, `−14.2 to −6.1`."""
     if row is None or row["state"] != "gap" or pd.isna(row["gap_low"]):
         return Markup("")
     return Markup('<span class="interval">{} to {}</span>').format(words.points(row["gap_low"]), words.points(row["gap_high"]))
 
 
-def goal(row: pd.Series | None) -> Markup:
+def goal(row: dict | None) -> Markup:
     """The goal for this gap and, in words, whether the pace reaches it."""
     if row is None or pd.isna(row["goal_gap"]):
         return Markup("")
@@ -81,19 +88,19 @@ def goal(row: pd.Series | None) -> Markup:
     )
 
 
-def _group(labels: Labels, row: pd.Series) -> Markup:
+def _group(labels: Labels, row: dict) -> Markup:
     if row["state"] == "reference" or row["subgroup"] == labels.reference_subgroup(row["dimension"]):
         return Markup('{}<span class="n">comparison group</span>').format(row["group"])
     return escape(row["group"])
 
 
-def _status_of(row: pd.Series | None) -> Markup:
+def _status_of(row: dict | None) -> Markup:
     if row is None or row["state"] not in ("gap", "few"):
         return Markup("")
     return status(row["status"]) or not_shown()
 
 
-def _needed(row: pd.Series | None) -> Markup:
+def _needed(row: dict | None) -> Markup:
     if row is None or row["state"] != "gap" or pd.isna(row["students_needed"]):
         return Markup("")
     return escape(words.count(row["students_needed"]))
@@ -106,13 +113,14 @@ def _has_line(trend: dict[str, list]) -> bool:
 def _tracker_frame(rows: pd.DataFrame, labels: Labels, years: list[int]) -> pd.DataFrame:
     """One line per group, in the order of the seeds: HTML cells, and for the trend the gaps with None for a gap year."""
     lines = []
-    for _, of_group in rows.groupby(["dimension_order", "dimension", "subgroup_order", "subgroup"], sort=True):
-        by_year = {int(row["school_year"]): row for _, row in of_group.iterrows()}
+    ordered = sorted(rows[_READ].to_dict("records"), key=_ORDER)
+    for _, of_group in itertools.groupby(ordered, key=_ORDER):
+        by_year = {int(row["school_year"]): row for row in of_group}
         now = by_year.get(years[-1])
         told = [by_year[y] if y in by_year and by_year[y]["state"] == "gap" else None for y in years]
         gaps = [None if row is None else round(100 * float(row["gap"]), 1) for row in told]
         shown = [(y, row) for y, row in zip(years, told, strict=True) if row is not None]
-        any_row = now if now is not None else of_group.iloc[-1]
+        any_row = now or by_year[max(by_year)]
         lines.append(
             {
                 "dimension": "Everyone" if any_row["state"] == "everyone" else labels.dimension(any_row["dimension"]),
@@ -166,22 +174,23 @@ def dress(html: str, caption: str, kind: str = "") -> Markup:
     return Markup(re.sub(r"(<table[^>]*>)", rf"\1<caption><span>{label}</span></caption>", html, count=1))
 
 
-def tools_package(rows: pd.DataFrame, labels: Labels, *, id: str, caption: str) -> Markup:
+def tools_package(rows: pd.DataFrame, *, id: str, caption: str) -> Markup:
     """Last year's status beside this year's, most urgent first: did what was closed stay closed, and what does it ask for?
 
-    `rows`: `tracker.tools_package` of one place. Grain of the table: one line per metric × group.
+    `rows`: measured gaps of one year in order, with `group`, `measure`, both statuses and gaps. Grain of the table: one line per
+    metric × group.
     """
     year = int(rows["school_year"].iloc[0])
     lines = [
         {
-            "group": Markup('{}<span class="n">{}</span>').format(row["group"], labels.metric(row["metric_id"])),
+            "group": Markup('{}<span class="n">{}</span>').format(row["group"], row["measure"]),
             "before": _then(row["prior_status"], row["prior_gap"]),
             "now": _then(row["status"], row["gap"]),
             "change": Markup("") if pd.isna(row["gap_change"]) else Markup('<b class="gap">{}</b>').format(words.points(row["gap_change"])),
             "needed": _needed(row),
             "what": escape(row["what_to_do"]) if isinstance(row["what_to_do"], str) else Markup(""),
         }
-        for _, row in rows.iterrows()
+        for row in rows.to_dict("records")
     ]  # fmt: skip
     table = (
         GT(pd.DataFrame(lines), rowname_col="group", id=id)

@@ -17,8 +17,11 @@ KEY = ["school_year", "school_id", "metric_id", "dimension", "subgroup"]
 _CLOSURE = ["prior_gap", "gap_change", "status", "leveled_down", "goal_gap", "on_track", "comparable_to_prior_year",
             "comparability_reason"]  # fmt: skip
 
+_METRICS = ["n", "rate", "reference_subgroup", "reference_rate", "gap", "gap_low", "gap_high", "students_needed", "reliable",
+            "reason", "suppressed", "suppression_reason"]  # fmt: skip
+
 # Dimensions that repeat or contain another one; the start page counts and ranks each gap once.
-_OVERLAPPING = ("all_students", "race_alone_or_in_combination", "student_of_color", "english_learner_ever", "underrepresented")
+OVERLAPPING = ("all_students", "race_alone_or_in_combination", "student_of_color", "english_learner_ever", "underrepresented")
 
 
 def headline_reference(labels: Labels, dimension: str) -> str:
@@ -34,13 +37,14 @@ def view(frames: dict[str, pd.DataFrame], context: Context) -> pd.DataFrame:
     Adds the closure columns, labels, the sort order of the seeds and `state`: `privacy`, `not_measured`, `no_students`,
     `reference` (the group the others are compared with), `everyone`, `no_comparison`, `hidden_comparison` (the group's own
     numbers are shown, its comparison's are not), `few` (not reliable) or `gap`.
-    Groups without a student in any year are left out.
+    `counted`: a summary counts the row (see `countable`); `told`: its gap can be told. Groups without a student in any year
+    are left out.
     """
     labels = context.labels
     metrics = frames["gap_metrics"]
     chosen = {d: headline_reference(labels, d) for d in metrics["dimension"].unique()}
     rows = metrics[(metrics["grade_level"] == "_all") & (metrics["reference"] == metrics["dimension"].map(chosen))]
-    rows = rows.merge(
+    rows = rows[[*KEY, "reference", *_METRICS]].merge(
         frames["gap_closure"][[*KEY, "reference", *_CLOSURE]], on=[*KEY, "reference"], how="left", validate="one_to_one"
     )
     empty = rows["reason"].eq("no_students").fillna(False).astype(bool)
@@ -48,6 +52,10 @@ def view(frames: dict[str, pd.DataFrame], context: Context) -> pd.DataFrame:
     rows = rows[alive].copy()
     references = {d: labels.reference_subgroup(d) for d in chosen}
     rows["state"] = [_state(row, references.get(row.dimension)) for row in rows.itertuples()]
+    kept = ~rows["dimension"].str.contains("*", regex=False) & ~rows["dimension"].isin(OVERLAPPING) & (rows["subgroup"] != "unknown")
+    rows["counted"] = (kept & ~rows["state"].isin(["reference", "everyone", "no_students"])).astype(bool)
+    known = rows["status"].notna() & (rows["status"] != "not_measurable").fillna(False)
+    rows["told"] = (rows["counted"] & (rows["state"] == "gap") & known).astype(bool)
     rows["direction"] = rows["metric_id"].map({m: labels.direction(m) for m in rows["metric_id"].unique()})
     rows["behind"] = -(rows["gap"] * rows["direction"])
     for column, order in _orders(labels, rows).items():
@@ -61,15 +69,12 @@ def view(frames: dict[str, pd.DataFrame], context: Context) -> pd.DataFrame:
 
 def countable(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows that a summary counts: no crossing, no overlapping roll-up, no reference group, no `unknown`."""
-    crossing = rows["dimension"].str.contains("*", regex=False)
-    kept = ~crossing & ~rows["dimension"].isin(_OVERLAPPING) & (rows["subgroup"] != "unknown")
-    return rows[kept & ~rows["state"].isin(["reference", "everyone", "no_students"])]
+    return rows[rows["counted"]]
 
 
 def measured(rows: pd.DataFrame) -> pd.DataFrame:
     """The countable rows with a gap that can be told."""
-    rows = countable(rows)
-    return rows[(rows["state"] == "gap") & rows["status"].notna() & (rows["status"] != "not_measurable")]
+    return rows[rows["told"]]
 
 
 def hidden(rows: pd.DataFrame) -> pd.DataFrame:
@@ -98,10 +103,12 @@ def statuses(rows: pd.DataFrame) -> dict[str, int]:
     return {status: int(counts[status]) for status in words.STATUSES if counts.get(status, 0)}
 
 
-def series(rows: pd.DataFrame, like: pd.Series, years: list[int]) -> list[pd.Series | None]:
+def series(rows: pd.DataFrame, like: dict, years: list[int]) -> list[dict | None]:
     """The rows of one group through the years, None where the year has none."""
-    same = rows[(rows[KEY[1:]] == like[KEY[1:]]).all(axis=1)].set_index("school_year")
-    return [same.loc[year] if year in same.index else None for year in years]
+    same = rows[(rows["dimension"] == like["dimension"]) & (rows["subgroup"] == like["subgroup"])]
+    by_year = {row["school_year"]: row for row in same.to_dict("records")
+               if (row["school_id"], row["metric_id"]) == (like["school_id"], like["metric_id"])}  # fmt: skip
+    return [by_year.get(year) for year in years]
 
 
 def years_of(rows: pd.DataFrame) -> list[int]:

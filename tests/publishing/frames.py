@@ -276,7 +276,11 @@ def frames(
     tools["urgency"] = tools["status"].map(URGENCY).astype("Int64")
     tools["what_to_do"] = tools["status"].map({status: f"What to do when {status}" for status in URGENCY})
     tools["urgency_rank"] = tools["urgency"].rank(method="first").astype("Int64")
-    tools = tools[["partner_id", *keys, "prior_status", "status", "prior_gap", "gap", "gap_change", "leveled_down", "seats_gap",
+    tools["school_name"] = tools["school_id"].map(schools | {"_all": who.name})
+    tools["metric_label"] = tools["metric_id"].map(METRICS.set_index("metric_id")["label"])
+    tools["dimension_label"] = tools["dimension"].map(DIMENSIONS.set_index("dimension")["label"])
+    tools["subgroup_label"] = [LABELS.subgroup(d, s) for d, s in zip(tools["dimension"], tools["subgroup"], strict=True)]
+    tools = tools[["partner_id", *keys, "school_name", "metric_label", "dimension_label", "subgroup_label", "prior_status", "status", "prior_gap", "gap", "gap_change", "leveled_down", "seats_gap",
                    "comparable_to_prior_year", "comparability_reason", "urgency", "what_to_do", "urgency_rank", "suppressed",
                    "suppression_reason", "rate_band"]]  # fmt: skip
     return {"gap_metrics": gaps, "gap_closure": closure, **by_phase, "tools_package": tools.reset_index(drop=True)}
