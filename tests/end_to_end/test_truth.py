@@ -20,10 +20,11 @@ def assert_equal(actual: pd.DataFrame, expected: pd.DataFrame, keys: list[str]) 
     for column in expected.columns.difference(keys):
         ours, true = both[column], both[f"{column}|true"]
         wrong = ours.isna() != true.isna()
+        told = ours.notna() & true.notna()
         if pd.api.types.is_float_dtype(true.dtype):
-            wrong |= (ours.astype(float) - true.astype(float)).abs() > 1e-9
+            wrong[told] = (ours[told].astype(float) - true[told].astype(float)).abs() > 1e-9
         else:
-            wrong |= (ours != true).fillna(False).astype(bool)
+            wrong[told] = ours[told].astype(object) != true[told].astype(object)
         shown = both.loc[wrong, [*keys, column, f"{column}|true"]].head().to_string()
         assert not wrong.any(), f"{column}: {wrong.sum()} of {len(both)} rows differ:\n{shown}"
 
