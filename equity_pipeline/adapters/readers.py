@@ -18,14 +18,15 @@ from pathlib import Path, PurePosixPath
 import polars as pl
 
 from equity_pipeline.adapters.base import LINE, BadRecord, RawTable
-from equity_pipeline.domain.errors import DeliveryError
+from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
 
 MAX_UNZIPPED = 2 * 1024**3
 MAX_RATIO = 200
 _RATIO_FLOOR = 1024**2  # a small file of blanks compresses 1000:1 and harms nobody
 _ARCHIVES = {".zip", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".tar", ".zst"}
 _DELIMITERS = (",", "\t", ";", "|")
-_CHUNK = 50_000
+_CHUNK = 50_000  # records
+_BLOCK = 8 * 1024**2  # characters
 _RESERVED = {"_line", "_file", "_reason", "_column", "_value", "_delivery_id"}
 
 
@@ -105,19 +106,21 @@ def read_delimited(
 
     Raises:
         DeliveryError: not text, not in the encoding, no header, or no record that fits the header.
+        PartnerFileError: the encoding that the partner file states does not exist.
     """
     data = io.BytesIO(path) if isinstance(path, bytes) else None
     with data or open(path, "rb") as stream:
         inferred = {}
         if encoding == "auto":
             encoding = inferred["encoding"] = _find_encoding(stream, name)
+        plain = _is_plain(stream, encoding)
         stream.seek(0)
         text = _Lines(io.TextIOWrapper(stream, encoding=encoding, newline=""))
         try:
             if delimiter == "auto":
                 delimiter = inferred["delimiter"] = _find_delimiter(text)
-            return _read_records(text, name, delimiter, inferred)
-        except (UnicodeError, LookupError) as error:
+            return _read_records(text, name, delimiter, plain, inferred)
+        except UnicodeError as error:
             raise DeliveryError(
                 f"the text is not {encoding}",
                 file=name,
@@ -129,7 +132,7 @@ def read_delimited(
 class _Lines:
     """Physical lines with their count, and the way back to an earlier one of the record at hand."""
 
-    def __init__(self, text: Iterator[str]) -> None:
+    def __init__(self, text: io.TextIOWrapper) -> None:
         self._text, self._waiting = text, []
         self.taken: list[str] = []
         self.line = 1  # of the first line taken
@@ -142,6 +145,11 @@ class _Lines:
         self.taken.append(line)
         return line
 
+    def block(self) -> list[str]:
+        """Many whole lines at once, without their ends; for text of which no line is waiting."""
+        text = self._text.read(_BLOCK)
+        return (text + self._text.readline()).removesuffix("\n").split("\n") if text else []
+
     def accept(self) -> None:
         """The record at hand is read: the next one starts behind it."""
         self.line += len(self.taken)
@@ -153,10 +161,13 @@ class _Lines:
         del self.taken[keep:]
 
 
-def _read_records(lines: _Lines, name: str, delimiter: str, inferred: dict[str, str]) -> RawTable:
+def _read_records(
+    lines: _Lines, name: str, delimiter: str, plain: bool, inferred: dict[str, str]
+) -> RawTable:
+    """`plain`: no record is longer than its line, so that records can be split in whole columns."""
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     header: list[str] = []
-    header_line = bad_width = repeated = 0
+    header_line = repeated = 0
     rows: list[list[str]] = []
     starts: list[int] = []
     chunks: list[pl.DataFrame] = []
@@ -172,11 +183,7 @@ def _read_records(lines: _Lines, name: str, delimiter: str, inferred: dict[str, 
     while True:
         try:
             record = next(reader)
-            problem = (
-                None
-                if len(record) == len(header)
-                else f"{len(record)} fields where the header has {len(header)}"
-            )
+            problem = None if len(record) == len(header) else _other_width(len(record), len(header))
         except StopIteration:
             break
         except csv.Error:
@@ -191,6 +198,9 @@ def _read_records(lines: _Lines, name: str, delimiter: str, inferred: dict[str, 
             header_line, original = lines.line, [cell.strip() for cell in record]
             header = _unique(original)
             lines.accept()
+            if plain:
+                repeated = _read_plain(lines, delimiter, original, header, chunks, bad)
+                break
         elif problem is None and record[0].strip() == original[0] and [c.strip() for c in record] == original:
             repeated += 1
             lines.accept()
@@ -203,7 +213,6 @@ def _read_records(lines: _Lines, name: str, delimiter: str, inferred: dict[str, 
         else:
             # One stray quote would swallow the records behind it: only the first line is given up.
             lines.give_back(keep=1)
-            bad_width = bad_width or lines.line
             bad.append(BadRecord(lines.line, lines.taken[0].rstrip("\r\n"), problem))
             lines.accept()
             reader = csv.reader(lines, delimiter=delimiter, strict=True)
@@ -214,11 +223,48 @@ def _read_records(lines: _Lines, name: str, delimiter: str, inferred: dict[str, 
     if bad and frame.is_empty():
         raise DeliveryError(
             f"no record fits the header of {len(header)} fields on line {header_line} ({bad[0].reason})",
-            file=name, line=bad_width, remedy="check that the first row is the header and the delimiter is right",
+            file=name, line=bad[0].line, remedy="check that the first row is the header and the delimiter is right",
         )  # fmt: skip
     if repeated:
         inferred["repeated_headers"] = str(repeated)
     return RawTable(name=name, frame=frame, bad=tuple(bad), inferred=inferred)
+
+
+def _read_plain(
+    lines: _Lines,
+    delimiter: str,
+    original: list[str],
+    header: list[str],
+    chunks: list[pl.DataFrame],
+    bad: list[BadRecord],
+) -> int:
+    """The same records as csv would find, block by block into `chunks` and `bad`; the number of repeated headers."""
+    repeated, width = 0, len(header)
+    while block := lines.block():
+        frame = pl.DataFrame({"text": block}, schema={"text": pl.String}).with_row_index(
+            LINE, offset=lines.line
+        )
+        lines.line += len(block)
+        frame = frame.select(
+            pl.col("text").str.strip_suffix("\r"),
+            pl.col(LINE).cast(pl.Int64),
+            (pl.col("text").str.count_matches(delimiter, literal=True) + 1).alias("width"),
+        ).filter((pl.col("width") > 1) | (pl.col("text").str.strip_chars() != ""))
+        for text, line, found in frame.filter(pl.col("width") != width).iter_rows():
+            bad.append(BadRecord(line, text, _other_width(found, width)))
+        fields = pl.col("text").str.split_exact(delimiter, width - 1).struct.rename_fields(header)
+        rows = frame.filter(pl.col("width") == width).select(fields, LINE).unnest("text")
+        is_header = pl.all_horizontal(
+            pl.col(h).str.strip_chars() == o for h, o in zip(header, original, strict=True)
+        )
+        records = rows.filter(~is_header)
+        repeated += rows.height - records.height
+        chunks.append(records)
+    return repeated
+
+
+def _other_width(found: int, expected: int) -> str:
+    return f"{found} fields where the header has {expected}"
 
 
 def _unique(names: list[str]) -> list[str]:
@@ -255,6 +301,26 @@ def _find_encoding(stream: io.BufferedIOBase, name: str) -> str:
     except UnicodeDecodeError:
         return "cp1252"
     return "utf-8"
+
+
+def _is_plain(stream: io.BufferedIOBase, encoding: str) -> bool:
+    """No quotes, and every line ends in LF or CR LF: then a line is a record."""
+    try:
+        if not '"\r\n'.encode(encoding).endswith(b'"\r\n'):
+            return False
+    except LookupError as error:
+        raise PartnerFileError(
+            f"there is no encoding {encoding!r}; say `auto` or, for instance, `cp1252`"
+        ) from error
+    stream.seek(0)
+    held = b""
+    while block := stream.read(1024**2):
+        block = held + block
+        held = b"\r" if block.endswith(b"\r") else b""
+        block = block.removesuffix(b"\r")
+        if b'"' in block or block.count(b"\r") != block.count(b"\r\n"):
+            return False
+    return not held
 
 
 def _find_delimiter(lines: _Lines) -> str:

@@ -38,7 +38,8 @@ _GRADE_WRITINGS = {"k": "KG"} | {
     for grade in range(1, 14)
     for writing in (f"{grade}", f"{grade}.0", f"{grade:02d}.0")
 }
-_YES_NO_WRITINGS = {"true": "yes", "t": "yes", "y": "yes", "false": "no", "f": "no", "n": "no"}
+# Not `F`: in a lunch status it means free, not false.
+_YES_NO_WRITINGS = {"true": "yes", "y": "yes", "false": "no", "n": "no"}
 _TYPES = {
     "text": pl.String, "integer": pl.Int32, "year": pl.Int32, "number": pl.Float64, "date": pl.Date,
 }  # fmt: skip

@@ -47,7 +47,14 @@ from equity_pipeline.partners.registry import Partner, Source
 from equity_pipeline.storage.atomic import new_file, new_folder
 from equity_pipeline.storage.home import Home
 
-__all__ = ["DeliveryResult", "ExtractLoad", "check_delivery", "load_extracts", "pending_files", "take_delivery"]
+__all__ = [
+    "DeliveryResult",
+    "ExtractLoad",
+    "check_delivery",
+    "load_extracts",
+    "pending_files",
+    "take_delivery",
+]
 
 _CACHE_BYTES = 1024**3
 
@@ -88,21 +95,26 @@ class ExtractLoad:
 
 
 def pending_files(home: Home, partner: Partner) -> list[str]:
-    """What `take_delivery` would take in or read again: files whose bytes are not known, and deliveries for which the
-    mapping in the partner file has changed. Empty: there is nothing to do.
-
-    Raises:
-        DeliveryError: two sources claim one file.
-    """
-    known = Ledger(home).deliveries(partner.partner_id)
-    hashes = {delivery["sha256"] for delivery in known}
-    new = [item.name for item in landed(home.landing(partner.partner_id)) if item.sha256() not in hashes]
-    changed = [
-        delivery["file"]
-        for delivery in known
-        if delivery["mapping"] != mapping_of(partner, claiming(partner, delivery["file"]))
+    """What `take_delivery` would find to do: files whose bytes are not known, files that were refused or unclaimed and
+    have come under another name, and deliveries whose mapping in the partner file has changed."""
+    known = {delivery["sha256"]: delivery for delivery in Ledger(home).deliveries(partner.partner_id)}
+    due = []
+    for item in landed(home.landing(partner.partner_id)):
+        before = known.get(item.sha256())
+        renamed = before and before["status"] != "accepted" and before["file"] != item.name
+        if before is None or (renamed and matching(partner, item.name)):
+            due.append(item.name)
+    return due + [
+        one["file"] for one in known.values() if one["mapping"] != _mapping_now(partner, one["file"])
     ]
-    return new + changed
+
+
+def _mapping_now(partner: Partner, file: str) -> str:
+    """The fingerprint of the mapping that reads a file now; that of no source where several quarrel over it."""
+    try:
+        return mapping_of(partner, claiming(partner, file))
+    except DeliveryError:
+        return mapping_of(partner, [])
 
 
 def take_delivery(home: Home, partner: Partner) -> list[DeliveryResult]:
@@ -196,7 +208,7 @@ def _take(
 
 def _rows_found(loads: Iterable[dict[str, Any]]) -> dict[str, dict[int, int]]:
     rows: dict[str, dict[int, int]] = {}
-    for load in loads:
+    for load in filter(lambda load: load["rows_in"], loads):
         years = rows.setdefault(load["extract"], {})
         years[load["school_year"]] = years.get(load["school_year"], 0) + load["rows_in"]
     return {extract: dict(sorted(years.items())) for extract, years in sorted(rows.items())}

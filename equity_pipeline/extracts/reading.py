@@ -17,7 +17,7 @@ from pathlib import Path
 import polars as pl
 
 from equity_pipeline.adapters import ADAPTERS
-from equity_pipeline.adapters.base import FILE, LINE, Mapped, RawTable
+from equity_pipeline.adapters.base import FILE, LINE, REJECT, Mapped, RawTable
 from equity_pipeline.domain.errors import DeliveryError
 from equity_pipeline.extracts import quarantine
 from equity_pipeline.extracts.contracts import EXTRACTS, Extract, school_year
@@ -188,8 +188,8 @@ def read_parts(partner: Partner, path: Path, file: str, sources: list[Source]) -
 
 
 def _with_year(rows: pl.DataFrame, contract: Extract, partner: Partner) -> pl.DataFrame:
-    """Only canonical columns, plus `_file`, `_line` and `_year`. A reference table that says no year holds from the
-    partner's first school year on."""
+    """Only canonical columns, plus `_file`, `_line`, `_reject` and `_year`. A reference table that says no year holds
+    from the partner's first school year on."""
     said = [column for column in (contract.year, "school_year") if column in rows.columns]
     text = pl.coalesce(
         pl.lit(None, pl.String), *(pl.col(column).str.strip_chars().replace("", None) for column in said)
@@ -203,7 +203,8 @@ def _with_year(rows: pl.DataFrame, contract: Extract, partner: Partner) -> pl.Da
         if column.name in rows.columns and column.name != contract.year
     ]
     return rows.select(
-        *columns, FILE, LINE, *([text.alias(contract.year)] if contract.year else []),
+        *columns, FILE, LINE, pl.col(REJECT) if REJECT in rows.columns else pl.lit(None, pl.String).alias(REJECT),
+        *([text.alias(contract.year)] if contract.year else []),
         year.fill_null(UNREADABLE_YEAR).cast(pl.Int32).alias(YEAR),
     )  # fmt: skip
 
@@ -214,16 +215,21 @@ def unreadable(part: Part, delivery_id: str) -> Iterator[pl.DataFrame]:
         yield quarantine.unreadable(table.bad, table.name, delivery_id)
     rows = part.rows.filter(pl.col(YEAR) == UNREADABLE_YEAR)
     if rows.height:
-        column = part.extract.year or "school_year"
-        value = pl.col(column) if column in rows.columns else pl.lit(None, pl.String)
-        reason = (
-            pl.when(value.is_null())
-            .then(pl.lit(f"{column} is missing"))
-            .otherwise(pl.lit(f"{column} is not a school year"))
-        )
+        column = part.extract.year
+        value = pl.col(column) if column else pl.lit(None, pl.String)
+        why = pl.lit(
+            "school_year is not a school year"
+        )  # a reference table that says none has the partner's first
+        if column:
+            why = (
+                pl.when(value.is_null())
+                .then(pl.lit(f"{column} is missing"))
+                .otherwise(pl.lit(f"{column} is not a school year"))
+            )
         rejects = rows.select(
-            FILE, LINE, reason.alias(REASON), pl.lit(column).alias(COLUMN), value.alias(VALUE)
-        )
+            FILE, LINE, pl.coalesce(REJECT, why).alias(REASON), pl.lit(column or "school_year").alias(COLUMN),
+            value.alias(VALUE),
+        )  # fmt: skip
         yield quarantine.as_delivered(rejects, part.tables, delivery_id)
 
 

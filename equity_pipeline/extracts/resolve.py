@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from equity_pipeline.adapters.base import FILE, LINE
+from equity_pipeline.adapters.base import FILE, LINE, REJECT
 from equity_pipeline.extracts.contracts import FAULT, Extract, Fault, schema
 from equity_pipeline.extracts.ledger import IntegrityError
 from equity_pipeline.extracts.quarantine import COLUMN, REASON, VALUE
@@ -38,7 +38,7 @@ class Resolved:
 def resolve(contract: Extract, text: pl.DataFrame, required: tuple[str, ...] | None = None) -> Resolved:
     """Validate, remove duplicates, merge.
 
-    `text`: canonical columns as text with `_file`, `_line`, `_unit` (Int32: deliveries, the newest of a source first)
+    `text`: canonical columns as text with `_file`, `_line`, `_reject`, `_unit` (Int32: deliveries, the newest of a source first)
     and `_source` (Int32: position in the partner file). `required`: the columns that a row must have; by default those
     of the contract. Where several sources meet, a row alone must have the key, and the rest after the merge.
 
@@ -52,8 +52,13 @@ def resolve(contract: Extract, text: pl.DataFrame, required: tuple[str, ...] | N
 
     faults = contract.faults(alone)
     typed = contract.typed(text, alone)
+    refused = typed.filter(pl.col(REJECT).is_not_null())
+    typed = typed.filter(pl.col(REJECT).is_null())
     sound = typed.filter(pl.col(FAULT).is_null()).drop(FAULT)
-    rejected = [_reasons(typed, faults)]
+    rejected = [
+        refused.select(_ROW, pl.col(REJECT).alias(REASON), pl.lit(None, pl.String).alias(COLUMN)),
+        _reasons(typed, faults),
+    ]
 
     kept = _first_of_each_key(contract, sound)
     rows = kept
@@ -124,7 +129,7 @@ def _rejects(text: pl.DataFrame, reasons: pl.DataFrame) -> pl.DataFrame:
     """Rejected rows with where they stood and the text that was wrong."""
     rows = reasons.join(text, on=_ROW, how="left", maintain_order="left")
     value = pl.lit(None, pl.String)
-    for column in rows[COLUMN].unique().sort():
+    for column in rows[COLUMN].drop_nulls().unique().sort():
         if column in text.columns:
             value = pl.when(pl.col(COLUMN) == column).then(pl.col(column)).otherwise(value)
     return rows.with_columns(value.alias(VALUE)).select(UNIT, FILE, LINE, REASON, COLUMN, VALUE)

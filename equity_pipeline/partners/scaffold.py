@@ -6,11 +6,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import polars as pl
 import yaml
 
 from equity_pipeline.adapters import readers
 from equity_pipeline.domain import school_years
-from equity_pipeline.extracts.contracts import EXTRACTS
+from equity_pipeline.extracts.contracts import EXTRACTS, Column
 
 _ONEROSTER = {"manifest.csv", "orgs.csv", "users.csv"}
 # Headers of PowerSchool, Infinite Campus, Skyward and Aeries exports that do not spell the canonical name.
@@ -23,21 +24,44 @@ _OTHER_HEADERS = {
     "english_learner": ("ell", "el", "lep", "elstatus", "ellstatus"),
     "entry_date": ("entrydate", "enrolldate", "startdate"),
     "exit_date": ("exitdate", "withdrawdate", "enddate"),
-    "final_grade": ("grade", "mark", "finalmark", "lettergrade"),
+    "final_grade": ("grade", "mark", "finalmark", "lettergrade", "alphagradeearned"),
+    "gpa": ("cumulativegpa", "cumgpa", "weightedgpa"),
     "grade_level": ("grade", "gradelevel", "gradelvl"),
     "hispanic_latino": ("hispanic", "fedethnicity", "ethnicity"),
     "homeless": ("mckinneyvento",),
     "races": ("race", "federalracecategory", "fedrace", "racecode"),
     "sced_code": ("sced", "statecoursecode"),
-    "school_id": ("schoolnumber", "schoolcode", "campusid", "buildingid", "site"),
+    "school_id": ("schoolnumber", "schoolcode", "schoolsisid", "campusid", "buildingid", "site"),
     "school_name": ("school", "name", "campus"),
     "school_year": ("year", "schoolyr", "academicyear", "sy"),
     "section_504": ("504", "plan504"),
     "section_id": ("section", "sectionnumber"),
     "sex": ("gender",),
     "student_id": ("studentnumber", "studentid", "localid", "stuid", "sisid", "personid"),
-    "term": ("termcode", "storecode", "semester"),
+    "term": ("termcode", "termid", "storecode", "semester"),
 }
+# Codes whose meaning is the same in every system that we have met. A bare number's is not.
+_CODES = {
+    "economically_disadvantaged": {
+        "f": "yes", "r": "yes", "p": "no", "free": "yes", "reduced": "yes", "paid": "no", "full price": "no",
+    },
+    "english_learner": {"english learner": "current", "ell": "current", "el": "current", "lep": "current", "rfep": "former", "ifep": "never", "eo": "never"},
+    "races": {
+        "american indian": "AmericanIndianOrAlaskaNative",
+        "american indian or alaska native": "AmericanIndianOrAlaskaNative",
+        "asian": "Asian",
+        "black": "BlackOrAfricanAmerican",
+        "black or african american": "BlackOrAfricanAmerican",
+        "native hawaiian or other pacific islander": "NativeHawaiianOrPacificIslander",
+        "native hawaiian or pacific islander": "NativeHawaiianOrPacificIslander",
+        "pacific islander": "NativeHawaiianOrPacificIslander",
+        "two or more races": "DemographicRaceTwoOrMoreRaces",
+        "two or more": "DemographicRaceTwoOrMoreRaces",
+        "white": "White",
+    },
+}  # fmt: skip
+_MOST_CODES = 25  # a column with more different texts is no code list, and its texts may be about persons
+_DATE_FORMATS = ("%m/%d/%Y", "%d/%m/%Y", "%m-%d-%Y", "%d-%m-%Y", "%Y/%m/%d", "%Y%m%d", "%d-%b-%Y")
 
 
 @dataclass(frozen=True)
@@ -52,8 +76,14 @@ def new_partner(partner_id: str, files: list[Path], today_school_year: int) -> t
     Raises:
         DeliveryError: a file can't be read as a table.
     """
-    guesses = [_source(path) for path in files]
-    questions = ["name, state, timezone and first_school_year", *(q for guess in guesses for q in guess.questions)]
+    folders: dict[str, set[Path]] = {}
+    for path in files:
+        folders.setdefault(_pattern(path.name), set()).add(path.parent)
+    guesses = [_source(path, by_folder=len(folders[_pattern(path.name)]) > 1) for path in files]
+    questions = [
+        "name, state, timezone and first_school_year",
+        *(q for guess in guesses for q in guess.questions),
+    ]
     sources: dict[str, dict[str, object]] = {}
     for guess in guesses:
         sources.setdefault(str(guess.source["name"]), guess.source)
@@ -70,28 +100,35 @@ def new_partner(partner_id: str, files: list[Path], today_school_year: int) -> t
         "privacy": {"minimum_cell": 10},
         "sources": list(sources.values()),
     }  # fmt: skip
-    return yaml.safe_dump(partner, sort_keys=False, allow_unicode=True, width=110), questions
+    text = yaml.safe_dump(partner, sort_keys=False, allow_unicode=True, width=110)
+    return re.sub(r"\? ''\n +: ", "'': ", text), questions
 
 
 def _canonical() -> dict[str, object]:
     return {"name": "canonical", "format": "canonical", "files": [f"{extract}.csv" for extract in EXTRACTS]}
 
 
-def _source(path: Path) -> _Guess:
+def _pattern(name: str) -> str:
+    return re.sub(r"\d+", "*", name)
+
+
+def _source(path: Path, by_folder: bool) -> _Guess:
+    """`by_folder`: files of one name lie in several folders, so the folder tells what they hold."""
     names = {Path(name).name.lower() for name, _ in readers.members(path)}
-    pattern = re.sub(r"\d+", "*", path.name)
-    name = re.sub(r"[^a-z]+", "_", path.stem.lower()).strip("_") or "file"
+    pattern, telling = _pattern(path.name), path.stem
+    if by_folder:
+        pattern, telling = f"{_pattern(path.parent.name)}/{pattern}", path.parent.name
+    name = re.sub(r"[^a-z]+", "_", telling.lower()).strip("_") or "file"
     if names & _ONEROSTER:
         return _Guess({"name": "roster", "format": "oneroster", "files": [pattern]}, ())
     if path.stem in EXTRACTS:
         return _Guess(_canonical(), ())
     member, content = next(readers.members(path))
-    headers = [
-        header for header in readers.read_delimited(content, member).frame.columns if not header.startswith("_")
-    ]
+    frame = readers.read_delimited(content, member).frame
+    headers = [header for header in frame.columns if not header.startswith("_")]
     extract, columns = max(
         ((extract, _columns(extract, headers)) for extract in EXTRACTS),
-        key=lambda guess: (_needed(guess[0], guess[1]), len(guess[1])),
+        key=lambda guess: len(guess[1]) - len(set(EXTRACTS[guess[0]].required) - guess[1].keys()) / 2,
     )
     missing = [column for column in EXTRACTS[extract].required if column not in columns]
     unused = [header for header in headers if header not in columns.values()]
@@ -101,7 +138,50 @@ def _source(path: Path) -> _Guess:
     if unused:
         questions.append(f"{path.name}: not used: {', '.join(unused)}")
     source = {"name": name, "format": "delimited", "extract": extract, "files": [pattern], "columns": columns}
+    mapped = {column.name: column for column in EXTRACTS[extract].columns if column.name in columns}
+    values = {}
+    for name, column in mapped.items():
+        codes, undecided = _codes(column, frame[columns[name]])
+        if codes:
+            values[name] = codes
+        if undecided:
+            questions.append(
+                f"{path.name}: what do the codes of {columns[name]} mean that are mapped to `unknown`?"
+            )
+    if values:
+        source["values"] = values
+    dates = [frame[columns[name]] for name, column in mapped.items() if column.type == "date"]
+    formats = _date_formats(dates)
+    if formats:
+        source["options"] = {"date_format": formats[0]}
+    if len(formats) > 1:
+        questions.append(f"{path.name}: are its dates {' or '.join(formats)}?")
     return _Guess(source, tuple(questions))
+
+
+def _codes(column: Column, delivered: pl.Series) -> tuple[dict[str, str], bool]:
+    """A value map for a column with a closed list of values, as far as one is needed: delivered code → value. What is
+    not known becomes `unknown` (or nothing, where the list has no `unknown`), and whether there is such a code."""
+    codes = delivered.str.strip_chars().unique().sort().to_list()
+    if column.allowed is None or len(codes) > _MOST_CODES:
+        return {}, False
+    canonical = pl.DataFrame({column.name: codes}).select(column.text()).to_series().to_list()
+    known = {"": "unknown" if "unknown" in column.allowed else ""} | _CODES.get(column.name, {})
+    map_needed = {code: known.get(code.lower()) for code, value in zip(codes, canonical, strict=True)
+                  if value not in column.allowed}  # fmt: skip
+    undecided = None in map_needed.values()
+    return {code: known[""] if value is None else value for code, value in map_needed.items()}, undecided
+
+
+def _date_formats(dates: list[pl.Series]) -> list[str]:
+    """The formats that fit every date of the file; none where ISO dates or no dates are found."""
+    texts = (
+        pl.concat([series.str.strip_chars() for series in dates]) if dates else pl.Series([], dtype=pl.String)
+    )
+    texts = texts.filter(texts != "")
+    if texts.is_empty() or texts.str.to_date("%Y-%m-%d", strict=False).null_count() == 0:
+        return []
+    return [f for f in _DATE_FORMATS if texts.str.to_date(f, strict=False).null_count() == 0]
 
 
 def _columns(extract: str, headers: list[str]) -> dict[str, str]:
@@ -113,9 +193,3 @@ def _columns(extract: str, headers: list[str]) -> dict[str, str]:
         if spelling := next((spelling for spelling in spellings if spelling in free), None):
             found[column.name] = free.pop(spelling)
     return found
-
-
-def _needed(extract: str, columns: dict[str, str]) -> float:
-    """The share of an extract's required columns that were found."""
-    required = EXTRACTS[extract].required
-    return sum(column in columns for column in required) / len(required)

@@ -3,9 +3,12 @@
 import zipfile
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from equity_pipeline.adapters import readers
 from equity_pipeline.adapters.readers import members, read_delimited
-from equity_pipeline.domain.errors import DeliveryError
+from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
 
 
 def rows(table):
@@ -64,11 +67,37 @@ def test_repeated_and_empty_header_names_become_unique():
     assert table.frame.columns == ["Filler", "column 2", "Filler (2)", "_line (2)", "_line"]
 
 
-def test_more_records_than_one_chunk(monkeypatch):
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_more_records_than_one_chunk(monkeypatch, quote):
     monkeypatch.setattr("equity_pipeline.adapters.readers._CHUNK", 3)
-    table = read_delimited(b"a\n" + b"".join(b"%d\n" % i for i in range(10)), "f.csv")
-    assert table.frame["a"].to_list() == [str(i) for i in range(10)]
-    assert table.frame["_line"].to_list() == list(range(2, 12))
+    monkeypatch.setattr("equity_pipeline.adapters.readers._BLOCK", 5)
+    content = "a\r\n" + "".join(f"{quote}{i}{quote}\r\n" for i in range(20))
+    table = read_delimited(content.encode(), "f.csv")
+    assert table.frame["a"].to_list() == [str(i) for i in range(20)]
+    assert table.frame["_line"].to_list() == list(range(2, 22))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    text=st.text(st.sampled_from("ab1,; \t\n\r|é"), max_size=60),
+    ends=st.sampled_from(["\n", "\r\n"]),
+    block=st.integers(1, 9),
+)
+def test_reading_in_columns_finds_what_csv_finds(text, ends, block):
+    content = ("a,b\n" + text).replace("\r", "").replace("\n", ends).encode()
+
+    def found(**forced):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(readers, "_BLOCK", block)
+            for name, value in forced.items():
+                patch.setattr(readers, name, value)
+            try:
+                table = read_delimited(content, "f.csv", encoding="utf-8", delimiter=",")
+            except DeliveryError as refusal:
+                return str(refusal)
+            return table.frame.columns, table.frame.rows(), table.bad, table.inferred
+
+    assert found() == found(_is_plain=lambda stream, encoding: False)
 
 
 @pytest.mark.parametrize(
@@ -92,6 +121,11 @@ def test_a_file_that_is_no_table_is_refused_with_its_line(content, line, problem
 def test_a_stated_encoding_is_kept_to():
     with pytest.raises(DeliveryError, match="not utf-8"):
         read_delimited("a\né\n".encode("cp1252"), "f.csv", encoding="utf-8")
+
+
+def test_an_encoding_that_does_not_exist_is_a_fault_of_the_partner_file():
+    with pytest.raises(PartnerFileError, match="no encoding 'utf-9'"):
+        read_delimited(b"a\n1\n", "f.csv", encoding="utf-9")
 
 
 def zipped(path, entries):

@@ -8,7 +8,8 @@ import zipfile
 import polars as pl
 import pytest
 
-from equity_pipeline.extracts.intake import check_delivery, load_extracts, take_delivery
+from equity_pipeline.adapters import canonical
+from equity_pipeline.extracts.intake import check_delivery, load_extracts, pending_files, take_delivery
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.storage.home import Home
@@ -481,3 +482,45 @@ def test_a_dry_run_tells_counts_and_reasons_and_changes_nothing(home):
     assert side.counts[0]["loaded"] == 1
     assert any("grade_level must come from another file" in warning for warning in side.warnings)
     assert "extras.csv: not used: Password" in side.warnings
+
+
+def test_rows_that_only_the_adapter_can_refuse_are_quarantined_with_its_reason(home, monkeypatch):
+    def marking(tables, source, partner):
+        [mapped] = original(tables, source, partner)
+        reason = pl.when(pl.col("student_id") != "a").then(pl.lit("class is not in the delivery"))
+        return [type(mapped)(mapped.extract, mapped.rows.with_columns(reason.alias("_reject")))]
+
+    original = canonical.map
+    monkeypatch.setattr(canonical, "map", marking)
+    deliver(home, "students.csv", students("2022,a,9,F", "2022,b,9,F", "2022,c,99,F", "soon,d,9,F"))
+    take_delivery(home, partner())
+    load_all(home, partner())
+    assert stored(home, "students", 2022)["student_id"].to_list() == ["a"]
+    told = pl.concat([rejected(home, "students", year) for year in (0, 2022)]).sort("_line")
+    assert told.select("student_id", "_reason").rows() == [(s, "class is not in the delivery") for s in "bcd"]
+
+
+def test_pending_is_what_a_next_intake_would_find_to_do(home):
+    one = partner(CANONICAL, SIDE)
+    assert pending_files(home, one) == []
+    deliver(home, "students.csv", students("2022,a,9,F"))
+    deliver(home, "students_extras.csv", students("2022,b,9,F"))
+    deliver(home, "extras_students.csv", "Year,ID,Lunch,Sex\n2022,b,F,M\n")
+    deliver(home, "letter.txt", "hello")
+    assert sorted(pending_files(home, one)) == [
+        "extras_students.csv",
+        "letter.txt",
+        "students.csv",
+        "students_extras.csv",
+    ]
+    results = {result.file: result.status for result in take_delivery(home, one)}
+    assert results["extras_students.csv"] == "refused"  # two sources claim it
+    assert pending_files(home, one) == []
+    deliver(home, "extras.csv", "Year,ID,Lunch,Sex\n2022,b,F,M\n")
+    assert pending_files(home, one) == ["extras.csv"]
+    take_delivery(home, one)
+    assert pending_files(home, one) == []
+    changed = partner(CANONICAL, SIDE | {"constants": {"race_standard": "1997"}})
+    assert pending_files(home, changed) == ["extras.csv"]
+    take_delivery(home, changed)
+    assert pending_files(home, changed) == []
