@@ -29,6 +29,7 @@ from equity_pipeline.partners.registry import Partner, Source
 
 RECORD = "record"
 """The delivered line itself."""
+_MODIFIED = "_lastModifiedDate"
 
 _SECTION = "localCourseCode schoolId schoolYear sectionIdentifier sessionName"
 _PROGRAM = "studentReference.studentUniqueId beginDate endDate"
@@ -156,7 +157,8 @@ def _read_lines(data: bytes, name: str, resource: str) -> RawTable:
     frame = pl.DataFrame({RECORD: lines}, schema={RECORD: pl.String}).with_row_index(LINE, offset=1)
     frame = frame.with_columns(pl.col(LINE).cast(pl.Int64), pl.col(RECORD).str.strip_chars())
     frame = frame.filter(pl.col(RECORD) != "")
-    shape = _shape(_RESOURCES[resource].split())
+    paths = [*_RESOURCES[resource].split(), _MODIFIED]
+    shape = _shape(paths)
     bad: tuple[BadRecord, ...] = ()
     try:
         decoded = frame[RECORD].str.json_decode(shape)
@@ -173,11 +175,11 @@ def _read_lines(data: bytes, name: str, resource: str) -> RawTable:
         )
         frame = frame.with_row_index("at").filter(~pl.col("at").is_in(broken)).drop("at")
         decoded = frame[RECORD].str.json_decode(shape)
-    single = [path for path in _RESOURCES[resource].split() if "[]" not in path]
     frame = frame.with_columns(decoded.alias("decoded")).select(
-        RECORD, LINE, *(_at(path).replace("", None).alias(path) for path in single)
+        RECORD, LINE, *(_at(path).replace("", None).alias(path) for path in paths if "[]" not in path)
     )
-    return RawTable(name=name, frame=frame, bad=bad)
+    modified = frame.select(_day(_MODIFIED).max()).item()
+    return RawTable(name, frame, bad, {} if modified is None else {"as_of": modified.isoformat()})
 
 
 def _shape(paths: list[str]) -> pl.Struct:

@@ -15,6 +15,7 @@ day after the last (default `last_day`, what most systems write).
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import polars as pl
@@ -100,7 +101,7 @@ def read(path: Path, name: str, source: Source) -> list[RawTable]:
                 file=f"{name}!{member}",
                 remedy="send one set per zip or folder",
             )
-        tables[table] = read_delimited(content, f"{name}!{member}")
+        tables[table] = _dated(read_delimited(content, f"{name}!{member}"))
     if absent := [f"{table}.csv" for table in _REQUIRED if table not in tables]:
         raise DeliveryError(
             f"not a whole OneRoster set: {', '.join(absent)} absent",
@@ -110,15 +111,13 @@ def read(path: Path, name: str, source: Source) -> list[RawTable]:
     return [tables[table] for table in _COLUMNS if table in tables]
 
 
-def as_of(tables: list[RawTable]) -> dt.date | None:
-    """The latest day on which any record was modified: what the delivery knows, it knew on that day."""
-    days = [
-        table.frame.select(pl.col(column).str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False).max()).item()
-        for table in tables
-        for column in table.frame.columns
-        if column.lower() == "datelastmodified"
-    ]
-    return max((day for day in days if day is not None), default=None)
+def _dated(table: RawTable) -> RawTable:
+    """`as_of`: the latest day on which a record was modified; what the table knows, it knew on that day."""
+    modified = (column for column in table.frame.columns if column.lower() == "datelastmodified")
+    days = (table.frame.select(_day(column).max()).item() for column in modified)
+    latest = max(filter(None, days), default=None)
+    found = {} if latest is None else {"as_of": latest.isoformat()}
+    return replace(table, inferred=table.inferred | found)
 
 
 def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped]:
@@ -144,7 +143,7 @@ def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped
     sessions = _sessions(live["academicSessions"], source)
     seats = _seats(live, sessions, source)
     roles = _roles(live)
-    year = _current_year(sessions, seats, as_of(tables))
+    year = _current_year(sessions, seats, max((t.inferred.get("as_of", "") for t in tables), default=""))
     years = sorted({year, *seats["school_year"].drop_nulls()})
 
     return [
@@ -291,14 +290,14 @@ def _sessions(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
     Raises:
         DeliveryError: no session tells a school year.
     """
-    records = frame.with_columns(start=_day("startDate"), end=_last_day("endDate", source)).unique(
-        "sourcedId", keep="last"
-    )
+    records = frame.with_columns(
+        pl.col("type").str.to_lowercase(), start=_day("startDate"), end=_last_day("endDate", source)
+    ).unique("sourcedId", keep="last")
     by_id = {record["sourcedId"]: record for record in records.iter_rows(named=True)}
 
     def ancestor(record: dict) -> dict:
         seen = set()
-        while record["type"] != "schoolYear" and record["sourcedId"] not in seen:
+        while record["type"] != "schoolyear" and record["sourcedId"] not in seen:
             seen.add(record["sourcedId"])
             record = by_id.get(record["parentSourcedId"], record)
         return record
@@ -312,7 +311,7 @@ def _sessions(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
         }
         | {
             "school_year": _year_of_session(ancestor(record)),
-            "whole": ancestor(record)["type"] == "schoolYear",
+            "whole": ancestor(record)["type"] == "schoolyear",
         }
         | {"year_start": ancestor(record)["start"], "year_end": ancestor(record)["end"]}
         for record in by_id.values()
@@ -338,7 +337,7 @@ def _sessions(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
 
 
 def _year_of_session(session: dict) -> int | None:
-    if session["start"] and session["end"] and session["type"] == "schoolYear":
+    if session["start"] and session["end"] and session["type"] == "schoolyear":
         return school_years.of_date(session["start"] + (session["end"] - session["start"]) / 2)
     try:
         return school_years.parse(session["schoolYear"] or "")
@@ -346,10 +345,10 @@ def _year_of_session(session: dict) -> int | None:
         return school_years.of_date(session["start"]) if session["start"] else None
 
 
-def _current_year(sessions: pl.DataFrame, seats: pl.DataFrame, day: dt.date | None) -> int:
+def _current_year(sessions: pl.DataFrame, seats: pl.DataFrame, as_of: str) -> int:
     """The school year that users.csv describes: that of the last change, else the latest with a class enrollment."""
     years = set(sessions["school_year"].drop_nulls())
-    if day and (year := school_years.of_date(day)) in years:
+    if as_of and (year := school_years.of_date(dt.date.fromisoformat(as_of))) in years:
         return year
     return max(set(seats["school_year"].drop_nulls()) & years or years)
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-import polars as pl
-
 from equity_pipeline.sample import profiles
 from equity_pipeline.sample.district import SampleDistrict, tables
 from equity_pipeline.sample.writers import (
@@ -35,30 +33,17 @@ def generate(seed: int = SEED, scale: float = 1.0) -> list[SampleDistrict]:
 
     `scale` multiplies the number of students; the stories are told at 1, smaller ones are for quick tests.
     """
-    return [
-        _with_exams(profiles.RIVERSIDE, seed, scale, canonical.deliver, canonical.planted),
-        _with_exams(profiles.LAKEVIEW, seed, scale, oneroster.deliver, oneroster.planted),
-        _with_exams(profiles.CEDAR_VALLEY, seed, scale, powerschool.deliver, lambda tables: {}),
-        SampleDistrict(
-            profiles.HARBORVIEW.partner_id, tables(profiles.HARBORVIEW, seed, scale), edfi.deliver
-        ),
-        SampleDistrict(
-            profiles.PRAIRIE_ROSE.partner_id, tables(profiles.PRAIRIE_ROSE, seed, scale), aggregate.deliver
-        ),
-    ]
-
-
-def _with_exams(profile, seed, scale, deliver, planted) -> SampleDistrict:
-    """A district whose AP exams come from the College Board, beside its own files."""
-    true = tables(profile, seed, scale)
-
-    def both(tables: dict[str, pl.DataFrame], landing: Path) -> None:
-        deliver(tables, landing)
-        college_board_ap.deliver(tables, landing)
-
-    return SampleDistrict(
-        profile.partner_id, true, both, planted(true) | {"exam_results": college_board_ap.planted(true)}
+    shapes = (
+        (profiles.RIVERSIDE, (canonical, college_board_ap)),
+        (profiles.LAKEVIEW, (oneroster, college_board_ap)),
+        (profiles.CEDAR_VALLEY, (powerschool, college_board_ap)),
+        (profiles.HARBORVIEW, (edfi,)),
+        (profiles.PRAIRIE_ROSE, (aggregate,)),
     )
+    return [
+        SampleDistrict(profile.partner_id, tables(profile, seed, scale), writers)
+        for profile, writers in shapes
+    ]
 
 
 def write(home: Home, seed: int = SEED, scale: float = 1.0) -> list[str]:

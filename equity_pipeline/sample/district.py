@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import polars as pl
@@ -16,35 +17,56 @@ from equity_pipeline.sample.catalogue import catalogue
 from equity_pipeline.sample.catalogue import table as course_table
 from equity_pipeline.sample.profiles import YEARS, Profile
 
+Tables = dict[str, pl.DataFrame]
+Planted = dict[str, dict[str, int]]
+
+
+class Writer(Protocol):
+    """One shape of delivery. Each module in `writers` offers these two functions."""
+
+    def deliver(self, tables: Tables, landing: Path) -> None:
+        """Write the files of all school years into a folder."""
+        ...
+
+    def planted(self, tables: Tables) -> Planted:
+        """For each extract with planted mess, how many delivered rows must be `rejected` and are `duplicates`."""
+        ...
+
 
 @dataclass(frozen=True)
 class SampleDistrict:
     """One partner that can be delivered.
 
     `tables`: the truth, one typed frame per canonical extract, all school years, before any mess of the files.
-    `planted`: for each extract with planted mess, how many delivered rows must be rejected and how many are duplicates,
-    over all years.
     """
 
     partner_id: str
-    tables: dict[str, pl.DataFrame]
-    writer: Callable[[dict[str, pl.DataFrame], Path], None]
-    planted: dict[str, dict[str, int]] = field(default_factory=dict)
+    tables: Tables
+    writers: Sequence[Writer]
 
     @property
     def partner_file(self) -> str:
         """The text of `partners/<partner_id>.yml`."""
-        return (resources.files(__package__) / "partner_files" / f"{self.partner_id}.yml").read_text(
-            encoding="utf-8"
-        )
+        path = resources.files(__package__) / "partner_files" / f"{self.partner_id}.yml"
+        return path.read_text(encoding="utf-8")
+
+    @property
+    def planted(self) -> Planted:
+        """Rejected rows and duplicates to expect per extract, over all school years; other extracts have none."""
+        return {
+            extract: counts
+            for writer in self.writers
+            for extract, counts in writer.planted(self.tables).items()
+        }
 
     def deliver(self, landing: Path) -> None:
         """Write the district's files, in its own shape, into an existing or new folder."""
         landing.mkdir(parents=True, exist_ok=True)
-        self.writer(self.tables, landing)
+        for writer in self.writers:
+            writer.deliver(self.tables, landing)
 
 
-def tables(profile: Profile, seed: int, scale: float) -> dict[str, pl.DataFrame]:
+def tables(profile: Profile, seed: int, scale: float) -> Tables:
     """The true tables of a district: a pure function of its profile, the seed and the scale."""
     rng = np.random.default_rng([seed, zlib.crc32(profile.partner_id.encode())])
     courses = catalogue(profile)

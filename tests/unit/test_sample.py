@@ -7,6 +7,7 @@ import datetime as dt
 import fnmatch
 import hashlib
 import io
+import json
 import zipfile
 from collections import Counter
 from functools import lru_cache
@@ -188,6 +189,22 @@ def test_a_roster_lists_students_at_no_school_as_planted(landing):
         "duplicates": 0,
     }
     assert at_district > 0
+
+
+def test_an_ods_has_students_at_no_school_as_planted(landing):
+    nowhere = 0
+    for path in sorted((landing / "harborview_ps").glob("*.zip")):
+        with zipfile.ZipFile(path) as archive:
+            students, stints = (
+                {
+                    json.loads(line).get("studentReference", json.loads(line))["studentUniqueId"]
+                    for line in archive.read(f"{resource}.jsonl").decode().splitlines()
+                }
+                for resource in ("students", "studentSchoolAssociations")
+            )
+        nowhere += len(students - stints)
+    assert districts()["harborview_ps"].planted == {"students": {"rejected": nowhere, "duplicates": 0}}
+    assert nowhere > 0
 
 
 def test_small_counts_are_stars_and_stay_unknown_in_the_truth(landing):

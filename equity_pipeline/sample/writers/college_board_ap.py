@@ -111,12 +111,13 @@ def deliver(tables: dict[str, pl.DataFrame], landing: Path) -> None:
         )
 
 
-def planted(tables: dict[str, pl.DataFrame]) -> dict[str, int]:
+def planted(tables: dict[str, pl.DataFrame]) -> dict[str, dict[str, int]]:
     """Exams with an impossible grade, and exams that a later datafile repeats, over all years."""
     exams = tables["exam_results"].filter(program="ap").select("student_id", "exam_year")
     testing = exams.unique().rename({"exam_year": "later"})
     repeated = exams.join(testing, on="student_id").filter(pl.col("later") > pl.col("exam_year"))
-    return {"rejected": WRONG * exams["exam_year"].n_unique(), "duplicates": repeated.height}
+    rejected = WRONG * exams["exam_year"].n_unique()
+    return {"exam_results": {"rejected": rejected, "duplicates": repeated.height}}
 
 
 def _datafile(people: pl.DataFrame, history: pl.DataFrame, year: int) -> str:

@@ -61,6 +61,13 @@ def deliver(tables: dict[str, pl.DataFrame], landing: Path) -> None:
         write_zip(landing / f"edfi_{label}.zip", members)
 
 
+def planted(tables: dict[str, pl.DataFrame]) -> dict[str, dict[str, int]]:
+    """Students of the district who are at no school: Ed-Fi says a grade level only where it says a school."""
+    key = ["school_year", "student_id"]
+    nowhere = tables["students"].join(tables["school_enrollments"], on=key, how="anti")
+    return {"students": {"rejected": nowhere.height, "duplicates": 0}}
+
+
 def _descriptor(name: str, values: pl.Expr, codes: Mapping[str, str | None]) -> pl.Expr:
     """A canonical value as the URI of a descriptor; null stays null."""
     uris = {value: code and f"uri://ed-fi.org/{name}Descriptor#{code}" for value, code in codes.items()}

@@ -53,7 +53,14 @@ SERIES = ["school_id", "metric_id", "dimension", "subgroup", "reference"]
 
 def gap_metrics(tables: Mapping[str, pl.DataFrame]) -> pd.DataFrame:
     """One row per school_year × school_id × grade_level × metric × dimension × subgroup × reference."""
-    used = ("students", "school_enrollments", "courses", "course_enrollments", "exam_results", "aggregate_counts")
+    used = (
+        "students",
+        "school_enrollments",
+        "courses",
+        "course_enrollments",
+        "exam_results",
+        "aggregate_counts",
+    )
     frames = {name: pd.DataFrame(tables[name].to_dict(as_series=False)) for name in used if name in tables}
     counts = _aggregate_counts(frames) if "aggregate_counts" in frames else _student_counts(frames)
     return compare(counts)
