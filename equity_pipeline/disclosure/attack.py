@@ -25,19 +25,26 @@ UNBOUNDED = 10**9
 SWEEPS = 10_000
 FIGURES = {"n", "successes", "rate", "reference_n", "reference_successes", "reference_rate"}
 # What a row may say whether or not its counts are hidden; any other column in it is a figure about students.
-ABOUT = set(
-    "partner_id school_year school_year_label school_id school_name grade_level program phase metric_id metric_label dimension "
-    "dimension_label subgroup subgroup_label reference reference_subgroup metric_version policy_version race_standard econ_basis "
-    "snapshot_date extract_as_of baseline_school_year goal_gap suppressed suppression_reason rate_band".split()
-)
+ABOUT = {
+    "partner_id", "school_year", "school_year_label", "school_id", "school_name", "grade_level", "program",
+    "phase", "metric_id", "metric_label", "dimension", "dimension_label", "subgroup", "subgroup_label",
+    "reference", "reference_subgroup", "metric_version", "policy_version", "race_standard", "econ_basis",
+    "snapshot_date", "extract_as_of", "baseline_school_year", "goal_gap", "suppressed",
+    "suppression_reason", "rate_band",
+}  # fmt: skip
 OWN = {"n", "successes", "rate", "ppg2017_margin", "ppg2022_margin"}
-EARLIER = {"prior_gap", "prior_status", "baseline_gap"}
+# Figures of the gap to another reference than the row's, of another year, and judgements that exist without a reference.
 BESIDE_OTHERS = {
     "representation_index": "overall",
     "ppg2017_flag": "overall",
     "ppg2022_flag": "rest",
     "index80_flag": "highest",
 }
+EARLIER = {"prior_gap": 1, "gap_change": 1, "gap_change_low": 1, "gap_change_high": 1}
+JUDGEMENTS = {"status", "leveled_down", "urgency", "urgency_rank", "what_to_do", "prior_status"}
+JUDGEMENTS |= {"reliable", "on_track", "comparable_to_prior_year", "comparability_reason"}
+OF_THIS_YEAR = {"reliable", "on_track"}
+ONLY_EARLIER = {"prior_gap", "prior_status", "baseline_gap"}
 Z = 1.959963984540054
 
 Cell = tuple[int, str, str, str, str]  # school year, metric, school, dimension, subgroup
@@ -95,7 +102,7 @@ def audit(release_dir: Path | str, dimensions: pd.DataFrame, minimum_cell: int) 
                 )
             else:
                 frame = pd.read_parquet(path)
-        except Exception as error:
+        except (ValueError, OSError) as error:
             raise DisclosureError(
                 f"data/{path.name} can't be read as a table ({type(error).__name__}); not safe"
             ) from None
@@ -233,8 +240,9 @@ class _Reading:
         self.possible: dict[Cell, list[tuple[int, int]]] = {}
         self.cells: list[Cell] = []
         self.hidden: set[Cell] = set()
-        self.rows_with_rest: set[Cell] = set()
         self.absent: set[Cell] = set()
+        # Of each row of gap_metrics: whether its gap can be worked out from counts that stand in it.
+        self.state: dict[tuple[Cell, str], str] = {}
         for row in gaps.itertuples():
             cell = (int(row.school_year), row.metric_id, row.school_id, row.dimension, row.subgroup)
             if row.suppression_reason == "not_measured":
@@ -242,6 +250,13 @@ class _Reading:
             elif row.suppressed:
                 self.hidden.add(cell)
             self.cells.append(cell)
+            self.state[cell, row.reference] = (
+                "absent"
+                if cell in self.absent or row.reason == "reference_not_available"
+                else "hidden"
+                if row.suppressed or _empty(row.reference_n)
+                else "shown"
+            )
         self.cells = sorted(set(self.cells) - self.absent)
 
     def tell(self, kind: str, mart: str, where: str) -> None:
@@ -314,7 +329,7 @@ class _Reading:
     def narrow_hidden(self, tables: dict[str, pd.DataFrame]) -> None:
         """Find figures that stand beside a hidden count, and what they leave possible for it."""
         for mart, table in tables.items():
-            figures = [name for name in table.columns if name not in ABOUT | FIGURES | OWN | EARLIER]
+            figures = [name for name in table.columns if name not in ABOUT | FIGURES | OWN | {"reason"}]
             for row in table.to_dict("records"):
                 own = (
                     int(row["school_year"]),
@@ -326,34 +341,28 @@ class _Reading:
                 if own in self.absent:
                     continue
                 reference = row.get("reference", "designated")
-                other = self._other(row, own)
-                against = self.rest.get(own) if reference == "rest" else self.known.get(other)
                 for name in figures:
-                    beside = BESIDE_OTHERS.get(name, reference)
-                    if _empty(row[name]) or name == "reason":
-                        continue
-                    if own not in self.known or not self._reference_known(own, beside, other, row):
+                    if not _empty(row[name]) and not self._may_stand(name, own, reference, row):
                         self.tell("figure beside a hidden count", mart, f"{_named(own)}: {name}")
-                self._solve(own, other, against, row)
-                for name, years in (("prior_gap", 1), ("prior_status", 1)):
-                    before = (own[0] - years, *own[1:])
-                    if not _empty(row.get(name)) and before in self.hidden:
-                        self.tell("figure beside a hidden count", mart, f"{_named(own)}: {name}")
-                if (
-                    not _empty(row.get("baseline_gap"))
-                    and (int(row["baseline_school_year"]), *own[1:]) in self.hidden
-                ):
-                    self.tell("figure beside a hidden count", mart, f"{_named(own)}: baseline_gap")
+                other = self._other(row, own)
+                self._solve(
+                    own, other, self.rest.get(own) if reference == "rest" else self.known.get(other), row
+                )
 
-    def _reference_known(self, own: Cell, reference: str, other: Cell | None, row: dict) -> bool:
-        if reference == "rest":
-            return own in self.rest
-        if reference == "overall":
-            return (*own[:3], "all_students", "all") in self.known
-        if other is None or row.get("reference", "designated") != reference:
-            # No group is named: nothing to hide beside it, unless the row states a reference that another row hides.
-            return True
-        return other in self.known
+    def _may_stand(self, name: str, own: Cell, reference: str, row: dict) -> bool:
+        """Whether every count that the figure is made of is published too."""
+        fine = {"shown", "absent", "no row"} if name in JUDGEMENTS else {"shown"}
+        years = [] if name in ONLY_EARLIER else [own[0]]
+        if name in EARLIER or (name in JUDGEMENTS and name not in OF_THIS_YEAR):
+            years.append(own[0] - 1)
+        if name in ("baseline_gap", "years_to_parity", "on_track") and not _empty(
+            row.get("baseline_school_year")
+        ):
+            years.append(int(row["baseline_school_year"]))
+        # Years to parity go by the year before where the baseline can't be used.
+        fine |= {"no row", "absent"} if name == "years_to_parity" else set()
+        beside = BESIDE_OTHERS.get(name, reference)
+        return all(self.state.get(((year, *own[1:]), beside), "no row") in fine for year in years)
 
     def _solve(self, own: Cell, other: Cell | None, against: tuple[int, int] | None, row: dict) -> None:
         """All whole-number counts of a hidden side that agree with the row's figures, when the other side is known."""

@@ -13,9 +13,31 @@ from equity_pipeline.domain.errors import DisclosureError
 
 # Columns that rest on no count: what the row is about and which rules made it.
 STATED = frozenset(
-    "partner_id school_year school_year_label school_id school_name grade_level program phase metric_id metric_label dimension "
-    "dimension_label subgroup subgroup_label reference metric_version policy_version race_standard econ_basis snapshot_date "
-    "extract_as_of baseline_school_year goal_gap".split()
+    [
+        "partner_id",
+        "school_year",
+        "school_year_label",
+        "school_id",
+        "school_name",
+        "grade_level",
+        "program",
+        "phase",
+        "metric_id",
+        "metric_label",
+        "dimension",
+        "dimension_label",
+        "subgroup",
+        "subgroup_label",
+        "reference",
+        "metric_version",
+        "policy_version",
+        "race_standard",
+        "econ_basis",
+        "snapshot_date",
+        "extract_as_of",
+        "baseline_school_year",
+        "goal_gap",
+    ]
 )
 
 _OWN = frozenset({"own"})

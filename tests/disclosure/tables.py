@@ -138,10 +138,30 @@ def gap_metrics(years: dict[int, dict[tuple, tuple[int, int]]]) -> pd.DataFrame:
     ).sort_values(keys, ignore_index=True)  # fmt: skip
 
 
-_STATISTICS = (
-    "n successes rate reference_subgroup reference_n reference_successes reference_rate gap gap_low gap_high representation_index "
-    "rate_ratio odds_ratio cohens_h ppg2017_margin ppg2017_flag ppg2022_margin ppg2022_flag index80_flag students_needed reliable reason"
-).split()
+_STATISTICS = [
+    "n",
+    "successes",
+    "rate",
+    "reference_subgroup",
+    "reference_n",
+    "reference_successes",
+    "reference_rate",
+    "gap",
+    "gap_low",
+    "gap_high",
+    "representation_index",
+    "rate_ratio",
+    "odds_ratio",
+    "cohens_h",
+    "ppg2017_margin",
+    "ppg2017_flag",
+    "ppg2022_margin",
+    "ppg2022_flag",
+    "index80_flag",
+    "students_needed",
+    "reliable",
+    "reason",
+]
 
 
 def _rate(counts_: tuple[int, int] | None) -> float | None:

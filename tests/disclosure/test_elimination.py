@@ -1,0 +1,48 @@
+"""Exact elimination against textbook Gauss-Jordan in fractions."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from equity_pipeline.disclosure.elimination import determined
+
+
+def in_row_space(vectors: list[list[Fraction]], target: list[Fraction]) -> bool:
+    """Whether `target` is a linear combination of `vectors`."""
+    rows = [list(map(Fraction, v)) for v in vectors]
+    target = list(map(Fraction, target))
+    for column in range(len(target)):
+        pivot = next((r for r in rows if r[column]), None)
+        if pivot is None:
+            continue
+        rows.remove(pivot)
+        rows = [[a - b * r[column] / pivot[column] for a, b in zip(r, pivot, strict=True)] for r in rows]
+        factor = target[column] / pivot[column]
+        target = [a - b * factor for a, b in zip(target, pivot, strict=True)]
+    return not any(target)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_a_column_is_determined_exactly_when_its_unit_vector_is_in_the_row_space(data: st.DataObject) -> None:
+    width = data.draw(st.integers(1, 7))
+    rows = data.draw(st.lists(st.lists(st.integers(-2, 2), min_size=width, max_size=width), max_size=7))
+    unknown = data.draw(st.sets(st.integers(0, width - 1)))
+    sparse = [{i: c for i, c in enumerate(row) if c} for row in rows]
+    found = determined(sparse, unknown)
+    order = sorted(unknown)
+    part = [[row[i] for i in order] for row in rows]
+    expected = {c for c in order if in_row_space(part, [int(i == c) for i in order])}
+    assert set(found) == expected
+    for column, combination in found.items():
+        left = [sum(factor * rows[number][i] for number, factor in combination.items()) for i in order]
+        assert {i for i, value in zip(order, left, strict=True) if value} == {column}
+
+
+def test_coefficients_that_floating_point_can_not_tell_apart_are_told_apart() -> None:
+    large = 10**17
+    assert determined([{0: large, 1: 1}, {0: large, 1: 2}], {0, 1}).keys() == {0, 1}
+    assert not determined([{0: large, 1: 1}, {0: 2 * large, 1: 2}], {0, 1})
