@@ -90,5 +90,6 @@ def test_the_landing_sensor_asks_for_take_in_of_the_partner_that_has_files(home,
 def test_the_weekly_schedule_asks_for_every_partner(location):
     schedule = location.resolve_schedule_def("weekly")
     with dg.DagsterInstance.ephemeral() as instance:
-        runs = schedule.evaluate_tick(dg.build_schedule_context(instance=instance)).run_requests
+        context = dg.build_schedule_context(instance=instance, repository_def=location.get_repository_def())
+        runs = schedule.evaluate_tick(context).run_requests
     assert [run.partition_key for run in runs] == ["north", "south"]
