@@ -8,6 +8,7 @@ change of the hidden counts that alters it and leaves every published figure and
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -77,17 +78,23 @@ class AuditResult:
     files: dict[str, str] = field(default_factory=dict)
 
 
-def audit(release_dir: Path | str, dimensions: pd.DataFrame, minimum_cell: int) -> AuditResult:
+def audit(
+    release_dir: Path | str, dimensions: pd.DataFrame | None = None, minimum_cell: int | None = None
+) -> AuditResult:
     """Attack the files of a release.
 
     Args:
         release_dir: holds `data/<mart>.csv` and `data/<mart>.parquet`.
         dimensions: `dimension`, `partitioning`, `crosses`, `publish_level`; public policy, as the outsider knows it.
-        minimum_cell: the policy the release promises, students.
+        minimum_cell: the policy the release promises, students. Both are read from the release's certificate.json where not given.
 
     Raises:
         DisclosureError: there is nothing to read, or a file can't be read as a table; what can't be attacked is not safe.
     """
+    if dimensions is None or minimum_cell is None:
+        stated = _stated(Path(release_dir) / "certificate.json")
+        dimensions = stated[0] if dimensions is None else dimensions
+        minimum_cell = stated[1] if minimum_cell is None else minimum_cell
     folder = Path(release_dir) / "data"
     paths = sorted([*folder.glob("*.csv"), *folder.glob("*.parquet")])
     frames: dict[str, dict[str, pd.DataFrame]] = defaultdict(dict)
@@ -117,6 +124,17 @@ def audit(release_dir: Path | str, dimensions: pd.DataFrame, minimum_cell: int) 
             findings += result.findings
     found = tuple(sorted(set(findings), key=lambda f: (f.kind, f.mart, f.where)))
     return AuditResult(**{**result.__dict__, "findings": found, "passed": not found, "files": files})
+
+
+def _stated(certificate_file: Path) -> tuple[pd.DataFrame, int]:
+    """The dimensions and the smallest cell that a release says it was made with."""
+    try:
+        stated = json.loads(certificate_file.read_text(encoding="utf-8"))
+        return pd.DataFrame(stated["structure"]["dimensions"]), int(stated["minimum_cell"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise DisclosureError(
+            f"{certificate_file.name} is missing or does not say what was promised; not safe"
+        ) from None
 
 
 def _twins(mart: str, twins: dict[str, pd.DataFrame]) -> Iterable[Finding]:
@@ -291,12 +309,14 @@ class _Reading:
         """A hidden row between ranked rows tells its rank."""
         if "urgency_rank" not in table:
             return
+        keys = table[["school_year", "school_id", "metric_id", "dimension", "subgroup"]]
+        by_key = list(keys.itertuples(index=False)) == sorted(keys.itertuples(index=False))
         rank = pd.to_numeric(table["urgency_rank"], errors="coerce")
         for year, ranks in rank.groupby(table["school_year"]):
             shown = ranks.dropna()
             missing = ranks.isna().to_numpy().nonzero()[0]
             last = ranks.notna().to_numpy().nonzero()[0].max(initial=-1)
-            if len(shown) > 2 and shown.is_monotonic_increasing and (missing < last).any():
+            if not by_key and len(shown) > 2 and shown.is_monotonic_increasing and (missing < last).any():
                 self.tell("order tells the rank of a hidden row", mart, str(int(year)))
             if len(shown) and shown.max() > shown.nunique():
                 self.tell("a missing rank tells of a hidden row", mart, str(int(year)))
@@ -500,6 +520,21 @@ class _System:
                 )
         for metric, *group in gone:
             broken |= {(metric, count, *group) for count in ("n", "successes")}
+        for cell, numbers in sorted(self.reading.rest.items()):
+            if cell[0] != year:
+                continue
+            for count, number in zip(("n", "successes"), numbers, strict=True):
+                metric, name, school, dimension, subgroup = self._variable(cell, count)
+                rest = (metric, name, school, dimension, "rest of " + subgroup)
+                self.value[rest] = number
+                present.add(rest)
+                totals["rest", "", rest] = [
+                    (metric, name, *place[2:])
+                    for place in places
+                    if place[:4] == (metric, name, school, dimension)
+                    and place[4] != subgroup
+                    and "unknown" not in place[4].split("*")
+                ]
         for (_, _, total), parts in sorted(totals.items()):
             if total in present and total not in broken and not broken & set(parts):
                 yield total, parts

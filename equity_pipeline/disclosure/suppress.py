@@ -156,7 +156,7 @@ class _Year:
 
     def _usefulness(self, choice: tuple[Count, Group]) -> tuple:
         """Least useful first: school before district, crossing before one-way, those that others are compared with last; unknown before
-        named; then the fewest cells and the fewest students."""
+        named; then the fewest cells, the fewest sums left with one hidden part, and the fewest students."""
         count, group = choice
         lost = self._shown_as(count, group)
         compared = {g for _, g in lost if g.subgroup == self.designated.get(g.dimension)}
@@ -167,9 +167,21 @@ class _Year:
             bool(compared),
             not is_unknown(group.subgroup),
             len(lost),
+            self._alone(lost),
             max(self.metrics[metric_id][g][0] for metric_id, g in lost),
             group,
             count,
+        )
+
+    def _alone(self, lost: set[tuple[str, Group]]) -> int:
+        """How many sums would have one of these cells as their only hidden part: each would need another."""
+        return sum(
+            not any(
+                other != g and ((m, other) in self.hidden or (m, other) in lost)
+                for other in (self.equations[e].total, *self.equations[e].parts)
+            )
+            for m, g in lost
+            for e in self.in_equations[g]
         )
 
     def _known(self) -> dict[Count, set[Group]]:

@@ -10,19 +10,29 @@ from hypothesis import strategies as st
 from equity_pipeline.disclosure.elimination import determined
 
 
-def in_row_space(vectors: list[list[Fraction]], target: list[Fraction]) -> bool:
-    """Whether `target` is a linear combination of `vectors`."""
-    rows = [list(map(Fraction, v)) for v in vectors]
-    target = list(map(Fraction, target))
-    for column in range(len(target)):
-        pivot = next((r for r in rows if r[column]), None)
-        if pivot is None:
-            continue
-        rows.remove(pivot)
-        rows = [[a - b * r[column] / pivot[column] for a, b in zip(r, pivot, strict=True)] for r in rows]
-        factor = target[column] / pivot[column]
-        target = [a - b * factor for a, b in zip(target, pivot, strict=True)]
-    return not any(target)
+def echelon(vectors: list[list[int]]) -> dict[int, list[Fraction]]:
+    """Leading column → row, of the row space of `vectors`."""
+    leading: dict[int, list[Fraction]] = {}
+    for vector in vectors:
+        rest = reduce(leading, vector)
+        if any(rest):
+            leading[next(i for i, value in enumerate(rest) if value)] = rest
+    return leading
+
+
+def reduce(leading: dict[int, list[Fraction]], vector: list[int]) -> list[Fraction]:
+    """What is left of `vector` when its part in the row space is taken away."""
+    rest = list(map(Fraction, vector))
+    for column in sorted(leading):
+        if rest[column]:
+            factor = rest[column] / leading[column][column]
+            rest = [a - factor * b if b else a for a, b in zip(rest, leading[column], strict=True)]
+    return rest
+
+
+def in_row_space(leading: dict[int, list[Fraction]], target: list[int]) -> bool:
+    """Whether `target` is a linear combination of the vectors behind `leading`."""
+    return not any(reduce(leading, target))
 
 
 @settings(max_examples=150, deadline=None)
@@ -34,7 +44,7 @@ def test_a_column_is_determined_exactly_when_its_unit_vector_is_in_the_row_space
     sparse = [{i: c for i, c in enumerate(row) if c} for row in rows]
     found = determined(sparse, unknown)
     order = sorted(unknown)
-    part = [[row[i] for i in order] for row in rows]
+    part = echelon([[row[i] for i in order] for row in rows])
     expected = {c for c in order if in_row_space(part, [int(i == c) for i in order])}
     assert set(found) == expected
     for column, combination in found.items():

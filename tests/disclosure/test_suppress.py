@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Callable
 
 import pandas as pd
 import pytest
@@ -15,7 +16,7 @@ from equity_pipeline.disclosure.model import CELL
 from equity_pipeline.disclosure.suppress import Protection, suppress
 from equity_pipeline.domain.errors import DisclosureError
 from tests.disclosure import tables
-from tests.disclosure.test_elimination import in_row_space
+from tests.disclosure.test_elimination import echelon, in_row_space
 
 DIMENSIONS = pd.DataFrame(
     [
@@ -46,11 +47,13 @@ def small_district(finest: dict[tuple[str, str, str], tuple[int, int]]) -> pd.Da
                 cell = found.setdefault((place, *group), [0, 0])
                 cell[0] += n
                 cell[1] += s
-    return pd.DataFrame([(2026, "m", *key, n, s) for key, (n, s) in sorted(found.items())], columns=[*CELL, "n", "successes"])
+    return pd.DataFrame(
+        [(2026, "m", *key, n, s) for key, (n, s) in sorted(found.items())], columns=[*CELL, "n", "successes"]
+    )
 
 
-def written_out(cells: pd.DataFrame, shown: set, rest_shown: set) -> tuple[list, list, dict]:
-    """(statements, columns, place): every published number as a vector over the finest counts, for both `n` and `successes`.
+def written_out(cells: pd.DataFrame, shown: set, rest_shown: set) -> tuple[list, Callable]:
+    """(statements, what a group and a count are): every published number as a vector over the finest counts, for both `n` and `successes`.
 
     Over the finest cross of school × race × homeless no equation is left to state: every group is a sum of them.
     """
@@ -58,7 +61,9 @@ def written_out(cells: pd.DataFrame, shown: set, rest_shown: set) -> tuple[list,
     finest = list(itertools.product(schools, RACES, ["yes", "no"], ["n", "s"]))
 
     def vector(group: tuple, count: str) -> list[int]:
-        return [int(count == c and holds(group, school, race, homeless)) for school, race, homeless, c in finest]
+        return [
+            int(count == c and holds(group, school, race, homeless)) for school, race, homeless, c in finest
+        ]
 
     statements = []
     for group in shown:
@@ -69,8 +74,10 @@ def written_out(cells: pd.DataFrame, shown: set, rest_shown: set) -> tuple[list,
             if g[:2] == (place, dimension) and g[2] != subgroup and "unknown" not in g[2].split("*")
         ]  # fmt: skip
         for count in "ns":
-            statements.append([sum(column) for column in zip(*(vector(g, count) for g in others), strict=True)])
-    return statements, finest, vector
+            statements.append(
+                [sum(column) for column in zip(*(vector(g, count) for g in others), strict=True)]
+            )
+    return statements, vector
 
 
 def holds(group: tuple[str, str, str], school: str, race: str, homeless: str) -> bool:
@@ -100,36 +107,46 @@ def groups(cells: set) -> set[tuple[str, str, str]]:
     return {tuple(cell.group) for cell in cells}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(districts(), st.sampled_from([3, 5, 10]))
 def test_no_hidden_count_is_a_combination_of_published_ones(cells: pd.DataFrame, minimum_cell: int) -> None:
     decided = suppress(cells, DIMENSIONS, minimum_cell)
-    statements, _, vector = written_out(cells, groups(decided.shown), groups(decided.rest_shown))
+    statements, vector = written_out(cells, groups(decided.shown), groups(decided.rest_shown))
+    span = echelon(statements)
     for group in groups(decided.hidden):
         n, s = vector(group, "n"), vector(group, "s")
         for secret in (n, s, [a - b for a, b in zip(n, s, strict=True)]):
-            assert not in_row_space(statements, secret)
+            assert not in_row_space(span, secret)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(districts(), st.sampled_from([3, 5, 10]))
 def test_no_small_count_is_shown_and_every_cell_is_decided(cells: pd.DataFrame, minimum_cell: int) -> None:
     decided = suppress(cells, DIMENSIONS, minimum_cell)
-    assert decided.shown | decided.hidden | decided.not_measured == decided.shown ^ decided.hidden ^ decided.not_measured
+    assert (
+        decided.shown | decided.hidden | decided.not_measured
+        == decided.shown ^ decided.hidden ^ decided.not_measured
+    )
     assert len(decided.shown | decided.hidden) == len(cells)
     counts = {(r.school_id, r.dimension, r.subgroup): (r.n, r.successes) for r in cells.itertuples()}
     for group in groups(decided.shown):
         n, s = counts[group]
         assert min(n, s, n - s) >= minimum_cell
     for place, dimension, subgroup in groups(decided.rest_shown):
-        others = [c for g, c in counts.items() if g[:2] == (place, dimension) and g[2] != subgroup and "unknown" not in g[2].split("*")]
+        others = [
+            c
+            for g, c in counts.items()
+            if g[:2] == (place, dimension) and g[2] != subgroup and "unknown" not in g[2].split("*")
+        ]
         n, s = (sum(c[i] for c in others) for i in (0, 1))
         assert min(n, s, n - s) >= minimum_cell
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 6), st.floats(0, 1)), min_size=4, max_size=5), st.integers(2, 3))
-def test_every_hidden_count_of_one_school_has_a_second_whole_number_world(sizes: list, minimum_cell: int) -> None:
+def test_every_hidden_count_of_one_school_has_a_second_whole_number_world(
+    sizes: list, minimum_cell: int
+) -> None:
     """Enumeration of all tables of one school × race that agree with what is shown, successes included."""
     dimensions = DIMENSIONS[DIMENSIONS["dimension"].isin(["all_students", "race_ethnicity"])]
     races = ["white", "black", "asian", "hispanic", "two_or_more"][: len(sizes)]
@@ -176,19 +193,21 @@ def test_the_smallest_neighbour_at_the_school_goes_and_the_district_stays() -> N
     people["1", "asian", "no"] = (6, 3)
     decided = suppress(small_district(people), DIMENSIONS, 10)
     hidden = {g for g in groups(decided.hidden) if g[1] == "race_ethnicity"}
-    assert hidden == {("1", "asian", "race_ethnicity")} or hidden == {
-        ("1", "race_ethnicity", "asian"), ("1", "race_ethnicity", "black"),
-        ("2", "race_ethnicity", "asian"), ("2", "race_ethnicity", "black"),
-    } or hidden == {
-        ("1", "race_ethnicity", "asian"), ("1", "race_ethnicity", "black"),
-        ("3", "race_ethnicity", "asian"), ("3", "race_ethnicity", "black"),
-    }  # fmt: skip
+    # A rectangle of two schools and two races; of the races that could stand beside, the smaller one.
+    assert {g[2] for g in hidden} == {"asian", "black"}
+    assert len({g[0] for g in hidden}) == 2
+    assert len(hidden) == 4
     assert ("_all", "all_students", "all") in groups(decided.shown)
     assert not {g for g in groups(decided.hidden) if g[0] == "_all" and "*" not in g[1]}
 
 
 def test_two_hidden_groups_that_have_no_success_between_them_need_a_third() -> None:
-    people = {("1", "white", "no"): (90, 40), ("1", "black", "no"): (60, 30), ("1", "asian", "no"): (20, 0), ("1", "unknown", "no"): (15, 0)}
+    people = {
+        ("1", "white", "no"): (90, 40),
+        ("1", "black", "no"): (60, 30),
+        ("1", "asian", "no"): (20, 0),
+        ("1", "unknown", "no"): (15, 0),
+    }
     decided = suppress(small_district(people), DIMENSIONS, 10)
     assert len({g for g in groups(decided.hidden) if g[:2] == ("1", "race_ethnicity")}) > 2
 
@@ -261,6 +280,10 @@ def test_a_realistic_district_keeps_its_large_groups() -> None:
     marts = tables.district(seed=3, schools=4, size=600, years=1)
     before, after = marts["gap_metrics"], protect_marts(marts, 10, tables.DIMENSIONS)["gap_metrics"]
     large = (before["n"] >= 100) & (before["reference_n"] >= 100) & before["gap"].notna()
-    large &= (before["school_id"] == "_all") & (before["reference"] == "designated") & (before["metric_id"] == "ap_ib_enrollment")
+    large &= (
+        (before["school_id"] == "_all")
+        & (before["reference"] == "designated")
+        & (before["metric_id"] == "ap_ib_enrollment")
+    )
     assert large.sum() > 8
     assert after.loc[large, "gap"].notna().mean() >= 0.8
