@@ -25,7 +25,6 @@ class _Released:
     partner_id: str
     manifest: dict
     tools: pd.DataFrame
-    closure: pd.DataFrame
 
     @property
     def year(self) -> int:
@@ -51,7 +50,8 @@ def publish(home: Home, partners: Mapping[str, Partner]) -> Release:
     portfolio = [_line(r) for r in released]
     missing = [partners[p].name for p in sorted(set(partners) - {r.partner_id for r in released})]
     data = datafiles.both("data/tools_package", _together([r.tools for r in released])) | datafiles.both(
-        "data/portfolio", pd.DataFrame([{k: v for k, v in line.items() if k != "tally"} | line["tally"] for line in portfolio])
+        "data/portfolio",
+        pd.DataFrame([{k: v for k, v in line.items() if k != "tally"} | line["tally"] for line in portfolio]),
     )
     made_from = {r.partner_id: r.manifest["release_id"] for r in released}
     stated = {"made_from": made_from, "missing": missing, "versions": {"layout": manifest.layout()}}
@@ -83,12 +83,11 @@ def _read(releases: Path, partner_id: str) -> _Released | None:
     said = manifest.read(latest)
     if said is None or not said["school_years"]:
         return None
-    tools, closure = (pd.read_parquet(latest / "data" / f"{mart}.parquet") for mart in ("tools_package", "gap_closure"))
-    return _Released(partner_id, said, tools, closure)
+    return _Released(partner_id, said, pd.read_parquet(latest / "data" / "tools_package.parquet"))
 
 
 def _told(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a closure-like mart that a summary counts and whose status can be told."""
+    """The rows of `tools_package` that a summary counts and whose status can be told."""
     kept = ~rows["dimension"].str.contains("*", regex=False) & ~rows["dimension"].isin(tracker.OVERLAPPING)
     kept &= (rows["subgroup"] != "unknown") & ~rows["suppressed"].astype(bool) & rows["gap"].notna()
     return rows[kept & rows["status"].notna() & (rows["status"] != "not_measurable").fillna(False)]
@@ -96,7 +95,11 @@ def _told(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _together(frames: list[pd.DataFrame]) -> pd.DataFrame:
     frames = [frame for frame in frames if not frame.empty]
-    return pd.concat(frames, ignore_index=True).sort_values(_KEY, ignore_index=True) if frames else pd.DataFrame(columns=_KEY)
+    return (
+        pd.concat(frames, ignore_index=True).sort_values(_KEY, ignore_index=True)
+        if frames
+        else pd.DataFrame(columns=_KEY)
+    )
 
 
 def _client(released: _Released) -> dict[str, object] | None:
@@ -108,12 +111,19 @@ def _client(released: _Released) -> dict[str, object] | None:
     place = "district" if (now["school_id"] == "_all").any() else "schools"
     if place == "district":
         rows = rows[rows["school_id"] == "_all"]
-    rows = rows.sort_values(["urgency_rank", *_KEY[2:]]).assign(measure=rows["metric_label"], students_needed=rows["seats_gap"], state="gap")
-    rows["group"] = rows["subgroup_label"] if place == "district" else rows["subgroup_label"] + ", " + rows["school_name"]
+    rows = rows.sort_values(["urgency_rank", *_KEY[2:]]).assign(
+        measure=rows["metric_label"], students_needed=rows["seats_gap"], state="gap"
+    )
+    rows["group"] = (
+        rows["subgroup_label"] if place == "district" else rows["subgroup_label"] + ", " + rows["school_name"]
+    )
     count = {code: int((rows["status"] == code).sum()) for code in words.STATUSES}
     was = rows[rows["prior_status"].isin(words.CLOSED)]
     still = int(was["status"].isin(words.CLOSED).sum())
-    urgent = rows[rows["status"].isin(["reopened", "widening"]) | (rows["prior_status"].isin(words.CLOSED) & (rows["status"] == "open"))]
+    urgent = rows[
+        rows["status"].isin(["reopened", "widening"])
+        | (rows["prior_status"].isin(words.CLOSED) & (rows["status"] == "open"))
+    ]
     name = released.manifest["partner"]["name"]
     return {
         "id": released.partner_id, "name": name, "year": released.year, "place": place, "was": len(was), "still": still,
@@ -127,12 +137,10 @@ def _client(released: _Released) -> dict[str, object] | None:
 
 
 def _line(released: _Released) -> dict[str, object]:
-    """One partner of the portfolio: programme, latest year, and how many district gaps stand on each step (designated reference)."""
-    rows = released.closure
-    rows = rows[(rows["school_year"] == released.year) & (rows["school_id"] == "_all") & (rows["reference"] == "designated")]
-    counts = _told(rows)["status"].value_counts()
+    """One partner of the portfolio: programme, latest year, and how many district gaps stand on each step."""
+    said = released.manifest
     return {
-        "partner_id": released.partner_id, "name": released.manifest["partner"]["name"], "state": released.manifest["partner"]["state"],
+        "partner_id": released.partner_id, "name": said["partner"]["name"], "state": said["partner"]["state"],
         "program": "; ".join(released.programs), "school_year": released.year,
-        "tally": {code: int(counts.get(code, 0)) for code in words.STATUSES if code != "not_measurable"},
+        "tally": {code: said["district_gaps_by_status"].get(code, 0) for code in words.STATUSES if code != "not_measurable"},
     }  # fmt: skip

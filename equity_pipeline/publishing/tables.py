@@ -10,11 +10,11 @@ import operator
 import re
 
 import pandas as pd
-from great_tables import GT, from_column, nanoplot_options
+from great_tables import GT, from_column, html, nanoplot_options
 from markupsafe import Markup, escape
 
 from equity_pipeline.domain import school_years
-from equity_pipeline.publishing import tracker, words
+from equity_pipeline.publishing import words
 from equity_pipeline.publishing.context import Labels
 
 _TREND = nanoplot_options(
@@ -24,7 +24,7 @@ _TREND = nanoplot_options(
 )  # fmt: skip
 
 
-_HEADS = {"now": "Gap (points)", "interval": "95% interval", "status": "Status", "needed": "Students needed", "goal": "Goal",
+_HEADS = {"now": "Gap (points)", "interval": "95% interval", "status": "Status", "needed": html("Students<br>needed"), "goal": "Goal",
           "trend": "Trend"}  # fmt: skip
 
 
@@ -38,16 +38,16 @@ def status(code: object) -> Markup:
     if not isinstance(code, str):
         return Markup("")
     step = words.STATUSES[code]
-    return Markup('<span class="status s-{}"><span class="symbol" aria-hidden="true">{}</span> {}</span>').format(
-        code, step.symbol, step.words
-    )
+    return Markup(
+        '<span class="status s-{}"><span class="symbol" aria-hidden="true">{}</span> {}</span>'
+    ).format(code, step.symbol, step.words)
 
 
 def not_shown() -> Markup:
     """An em dash that says `not shown: privacy` to who points at it or listens."""
-    return Markup('<span class="void" title="{0}"><span aria-hidden="true">{1}</span><span class="sr">{0}</span></span>').format(
-        words.HIDDEN_WORDS, words.HIDDEN
-    )
+    return Markup(
+        '<span class="void" title="{0}"><span aria-hidden="true">{1}</span><span class="sr">{0}</span></span>'
+    ).format(words.HIDDEN_WORDS, words.HIDDEN)
 
 
 def cell(row: dict | None, *, small: str = "n") -> Markup:
@@ -58,15 +58,23 @@ def cell(row: dict | None, *, small: str = "n") -> Markup:
     if state == "privacy":
         return not_shown()
     if state == "hidden_comparison":
-        return Markup('{}<span class="n">{} of {}</span>').format(not_shown(), words.percent(row["rate"]), words.count(row["n"]))
+        return Markup('{}<span class="n">{} of {}</span>').format(
+            not_shown(), words.percent(row["rate"]), words.count(row["n"])
+        )
     if state in ("not_measured", "no_students", "no_comparison", "few"):
         said = {"not_measured": words.NOT_MEASURED, "no_students": "no students", "no_comparison": "no comparison",
                 "few": words.NOT_ENOUGH}[state]  # fmt: skip
         return Markup('<span class="void">{}</span>').format(said)
-    under = f"n {words.count(row['n'])}" if small == "n" else f"{words.percent(row['rate'])} of {words.count(row['n'])}"
+    under = (
+        f"n {words.count(row['n'])}"
+        if small == "n"
+        else f"{words.percent(row['rate'])} of {words.count(row['n'])}"
+    )
     if state in ("reference", "everyone"):
         rate = f"{'rate ' if small == 'rate' else ''}{words.percent(row['rate'])}"
-        return Markup('<span class="rate">{}</span><span class="n">n {}</span>').format(rate, words.count(row["n"]))
+        return Markup('<span class="rate">{}</span><span class="n">n {}</span>').format(
+            rate, words.count(row["n"])
+        )
     return Markup('<b class="gap">{}</b><span class="n">{}</span>').format(words.points(row["gap"]), under)
 
 
@@ -74,7 +82,9 @@ def interval(row: dict | None) -> Markup:
     """The 95 % interval of a gap, `−14.2 to −6.1`."""
     if row is None or row["state"] != "gap" or pd.isna(row["gap_low"]):
         return Markup("")
-    return Markup('<span class="interval">{} to {}</span>').format(words.points(row["gap_low"]), words.points(row["gap_high"]))
+    return Markup('<span class="interval">{} to {}</span>').format(
+        words.points(row["gap_low"]), words.points(row["gap_high"])
+    )
 
 
 def goal(row: dict | None) -> Markup:
@@ -123,7 +133,9 @@ def _tracker_frame(rows: pd.DataFrame, labels: Labels, years: list[int]) -> pd.D
         any_row = now or by_year[max(by_year)]
         lines.append(
             {
-                "dimension": "Everyone" if any_row["state"] == "everyone" else labels.dimension(any_row["dimension"]),
+                "dimension": "Everyone"
+                if any_row["dimension"] == "all_students"
+                else labels.dimension(any_row["dimension"]),
                 "group": _group(labels, any_row),
                 "now": cell(now, small="rate"),
                 "interval": interval(now),
@@ -145,7 +157,10 @@ def gap_tracker(rows: pd.DataFrame, labels: Labels, *, id: str, caption: str, ye
     `rows`: `tracker.view` of one metric × school. Grain of the table: one line per group.
     """
     frame = _tracker_frame(rows, labels, years)
-    current, before = ["now", "status", "needed", "interval", "goal", "trend"], [str(year) for year in years[:-1]]
+    current, before = (
+        ["now", "status", "needed", "interval", "goal", "trend"],
+        [str(year) for year in years[:-1]],
+    )
     absent = [column for column, has in (("goal", (frame["goal"] != "").any()), ("trend", frame["trend"].map(_has_line).any()))
               if not has]  # fmt: skip
     table = (
@@ -164,14 +179,17 @@ def gap_tracker(rows: pd.DataFrame, labels: Labels, *, id: str, caption: str, ye
     return dress(table.as_raw_html(), caption, "tracker")
 
 
-def dress(html: str, caption: str, kind: str = "") -> Markup:
+def dress(table: str, caption: str, kind: str = "") -> Markup:
     """great-tables' HTML with a caption, a scroll region that the keyboard reaches, and without its style sheet."""
-    html = re.sub(r"\s*<style>\s*#.*?</style>", "", html, count=1, flags=re.DOTALL)
+    table = re.sub(r"\s*<style>\s*#.*?</style>", "", table, count=1, flags=re.DOTALL)
     label = escape(caption)
-    html = re.sub(
-        r'^<div id="([^"]*)"[^>]*>', rf'<div id="\1" class="{f"table {kind}".strip()}" role="region" aria-label="{label}" tabindex="0">', html, count=1
+    table = re.sub(
+        r'^<div id="([^"]*)"[^>]*>',
+        rf'<div id="\1" class="{f"table {kind}".strip()}" role="region" aria-label="{label}" tabindex="0">',
+        table,
+        count=1,
     )
-    return Markup(re.sub(r"(<table[^>]*>)", rf"\1<caption><span>{label}</span></caption>", html, count=1))
+    return Markup(re.sub(r"(<table[^>]*>)", rf"\1<caption><span>{label}</span></caption>", table, count=1))
 
 
 def tools_package(rows: pd.DataFrame, *, id: str, caption: str) -> Markup:
@@ -197,7 +215,7 @@ def tools_package(rows: pd.DataFrame, *, id: str, caption: str) -> Markup:
         .tab_stubhead("Group and measure")
         .fmt_passthrough(columns=["group", "before", "now", "change", "needed", "what"], escape=False)
         .cols_label(before=school_years.label(year - 1), now=school_years.label(year), change="Change (points)",
-                    needed="Students needed", what="What it asks for")
+                    needed=html("Students<br>needed"), what="What it asks for")
         .cols_align("left", columns=["before", "now", "what"])
         .cols_align("right", columns=["change", "needed"])
     )  # fmt: skip
@@ -206,5 +224,6 @@ def tools_package(rows: pd.DataFrame, *, id: str, caption: str) -> Markup:
 
 def _then(code: object, gap: object) -> Markup:
     return Markup('{}<span class="n">{}</span>').format(
-        status(code) or Markup('<span class="void">no status</span>'), "" if pd.isna(gap) else words.points(gap)
+        status(code) or Markup('<span class="void">no status</span>'),
+        "" if pd.isna(gap) else words.points(gap),
     )

@@ -21,7 +21,13 @@ _METRICS = ["n", "rate", "reference_subgroup", "reference_rate", "gap", "gap_low
             "reason", "suppressed", "suppression_reason"]  # fmt: skip
 
 # Dimensions that repeat or contain another one; the start page counts and ranks each gap once.
-OVERLAPPING = ("all_students", "race_alone_or_in_combination", "student_of_color", "english_learner_ever", "underrepresented")
+OVERLAPPING = (
+    "all_students",
+    "race_alone_or_in_combination",
+    "student_of_color",
+    "english_learner_ever",
+    "underrepresented",
+)
 
 
 def headline_reference(labels: Labels, dimension: str) -> str:
@@ -43,16 +49,25 @@ def view(frames: dict[str, pd.DataFrame], context: Context) -> pd.DataFrame:
     labels = context.labels
     metrics = frames["gap_metrics"]
     chosen = {d: headline_reference(labels, d) for d in metrics["dimension"].unique()}
-    rows = metrics[(metrics["grade_level"] == "_all") & (metrics["reference"] == metrics["dimension"].map(chosen))]
+    rows = metrics[
+        (metrics["grade_level"] == "_all") & (metrics["reference"] == metrics["dimension"].map(chosen))
+    ]
     rows = rows[[*KEY, "reference", *_METRICS]].merge(
-        frames["gap_closure"][[*KEY, "reference", *_CLOSURE]], on=[*KEY, "reference"], how="left", validate="one_to_one"
+        frames["gap_closure"][[*KEY, "reference", *_CLOSURE]],
+        on=[*KEY, "reference"],
+        how="left",
+        validate="one_to_one",
     )
     empty = rows["reason"].eq("no_students").fillna(False).astype(bool)
     alive = (~empty).groupby([rows[k] for k in KEY[1:]]).transform("any")
     rows = rows[alive].copy()
     references = {d: labels.reference_subgroup(d) for d in chosen}
     rows["state"] = [_state(row, references.get(row.dimension)) for row in rows.itertuples()]
-    kept = ~rows["dimension"].str.contains("*", regex=False) & ~rows["dimension"].isin(OVERLAPPING) & (rows["subgroup"] != "unknown")
+    kept = (
+        ~rows["dimension"].str.contains("*", regex=False)
+        & ~rows["dimension"].isin(OVERLAPPING)
+        & (rows["subgroup"] != "unknown")
+    )
     rows["counted"] = (kept & ~rows["state"].isin(["reference", "everyone", "no_students"])).astype(bool)
     known = rows["status"].notna() & (rows["status"] != "not_measurable").fillna(False)
     rows["told"] = (rows["counted"] & (rows["state"] == "gap") & known).astype(bool)
@@ -62,7 +77,15 @@ def view(frames: dict[str, pd.DataFrame], context: Context) -> pd.DataFrame:
         rows[f"{column}_order"] = order
     rows["group"] = [labels.subgroup(d, s) for d, s in zip(rows["dimension"], rows["subgroup"], strict=True)]
     return rows.sort_values(
-        ["school_id", "metric_order", "dimension_order", "subgroup_order", "dimension", "subgroup", "school_year"],
+        [
+            "school_id",
+            "metric_order",
+            "dimension_order",
+            "subgroup_order",
+            "dimension",
+            "subgroup",
+            "school_year",
+        ],
         ignore_index=True,
     )
 
@@ -80,21 +103,30 @@ def measured(rows: pd.DataFrame) -> pd.DataFrame:
 def hidden(rows: pd.DataFrame) -> pd.DataFrame:
     """The countable rows whose gap or status is not shown for privacy."""
     rows = countable(rows)
-    return rows[rows["state"].isin(["privacy", "hidden_comparison"]) | ((rows["state"] == "gap") & rows["status"].isna())]
+    return rows[
+        rows["state"].isin(["privacy", "hidden_comparison"])
+        | ((rows["state"] == "gap") & rows["status"].isna())
+    ]
 
 
 def tools_package(rows: pd.DataFrame, mart: pd.DataFrame, year: int) -> pd.DataFrame:
     """The measured gaps of one year that the `tools_package` mart lists, with its `prior_status`, `what_to_do` and `urgency_rank`,
     most urgent first."""
     listed = mart[[*KEY, "prior_status", "what_to_do", "urgency_rank"]]
-    return measured(rows[rows["school_year"] == year]).merge(listed, on=KEY).sort_values("urgency_rank", ignore_index=True)
+    return (
+        measured(rows[rows["school_year"] == year])
+        .merge(listed, on=KEY)
+        .sort_values("urgency_rank", ignore_index=True)
+    )
 
 
 def largest(rows: pd.DataFrame, limit: int) -> pd.DataFrame:
     """The largest gaps that are not closed, largest first, ties by label order."""
     rows = measured(rows)
     rows = rows[~rows["status"].isin(words.CLOSED) & (rows["behind"] > 0)]
-    return rows.sort_values(["behind", "metric_order", "dimension_order", "subgroup_order"], ascending=[False, True, True, True]).head(limit)
+    return rows.sort_values(
+        ["behind", "metric_order", "dimension_order", "subgroup_order"], ascending=[False, True, True, True]
+    ).head(limit)
 
 
 def statuses(rows: pd.DataFrame) -> dict[str, int]:
@@ -139,12 +171,19 @@ def _state(row: object, reference: str | None) -> str:
 def _orders(labels: Labels, rows: pd.DataFrame) -> dict[str, pd.Series]:
     metrics, dimensions = (dict(zip(f[key], f["sort"], strict=True)) for f, key in
                            ((labels.metrics, "metric_id"), (labels.dimensions, "dimension")))  # fmt: skip
-    sort = dict(zip(zip(labels.subgroups["dimension"], labels.subgroups["subgroup"], strict=True), labels.subgroups["sort"], strict=True))
+    sort = dict(
+        zip(
+            zip(labels.subgroups["dimension"], labels.subgroups["subgroup"], strict=True),
+            labels.subgroups["sort"],
+            strict=True,
+        )
+    )
     last = 1_000_000
     return {
         "metric": rows["metric_id"].map(metrics).fillna(last).astype(int),
         "dimension": rows["dimension"].map(dimensions).fillna(last).astype(int),
         "subgroup": pd.Series(
-            [float(sort.get(key, last)) for key in zip(rows["dimension"], rows["subgroup"], strict=True)], index=rows.index
+            [float(sort.get(key, last)) for key in zip(rows["dimension"], rows["subgroup"], strict=True)],
+            index=rows.index,
         ),
     }
