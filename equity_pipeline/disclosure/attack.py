@@ -77,6 +77,16 @@ class AuditResult:
     minimum_cell: int = 0
     files: dict[str, str] = field(default_factory=dict)
 
+    def lines(self) -> list[str]:
+        """The result for a person: the verdict, what was tried, and each finding."""
+        verdict = "passed" if self.passed else f"FAILED, {len(self.findings)} findings"
+        narrowest = "none bounded" if self.narrowest is None else f"{self.narrowest + 1} possible values"
+        return [
+            f"audit {verdict}: {self.n_cells} cells, {self.n_hidden} hidden, minimum cell {self.minimum_cell}",
+            f"narrowest interval of a hidden count: {narrowest}",
+            *(f"{finding.kind}: {finding.mart} {finding.where}" for finding in self.findings),
+        ]
+
 
 def audit(
     release_dir: Path | str, dimensions: pd.DataFrame | None = None, minimum_cell: int | None = None
@@ -504,10 +514,13 @@ class _System:
         places += sorted(
             {(metric, "n", *group) for metric, *group in gone if any(p[0] == metric for p in places)}
         )
+        # Schools that lack a group of the district altogether have not stated all their groups of that dimension.
+        of_schools = {(cell[3], cell[4]) for cell in self.cells if cell[2] != DISTRICT}
+        partial = {c[3] for c in self.cells if c[2] == DISTRICT and (c[3], c[4]) not in of_schools}
         for metric, count, school, dimension, subgroup in places:
             present.add((metric, count, school, dimension, subgroup))
             into = []
-            if dimension in self.partitions:
+            if dimension in self.partitions and not (school != DISTRICT and dimension in partial):
                 into.append(("partition", dimension, (school, "all_students", "all")))
             if school != DISTRICT:
                 into.append(("schools", "", (DISTRICT, dimension, subgroup)))

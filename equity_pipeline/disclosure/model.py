@@ -117,9 +117,13 @@ def equations(groups: Iterable[Group], dimensions: pd.DataFrame) -> list[Equatio
         for row in dimensions.itertuples()
         if isinstance(row.crosses, str) and row.crosses
     }
+    # A group of the district that no school has: the schools' rows of that dimension are not all there, so they are no partition.
+    in_schools = {g[1:] for g in groups if g.school_id != DISTRICT}
+    incomplete = {g.dimension for g in groups if g.school_id == DISTRICT and g[1:] not in in_schools}
     for group in groups:
         school_id, dimension, subgroup = group
-        if dimension in partitioning and dimension != "all_students":
+        whole = school_id == DISTRICT or dimension not in incomplete
+        if dimension in partitioning and dimension != "all_students" and whole:
             sums["partition of " + dimension, everyone(school_id)].append(group)
         if school_id != DISTRICT:
             sums["schools", Group(DISTRICT, dimension, subgroup)].append(group)
