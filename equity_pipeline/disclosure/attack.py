@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -480,7 +480,7 @@ class _System:
                     self.value.setdefault(self._variable(cell, count), number)
         self.sums = [*self._within_cells(), *self._across(dimensions, reading.absent)]
         self.low, self.high = self._intervals()
-        self.free = self._moved()
+        self.free, self.n_components = self._moved(self.value)
 
     @staticmethod
     def _variable(cell: Cell, count: str) -> Variable:
@@ -592,8 +592,11 @@ class _System:
             zip(variables, high.tolist(), strict=True)
         )
 
-    def _moved(self) -> set[Variable]:
-        """The counts that some proven move changes. A count in no move is taken as determined."""
+    def _moved(self, fixed: Collection[Variable]) -> tuple[set[Variable], int]:
+        """The counts that some proven move changes that leaves `fixed` alone, and how many independent parts there are.
+
+        A count in no move is taken as determined.
+        """
         parent: dict[Variable, Variable] = {}
 
         def root(v: Variable) -> Variable:
@@ -602,7 +605,7 @@ class _System:
             return v
 
         rows = [({total: -1} | {part: 1 for part in parts}) for total, parts in self.sums]
-        rows = [part for row in rows if (part := {v: c for v, c in row.items() if v not in self.value})]
+        rows = [part for row in rows if (part := {v: c for v, c in row.items() if v not in fixed})]
         for row in rows:
             first, *others = row
             for other in others:
@@ -610,8 +613,7 @@ class _System:
         members = defaultdict(list)
         for row in rows:
             members[root(next(iter(row)))].append(row)
-        self.n_components = len(members)
-        return set().union(*(_movable(component) for component in members.values())) if members else set()
+        return set().union(*map(_movable, members.values())), len(members)
 
     def widths(self) -> list[int]:
         """Width of the interval of each hidden count, where it is bounded."""
@@ -624,6 +626,13 @@ class _System:
         return found
 
     def findings(self, minimum_cell: int) -> Iterable[Finding]:
+        found = list(self._given_away())
+        # What no move changes even when nothing is published is forced by sums that a partner left incomplete, not by the release.
+        movable = self._moved(())[0] if found else set()
+        yield from (finding for variable, finding in found if variable in movable)
+        yield from self._small_rests(minimum_cell)
+
+    def _given_away(self) -> Iterable[tuple[Variable, Finding]]:
         for cell in self.hidden:
             for count in ("n", "successes", "without"):
                 v = self._variable(cell, count)
@@ -631,14 +640,12 @@ class _System:
                     # Stated in its own right by the metric that gives it its other name.
                     continue
                 if v not in self.free:
-                    yield Finding(
-                        "hidden count follows from published ones", "gap_metrics", f"{_named(cell)}: {count}"
-                    )
+                    kind = "hidden count follows from published ones"
                 elif self.low[v] == self.high[v]:
-                    yield Finding(
-                        "only one whole number is possible", "gap_metrics", f"{_named(cell)}: {count}"
-                    )
-        yield from self._small_rests(minimum_cell)
+                    kind = "only one whole number is possible"
+                else:
+                    continue
+                yield v, Finding(kind, "gap_metrics", f"{_named(cell)}: {count}")
 
     def _small_rests(self, minimum_cell: int) -> Iterable[Finding]:
         """Everyone but the shown subgroup and the unknown, where the shown rows tell it and it is too few."""

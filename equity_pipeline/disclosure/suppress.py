@@ -139,7 +139,7 @@ class _Year:
             for choices in exposed:
                 if not choices:
                     raise DisclosureError(
-                        "a hidden count follows from the structure alone; nothing is published"
+                        "whole-number bounds give a hidden count away and no shown one bounds it; nothing is published"
                     )
                 # Where this round has already hidden one of them, the next round tells whether that was enough.
                 if all(self._shown_as(*choice) for choice in choices):
@@ -229,7 +229,9 @@ class _Year:
                 leaks = reached
             if leaks:
                 exposed.append(set().union(*(basis(c, rest) for c in leaks)))
-        return exposed
+        # What follows from the structure without any published count (a partner's partial totals force a zero) is nothing a release
+        # gives away, and hiding more could not change it.
+        return [choices for choices in exposed if choices]
 
     def _fixed(self, known: set[Group]) -> dict[int, dict[int, int]]:
         unknown = frozenset(range(len(self.names))) - {self.column[group] for group in known}
