@@ -20,7 +20,6 @@ from equity_pipeline.publishing import charts, tables, tracker, words
 from equity_pipeline.publishing.changes import Changes
 from equity_pipeline.publishing.context import QUALITY_COLUMNS, Context
 
-
 _ABOUT_NO_STUDENT = ("schools", "courses", "survey_items", "initiatives")
 
 
@@ -166,7 +165,6 @@ def _gap_lines(site: _Site, school: str, limit: int) -> list[dict[str, object]]:
         rows = site.at(school, year=year, metric=metric)
         everyone = rows[rows["state"] == "everyone"]
         top = tracker.largest(rows, limit)
-        states = set(tracker.countable(rows)["state"])
         lines.append(
             {
                 "metric": metric,
@@ -175,7 +173,6 @@ def _gap_lines(site: _Site, school: str, limit: int) -> list[dict[str, object]]:
                 "gaps": [row | {"compared": _compared(site, row)} for row in top.to_dict("records")],
                 "statuses": tracker.statuses(rows),
                 "why": _why_none(site, rows) if top.empty else "",
-                "measured": bool(states & {"gap"}),
             }
         )
     return lines
@@ -278,7 +275,6 @@ def _trends(site: _Site) -> list[dict[str, object]]:
                 "label": site.labels.metric(metric), "metric": metric, "group": row["group"],
                 "compared": _compared(site, row), "status": row["status"],
                 "svg": charts.trend(labels, gaps, intervals, goal=goal, name=f"Gap in percentage points: {said}"),
-                "interval": any(intervals),
             }
         )  # fmt: skip
     return pictures
