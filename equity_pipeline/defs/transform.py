@@ -86,7 +86,9 @@ def _upstream_first(tables: Iterable[Mapping[str, Any]]) -> list[Mapping[str, An
     """Dagster wants the tables of one run told in the order in which they rest on each other."""
     by_id = {table["unique_id"]: table for table in tables}
     upstream = {unique_id: table["depends_on"].get("nodes", ()) for unique_id, table in by_id.items()}
-    return [by_id[unique_id] for unique_id in TopologicalSorter(upstream).static_order() if unique_id in by_id]
+    return [
+        by_id[unique_id] for unique_id in TopologicalSorter(upstream).static_order() if unique_id in by_id
+    ]
 
 
 def _asset(node: Mapping[str, Any], keys: Mapping[str, dg.AssetKey]) -> dg.AssetSpec:
