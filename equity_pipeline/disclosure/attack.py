@@ -1,7 +1,9 @@
 """An outsider's attempt to recover hidden counts from what was published, and nothing else.
 
-It shares with the suppressor only the declarations of `model` (what adds up to what, what is one number under two names). Everything else is
-done another way: counts are read back from every figure of every mart, and a hidden count is safe only if there is a *move*, a whole-number
+It shares with the suppressor only the declarations of `model` (what adds up to what, what is one number
+under two names). Everything else is
+done another way: counts are read back from every figure of every mart, and a hidden count is safe only if
+there is a *move*, a whole-number
 change of the hidden counts that alters it and leaves every published figure and every sum as it is.
 """
 
@@ -34,7 +36,8 @@ ABOUT = {
     "suppression_reason", "rate_band",
 }  # fmt: skip
 OWN = {"n", "successes", "rate", "ppg2017_margin", "ppg2022_margin"}
-# Figures of the gap to another reference than the row's, of another year, and judgements that exist without a reference.
+# Figures of the gap to another reference than the row's, of another year, and judgements that exist without
+# a reference.
 BESIDE_OTHERS = {
     "representation_index": "overall",
     "ppg2017_flag": "overall",
@@ -63,7 +66,8 @@ class Finding:
 
 @dataclass(frozen=True)
 class AuditResult:
-    """What the attack found. `narrowest` is the width of the narrowest whole-number interval left for a hidden count (highest − lowest
+    """What the attack found. `narrowest` is the width of the narrowest whole-number interval left for a
+    hidden count (highest − lowest
     possible value), null when nothing is hidden or no interval is bounded."""
 
     passed: bool
@@ -95,11 +99,14 @@ def audit(
 
     Args:
         release_dir: holds `data/<mart>.csv` and `data/<mart>.parquet`.
-        dimensions: `dimension`, `partitioning`, `crosses`, `publish_level`; public policy, as the outsider knows it.
-        minimum_cell: the policy the release promises, students. Both are read from the release's certificate.json where not given.
+        dimensions: `dimension`, `partitioning`, `crosses`, `publish_level`; public policy, as the outsider
+        knows it.
+        minimum_cell: the policy the release promises, students. Both are read from the release's
+        certificate.json where not given.
 
     Raises:
-        DisclosureError: there is nothing to read, or a file can't be read as a table; what can't be attacked is not safe.
+        DisclosureError: there is nothing to read, or a file can't be read as a table; what can't be attacked
+        is not safe.
     """
     if dimensions is None or minimum_cell is None:
         stated = _stated(Path(release_dir) / "certificate.json")
@@ -178,8 +185,10 @@ def _plain(column: pd.Series) -> pd.Series:
 def attack(frames: dict[str, pd.DataFrame], dimensions: pd.DataFrame, minimum_cell: int) -> AuditResult:
     """Attack published marts: name → frame, as read from a file (text or typed). Needs no IO.
 
-    Returns the findings: a value in a suppressed row, a figure beside a hidden count, a published count below `minimum_cell`, a count that
-    several figures state differently, a hidden count that follows from the published ones, a reference whose small counts follow.
+    Returns the findings: a value in a suppressed row, a figure beside a hidden count, a published count
+    below `minimum_cell`, a count that
+    several figures state differently, a hidden count that follows from the published ones, a reference whose
+    small counts follow.
     """
     tables = {mart: _typed(frame) for mart, frame in sorted(frames.items())}
     reading = _Reading(tables["gap_metrics"], minimum_cell)
@@ -206,7 +215,8 @@ def attack(frames: dict[str, pd.DataFrame], dimensions: pd.DataFrame, minimum_ce
 
 
 def certificate(result: AuditResult, dimensions: pd.DataFrame) -> dict[str, object]:
-    """What `certificate.json` says: what was attacked, how, what is left to guess, and whether the release may leave."""
+    """What `certificate.json` says: what was attacked, how, what is left to guess, and whether the release
+    may leave."""
     return {
         "pass": result.passed,
         "promise": "no hidden count (students, successes, or students without success) follows from the published figures",
@@ -394,7 +404,8 @@ class _Reading:
         return all(self.state.get(((year, *own[1:]), beside), "no row") in fine for year in years)
 
     def _solve(self, own: Cell, other: Cell | None, against: tuple[int, int] | None, row: dict) -> None:
-        """All whole-number counts of a hidden side that agree with the row's figures, when the other side is known."""
+        """All whole-number counts of a hidden side that agree with the row's figures, when the other side is
+        known."""
         mine = self.known.get(own)
         if (mine is None) == (against is None):
             return
@@ -464,7 +475,8 @@ def _counts(n: object, successes: object, rate: object) -> tuple[int, int] | Non
 
 
 class _System:
-    """The hidden counts of one school year, every sum they are in, and the moves that leave what is published as it is."""
+    """The hidden counts of one school year, every sum they are in, and the moves that leave what is
+    published as it is."""
 
     def __init__(self, year: int, reading: _Reading, dimensions: pd.DataFrame) -> None:
         self.cells = [cell for cell in reading.cells if cell[0] == year]
@@ -513,7 +525,8 @@ class _System:
         places += sorted(
             {(metric, "n", *group) for metric, *group in gone if any(p[0] == metric for p in places)}
         )
-        # Schools that lack a group of the district altogether have not stated all their groups of that dimension.
+        # Schools that lack a group of the district altogether have not stated all their groups of that
+        # dimension.
         of_schools = {(cell[3], cell[4]) for cell in self.cells if cell[2] != DISTRICT}
         partial = {c[3] for c in self.cells if c[2] == DISTRICT and (c[3], c[4]) not in of_schools}
         for metric, count, school, dimension, subgroup in places:
@@ -525,7 +538,11 @@ class _System:
                 into.append(("schools", "", (DISTRICT, dimension, subgroup)))
             for axis, name in zip(axes.get(dimension, []), subgroup.split("*"), strict=False):
                 into.append(("margin", dimension, (school, axis, name)))
-            into += [("coarse", dimension, (school, *coarse)) for coarse in coarser[dimension, subgroup]]
+            into += [
+                ("coarse", dimension, (school, *coarse))
+                for coarse in coarser[dimension, subgroup]
+                if school == DISTRICT or dimension not in partial or len(COARSENINGS[coarse][1]) == 1
+            ]
             for kind, name, group in into:
                 totals[kind, name, (metric, count, *group)].append(
                     (metric, count, school, dimension, subgroup)
@@ -554,7 +571,8 @@ class _System:
     def _intervals(self) -> tuple[dict[Variable, int], dict[Variable, int]]:
         """Lowest and highest value each count can have, by sums of whole numbers that are not negative.
 
-        All sums at once, again and again until nothing moves; a bound that contradicts another is left out (a partner's own totals
+        All sums at once, again and again until nothing moves; a bound that contradicts another is left out
+        (a partner's own totals
         need not add up).
         """
         variables = sorted({v for total, parts in self.sums for v in (total, *parts)})
@@ -592,7 +610,8 @@ class _System:
         )
 
     def _moved(self, fixed: Collection[Variable]) -> tuple[set[Variable], int]:
-        """The counts that some proven move changes that leaves `fixed` alone, and how many independent parts there are.
+        """The counts that some proven move changes that leaves `fixed` alone, and how many independent parts
+        there are.
 
         A count in no move is taken as determined.
         """
@@ -626,7 +645,8 @@ class _System:
 
     def findings(self, minimum_cell: int) -> Iterable[Finding]:
         found = list(self._given_away())
-        # What no move changes even when nothing is published is forced by sums that a partner left incomplete, not by the release.
+        # What no move changes even when nothing is published is forced by sums that a partner left
+        # incomplete, not by the release.
         movable = self._moved(())[0] if found else set()
         yield from (finding for variable, finding in found if variable in movable)
         yield from self._small_rests(minimum_cell)
@@ -669,7 +689,8 @@ class _System:
 def _movable(rows: list[dict[Variable, int]]) -> set[Variable]:
     """Counts that some whole-number solution of `rows · move = 0` changes.
 
-    The null space is computed modulo a prime and every vector of its basis is lifted to whole numbers and multiplied out exactly, so a count is
+    The null space is computed modulo a prime and every vector of its basis is lifted to whole numbers and
+    multiplied out exactly, so a count is
     called movable only on proof; a vector that does not lift proves nothing.
     """
     columns = sorted({v for row in rows for v in row})

@@ -1,4 +1,5 @@
-"""Which unknowns of a homogeneous linear system are fixed by the knowns: exact, by elimination in whole numbers."""
+"""Which unknowns of a homogeneous linear system are fixed by the knowns: exact, by elimination in whole
+numbers."""
 
 from __future__ import annotations
 
@@ -13,10 +14,14 @@ Row = dict[int, int]
 def determined(rows: Sequence[Row], unknown: Collection[int]) -> dict[int, Row]:
     """Unknown column → the combination of `rows` (row number → factor) that leaves it as the only unknown.
 
-    `rows` are equations `sum(coefficient × column) = 0`. A column is fixed by the known columns exactly when its unit vector is in the row
-    space of the unknown part, that is when Gauss-Jordan elimination of that part ends with a row holding it alone. Rows stay whole
-    numbers (cross-multiplied, divided by their greatest common divisor), so there is no tolerance and no rounding. Subtraction closure
-    is the beginning of it: the shortest row is the next pivot, and a row with one unknown is the shortest there is.
+    `rows` are equations `sum(coefficient × column) = 0`. A column is fixed by the known columns exactly when
+    its unit vector is in the row
+    space of the unknown part, that is when Gauss-Jordan elimination of that part ends with a row holding it
+    alone. Rows stay whole
+    numbers (cross-multiplied, divided by their greatest common divisor), so there is no tolerance and no
+    rounding. Subtraction closure
+    is the beginning of it: the shortest row is the next pivot, and a row with one unknown is the shortest
+    there is.
     """
     unknown = set(unknown)
     parts = {

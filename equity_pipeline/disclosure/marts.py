@@ -1,4 +1,5 @@
-"""The marts as they may leave: every value that rests on a hidden count is null, in every mart, by one table."""
+"""The marts as they may leave: every value that rests on a hidden count is null, in every mart, by one
+table."""
 
 from __future__ import annotations
 
@@ -45,8 +46,10 @@ _REFERENCE = frozenset({"reference"})
 _GAP = _OWN | _REFERENCE
 _CHANGE = _GAP | {"prior"}
 
-# Column → whose counts it is made of: the group's `own`, the row's `reference`, the group's references `rest`, `overall` and `highest` (which some
-# columns use on every row), and the same group's gap in the `prior` year, the year `before_prior` and the `baseline` year.
+# Column → whose counts it is made of: the group's `own`, the row's `reference`, the group's references
+# `rest`, `overall` and `highest` (which some
+# columns use on every row), and the same group's gap in the `prior` year, the year `before_prior` and the
+# `baseline` year.
 RESTS_ON = {
     **dict.fromkeys(["n", "successes", "rate", "ppg2017_margin", "ppg2022_margin"], _OWN),
     **dict.fromkeys(["reference_n", "reference_successes", "reference_rate"], _REFERENCE),
@@ -83,18 +86,23 @@ def protect_marts(
 ) -> dict[str, pd.DataFrame]:
     """The marts with every value null that rests on a hidden count, or that would let one be worked out.
 
-    Rows keep their order; key columns are never null. Rows of kinds that are not published (`model.published`) are left out. Added
-    columns: `suppressed` (all values of the row are null), `suppression_reason` (`privacy`, `not_measured` or null) and `rate_band`
-    (null). A row whose own counts are shown and whose reference is not keeps its own and loses its reference and gap.
+    Rows keep their order; key columns are never null. Rows of kinds that are not published
+    (`model.published`) are left out. Added
+    columns: `suppressed` (all values of the row are null), `suppression_reason` (`privacy`, `not_measured`
+    or null) and `rate_band`
+    (null). A row whose own counts are shown and whose reference is not keeps its own and loses its reference
+    and gap.
 
     Args:
-        marts: name → frame; `gap_metrics` must be among them and the others have rows for its groups only. A mart without a
+        marts: name → frame; `gap_metrics` must be among them and the others have rows for its groups only. A
+        mart without a
             `reference` column is about the designated one.
         minimum_cell: the partner's `privacy.minimum_cell`, students.
         dimensions: the seed: `dimension`, `reference_subgroup`, `partitioning`, `crosses`, `publish_level`.
 
     Raises:
-        DisclosureError: a column that no rule knows, a row that `gap_metrics` does not have, a reference that is not what the
+        DisclosureError: a column that no rule knows, a row that `gap_metrics` does not have, a reference
+        that is not what the
             model says it is, or counts that can't be protected.
     """
     marts = {name: frame[published(frame, dimensions)] for name, frame in marts.items()}
@@ -149,13 +157,15 @@ class _Masks:
         return cell in self.protection.shown
 
     def gap_or_absent(self, cell: Cell, reference: str) -> bool:
-        """Whether the gap of a row of another year is shown, or there is no such row or no such measurement."""
+        """Whether the gap of a row of another year is shown, or there is no such row or no such
+        measurement."""
         if (cell, reference) not in self.reference or cell in self.protection.not_measured:
             return True
         return self.own(cell) and self.reference[cell, reference]
 
     def whose(self) -> dict[str, Callable[[Cell, str, object], bool]]:
-        """Each name used in `RESTS_ON` → whether those counts of a row (cell, reference, baseline year) are shown."""
+        """Each name used in `RESTS_ON` → whether those counts of a row (cell, reference, baseline year) are
+        shown."""
 
         def years_back(years: int) -> Callable[[Cell, str, object], bool]:
             return lambda c, r, _: self.gap_or_absent(c._replace(school_year=c.school_year - years), r)
@@ -199,7 +209,8 @@ def _protect(mart: str, frame: pd.DataFrame, masks: _Masks) -> pd.DataFrame:
     keys = list(zip(cells, references, baselines, strict=True))
     shown = {name: np.array([test(*key) for key in keys], dtype=bool) for name, test in masks.whose().items()}
     result = frame.copy()
-    # A row is suppressed whole when the counts it is about are hidden: its own, and in a mart of gaps alone the reference's as well.
+    # A row is suppressed whole when the counts it is about are hidden: its own, and in a mart of gaps alone
+    # the reference's as well.
     whole = shown["own"] if "n" in frame else shown["own"] & shown["reference"]
     for name in values:
         result[name] = _where(

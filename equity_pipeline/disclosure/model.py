@@ -1,8 +1,12 @@
-"""The published counts as a system of equations: what an outsider knows about hidden counts without being told.
+"""The published counts as a system of equations: what an outsider knows about hidden counts without being
+told.
 
-A *group* is a school × dimension × subgroup; a *count* is a number of students per group and school year, such as the `n` of a
-metric. Within one school year and one count, groups add up (`equations`), and that holds for every count alike. A published row
-states counts of its own group and of its reference; rates, gaps, intervals and students needed follow from these four numbers,
+A *group* is a school × dimension × subgroup; a *count* is a number of students per group and school year,
+such as the `n` of a
+metric. Within one school year and one count, groups add up (`equations`), and that holds for every count
+alike. A published row
+states counts of its own group and of its reference; rates, gaps, intervals and students needed follow from
+these four numbers,
 so they add no equation of their own.
 """
 
@@ -29,7 +33,8 @@ _OF_COLOR = (
     "native_hawaiian_or_pacific_islander", "two_or_more",
 )  # fmt: skip
 
-# dimension, subgroup → the finer dimension and its subgroups whose sum it is. english_learner_ever.yes is not here: current and
+# dimension, subgroup → the finer dimension and its subgroups whose sum it is. english_learner_ever.yes is
+# not here: current and
 # former learners are published together only, so nothing adds up to it.
 COARSENINGS = {
     ("student_of_color", "yes"): ("race_ethnicity", _OF_COLOR),
@@ -65,7 +70,8 @@ def count_name(metric_id: str, count: str) -> tuple[str, str]:
 
 
 def is_unknown(subgroup: str) -> bool:
-    """Whether some attribute of the subgroup is not reported; such groups are in `overall` and never in `rest`."""
+    """Whether some attribute of the subgroup is not reported; such groups are in `overall` and never in
+    `rest`."""
     return "unknown" in subgroup.split("*")
 
 
@@ -105,8 +111,10 @@ def rests(groups: Iterable[Group], dimensions: pd.DataFrame) -> dict[Group, tupl
 def equations(groups: Iterable[Group], dimensions: pd.DataFrame) -> list[Equation]:
     """What adds up among the groups that have a row, in a fixed order. A group without a row has no students.
 
-    Partitioning dimensions to all students, schools to the district, crossings to their margins, coarse dimensions to finer ones.
-    Each is used whether or not the partner's counts obey it: an outsider would assume it, and an equation too many only hides more.
+    Partitioning dimensions to all students, schools to the district, crossings to their margins, coarse
+    dimensions to finer ones.
+    Each is used whether or not the partner's counts obey it: an outsider would assume it, and an equation
+    too many only hides more.
     """
     groups = sorted(set(groups))
     present = set(groups)
@@ -117,7 +125,8 @@ def equations(groups: Iterable[Group], dimensions: pd.DataFrame) -> list[Equatio
         for row in dimensions.itertuples()
         if isinstance(row.crosses, str) and row.crosses
     }
-    # A group of the district that no school has: the schools' rows of that dimension are not all there, so they are no partition.
+    # A group of the district that no school has: the schools' rows of that dimension are not all there, so
+    # they are no partition.
     in_schools = {g[1:] for g in groups if g.school_id != DISTRICT}
     incomplete = {g.dimension for g in groups if g.school_id == DISTRICT and g[1:] not in in_schools}
     for group in groups:
@@ -130,7 +139,8 @@ def equations(groups: Iterable[Group], dimensions: pd.DataFrame) -> list[Equatio
         if dimension in crosses:
             for margin, value in zip(crosses[dimension], subgroup.split("*"), strict=True):
                 sums["margin of " + dimension, Group(school_id, margin, value)].append(group)
-        if fine := COARSENINGS.get((dimension, subgroup)):
+        fine = COARSENINGS.get((dimension, subgroup))
+        if fine and (school_id == DISTRICT or fine[0] not in incomplete or len(fine[1]) == 1):
             sums["coarsening", group] += [
                 part for name in fine[1] if (part := Group(school_id, fine[0], name)) in present
             ]

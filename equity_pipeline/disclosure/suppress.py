@@ -1,7 +1,10 @@
-"""What must be hidden: first the small counts, then as much more as it takes that none of them can be worked out.
+"""What must be hidden: first the small counts, then as much more as it takes that none of them can be worked
+out.
 
-The frame is attack and repair: collect the hidden counts that the shown ones pin down (`_exposed_by_elimination`,
-`_exposed_by_bounds`), hide for each the least useful shown group it rests on, repeat until there is none. Hiding more never makes a hidden
+The frame is attack and repair: collect the hidden counts that the shown ones pin down
+(`_exposed_by_elimination`,
+`_exposed_by_bounds`), hide for each the least useful shown group it rests on, repeat until there is none.
+Hiding more never makes a hidden
 count easier to find, so it ends. A stronger attack only has to name what it exposes and what that rests on.
 """
 
@@ -42,7 +45,8 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class Protection:
-    """The decision about every cell: shown, hidden or not measured; and which references `rest` may stand beside a shown cell."""
+    """The decision about every cell: shown, hidden or not measured; and which references `rest` may stand
+    beside a shown cell."""
 
     shown: frozenset[Cell]
     hidden: frozenset[Cell]
@@ -141,7 +145,8 @@ class _Year:
                     raise DisclosureError(
                         "whole-number bounds give a hidden count away and no shown one bounds it; nothing is published"
                     )
-                # Where this round has already hidden one of them, the next round tells whether that was enough.
+                # Where this round has already hidden one of them, the next round tells whether that was
+                # enough.
                 if all(self._shown_as(*choice) for choice in choices):
                     self.hidden |= self._shown_as(*min(choices, key=self._usefulness))
 
@@ -155,7 +160,8 @@ class _Year:
         return cells - self.hidden
 
     def _usefulness(self, choice: tuple[Count, Group]) -> tuple:
-        """Least useful first: school before district, crossing before one-way, those that others are compared with last; unknown before
+        """Least useful first: school before district, crossing before one-way, those that others are
+        compared with last; unknown before
         named; then the fewest cells, the fewest sums left with one hidden part, and the fewest students."""
         count, group = choice
         lost = self._shown_as(count, group)
@@ -189,9 +195,11 @@ class _Year:
         return {c: set().union(*(self.shown(m) for m in metrics)) for c, metrics in self.publishers.items()}
 
     def _exposed_by_elimination(self) -> list[set[tuple[Count, Group]]]:
-        """For each hidden count that is a linear combination of shown ones: the shown (count, group) pairs it rests on.
+        """For each hidden count that is a linear combination of shown ones: the shown (count, group) pairs
+        it rests on.
 
-        A count that another metric shows under its own name (takers, where the pass rate is hidden) is not hidden. n − successes is
+        A count that another metric shows under its own name (takers, where the pass rate is hidden) is not
+        hidden. n − successes is
         fixed exactly when both are, because no equation ties one count to another.
         """
         known = self._known()
@@ -229,7 +237,8 @@ class _Year:
                 leaks = reached
             if leaks:
                 exposed.append(set().union(*(basis(c, rest) for c in leaks)))
-        # What follows from the structure without any published count (a partner's partial totals force a zero) is nothing a release
+        # What follows from the structure without any published count (a partner's partial totals force a
+        # zero) is nothing a release
         # gives away, and hiding more could not change it.
         return [choices for choices in exposed if choices]
 
@@ -281,7 +290,8 @@ class _Year:
     def _around(
         self, metric_id: str, group: Group, causes: Iterable[int | None], known: dict[Count, set[Group]]
     ) -> set[tuple[Count, Group]]:
-        """Shown neighbours of a pinned group: in the sums that pinned it, else in any sum it is in, else in any sum of those."""
+        """Shown neighbours of a pinned group: in the sums that pinned it, else in any sum it is in, else in
+        any sum of those."""
         direct = [number for number in causes if number is not None]
         near = self.in_equations[group]
         wide = [
@@ -308,7 +318,8 @@ class _Year:
         }
 
     def _rest_is_free(self, metric_id: str, group: Group) -> bool:
-        """Whether the rest of a shown group is large enough and follows from shown groups anyway, so that stating it adds nothing."""
+        """Whether the rest of a shown group is large enough and follows from shown groups anyway, so that
+        stating it adds nothing."""
         if group not in self.rests or (counts := self._rest_counts(metric_id, group)) is None:
             return False
         if is_small(*counts, self.minimum_cell):
@@ -319,7 +330,8 @@ class _Year:
 
 
 def _propagate(sums, lower, upper, cause) -> None:
-    """Tighten integer bounds over `total = sum(parts)` until nothing moves. A sum that the bounds contradict is left out."""
+    """Tighten integer bounds over `total = sum(parts)` until nothing moves. A sum that the bounds contradict
+    is left out."""
     touching = defaultdict(list)
     for number, (total, parts, _) in enumerate(sums):
         for count in (total, *parts):

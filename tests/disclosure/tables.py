@@ -1,4 +1,5 @@
-"""Gap marts of made-up districts, computed from students in plain Python. No code of the pipeline takes part."""
+"""Gap marts of made-up districts, computed from students in plain Python. No code of the pipeline takes
+part."""
 
 from __future__ import annotations
 
@@ -91,7 +92,8 @@ def wilson(n: int, s: int) -> tuple[float, float]:
 
 
 def gap_metrics(years: dict[int, dict[tuple, tuple[int, int]]]) -> pd.DataFrame:
-    """The mart for the given counts of each school year, all four references, with every column of the contracts."""
+    """The mart for the given counts of each school year, all four references, with every column of the
+    contracts."""
     rows = []
     designated = dict(zip(DIMENSIONS["dimension"], DIMENSIONS["reference_subgroup"], strict=True))
     partitioning = dict(zip(DIMENSIONS["dimension"], DIMENSIONS["partitioning"] == "yes", strict=True))

@@ -92,7 +92,8 @@ def complementary(protected: dict, marts: dict) -> pd.Series:
 
 
 def test_one_complementary_cell_unhidden_is_found_each_time(marts: dict, protected: dict) -> None:
-    """Every cell that was hidden for the sake of others is needed by some of them, at least for half of a sample."""
+    """Every cell that was hidden for the sake of others is needed by some of them, at least for half of a
+    sample."""
     gaps, truth = protected["gap_metrics"], marts["gap_metrics"]
     candidates = gaps[
         complementary(protected, marts) & (gaps["metric_id"] == "course_grade_c_or_better")

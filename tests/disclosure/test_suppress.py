@@ -1,4 +1,5 @@
-"""What is hidden: the small, and enough more. Checked against systems written out here from nothing but the published rows."""
+"""What is hidden: the small, and enough more. Checked against systems written out here from nothing but the
+published rows."""
 
 from __future__ import annotations
 
@@ -53,9 +54,11 @@ def small_district(finest: dict[tuple[str, str, str], tuple[int, int]]) -> pd.Da
 
 
 def written_out(cells: pd.DataFrame, shown: set, rest_shown: set) -> tuple[list, Callable]:
-    """(statements, what a group and a count are): every published number as a vector over the finest counts, for both `n` and `successes`.
+    """(statements, what a group and a count are): every published number as a vector over the finest counts,
+    for both `n` and `successes`.
 
-    Over the finest cross of school × race × homeless no equation is left to state: every group is a sum of them.
+    Over the finest cross of school × race × homeless no equation is left to state: every group is a sum of
+    them.
     """
     schools = sorted(set(cells["school_id"]) - {"_all"})
     finest = list(itertools.product(schools, RACES, ["yes", "no"], ["n", "s"]))
@@ -221,7 +224,8 @@ def test_students_of_color_do_not_give_away_the_one_race_that_is_hidden() -> Non
 
 
 def test_takers_are_no_way_to_the_share_that_did_not_take() -> None:
-    """exam_taken.n is ap_ib_enrollment.successes, its successes are exam_passed_of_takers.n: its difference is then no secret."""
+    """exam_taken.n is ap_ib_enrollment.successes, its successes are exam_passed_of_takers.n: its difference
+    is then no secret."""
     rows = [
         (2026, metric, "1", *group, n, s)
         for group, enrolled, taken, passed in (
@@ -276,7 +280,8 @@ def test_what_is_not_measured_is_neither_shown_nor_hidden() -> None:
 
 
 def test_a_realistic_district_keeps_its_large_groups() -> None:
-    """Four of five district comparisons of two groups of 100 and more stay: hiding everything would be safe as well."""
+    """Four of five district comparisons of two groups of 100 and more stay: hiding everything would be safe
+    as well."""
     marts = tables.district(seed=3, schools=4, size=600, years=1)
     before, after = marts["gap_metrics"], protect_marts(marts, 10, tables.DIMENSIONS)["gap_metrics"]
     large = (before["n"] >= 100) & (before["reference_n"] >= 100) & before["gap"].notna()
@@ -287,3 +292,18 @@ def test_a_realistic_district_keeps_its_large_groups() -> None:
     )
     assert large.sum() > 8
     assert after.loc[large, "gap"].notna().mean() >= 0.8
+
+
+def test_totals_that_a_partner_left_incomplete_do_not_stop_the_release() -> None:
+    """Schools without their small groups: the district's group would have to be empty, which no published number says."""
+    people = {
+        (school, race, "no"): (n, n // 2)
+        for school in ("1", "2")
+        for race, n in (("white", 90), ("black", 60), ("asian", 6))
+    }
+    cells = small_district(people)
+    partial = cells[(cells["school_id"] == "_all") | (cells["subgroup"] != "asian")]
+    decided = suppress(partial, DIMENSIONS, 10)
+    assert ("_all", "race_ethnicity", "asian") in groups(decided.hidden)
+    assert ("_all", "all_students", "all") in groups(decided.shown)
+    assert {g for g in groups(decided.shown) if g[1] == "race_ethnicity"}
