@@ -1,17 +1,14 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from frames import context, frames, partner
-
 from equity_pipeline.publishing.release import write_release
 from equity_pipeline.storage.home import Home
+
+from .frames import context, frames, partner
 
 
 def holds(folder: Path) -> dict[str, object]:

@@ -1,9 +1,10 @@
 import pandas as pd
 import pytest
-from frames import frames
 
 from equity_pipeline.domain.errors import DisclosureError
 from equity_pipeline.publishing import contracts
+
+from .frames import frames
 
 
 @pytest.fixture(scope="module")

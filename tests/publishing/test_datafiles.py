@@ -2,9 +2,10 @@ import io
 
 import pandas as pd
 import pytest
-from frames import frames
 
 from equity_pipeline.publishing import contracts, datafiles
+
+from .frames import frames
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", '=HYPERLINK("http://x","y")'])

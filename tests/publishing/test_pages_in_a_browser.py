@@ -5,14 +5,15 @@ import shutil
 
 import pandas as pd
 import pytest
-from conftest import holds
-from frames import LABELS, context, frames, partner
 
 from equity_pipeline.domain import school_years
 from equity_pipeline.publishing import words
 from equity_pipeline.publishing.release import write_release
 from equity_pipeline.publishing.site import slug
 from equity_pipeline.storage.home import Home
+
+from .conftest import holds
+from .frames import LABELS, context, frames, partner
 
 READ_TABLE = """table => {
   const heads = [...table.querySelectorAll('thead th')].filter(th => !th.classList.contains('gt_column_spanner_outer'))

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import holds
-from frames import context, frames, partner
 
 from equity_pipeline.domain.errors import DisclosureError
 from equity_pipeline.publishing import network
 from equity_pipeline.publishing.release import write_release
 from equity_pipeline.storage.home import Home
+
+from .conftest import holds
+from .frames import context, frames, partner
 
 SMALL = {"years": [2025, 2026], "schools": {"1": "One High School", "2": "Two High School"}, "size": 300,
          "metrics": ["ap_ib_enrollment", "exam_taken"]}  # fmt: skip

@@ -2,9 +2,10 @@ import re
 
 import pandas as pd
 import pytest
-from frames import LABELS, context, frames
 
 from equity_pipeline.publishing import contracts, tables, tracker
+
+from .frames import LABELS, context, frames
 
 ROW = {"state": "gap", "n": 412, "rate": 0.381, "gap": -0.095, "gap_low": -0.14, "gap_high": -0.05}
 

@@ -3,11 +3,12 @@ import io
 import openpyxl
 import pandas as pd
 import pytest
-from frames import context, frames, partner
 
 from equity_pipeline.domain import school_years
 from equity_pipeline.publishing import contracts, tracker
 from equity_pipeline.publishing.workbook import workbook
+
+from .frames import context, frames, partner
 
 
 @pytest.fixture(scope="module")
