@@ -173,14 +173,13 @@ def _twins(mart: str, twins: dict[str, pd.DataFrame]) -> Iterable[Finding]:
 
 def _plain(column: pd.Series) -> pd.Series:
     """Values as text, the same for every format: flags lower case, whole floats as they come, null null."""
-    text = column.map(
-        lambda v: None if pd.isna(v) else str(v).lower() if isinstance(v, (bool, np.bool_)) else str(v)
-    )
-    return (
-        text.map(lambda v: v.lower() if v in ("True", "False") else v)
-        .astype(object)
-        .where(column.notna(), None)
-    )
+
+    def text(value: object) -> str | None:
+        if pd.isna(value):
+            return None
+        return str(value).lower() if str(value) in ("True", "False") else str(value)
+
+    return pd.Series([text(value) for value in column], index=column.index, dtype=object)
 
 
 def attack(frames: dict[str, pd.DataFrame], dimensions: pd.DataFrame, minimum_cell: int) -> AuditResult:
