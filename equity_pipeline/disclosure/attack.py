@@ -519,11 +519,16 @@ class _System:
         gone = {(cell[1], *cell[2:]) for cell in absent if cell[0] == year}
         totals: dict[tuple, list[Variable]] = defaultdict(list)
         present = set()
-        broken = set()
-        places = sorted({(*self._variable(c, k)[:2], *c[2:]) for c in self.cells for k in ("n", "successes")})
-        places += sorted(
-            {(metric, "n", *group) for metric, *group in gone if any(p[0] == metric for p in places)}
-        )
+        stated = {self._variable(cell, count) for cell in self.cells for count in ("n", "successes")}
+        # A group that is not measured under any name of the count may have any number of students: its sums
+        # say nothing.
+        broken = {
+            self._variable((year, metric, *group), count)
+            for metric, *group in gone
+            for count in ("n", "successes")
+        } - stated
+        broken = {v for v in broken if v[:2] in {other[:2] for other in stated}}
+        places = sorted(stated) + sorted(broken)
         # Schools that lack a group of the district altogether have not stated all their groups of that
         # dimension.
         of_schools = {(cell[3], cell[4]) for cell in self.cells if cell[2] != DISTRICT}
@@ -546,8 +551,6 @@ class _System:
                 totals[kind, name, (metric, count, *group)].append(
                     (metric, count, school, dimension, subgroup)
                 )
-        for metric, *group in gone:
-            broken |= {(metric, count, *group) for count in ("n", "successes")}
         for cell, numbers in sorted(self.reading.rest.items()):
             if cell[0] != year:
                 continue
