@@ -10,18 +10,20 @@ dates both ways, so the source must say).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from equity_pipeline.adapters.base import FILE, LINE, Mapped, RawTable
-from equity_pipeline.adapters.readers import members, read_delimited
+from equity_pipeline.adapters.readers import members, read_batches, read_delimited
 from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
 from equity_pipeline.extracts.contracts import EXTRACTS, Extract
+from equity_pipeline.extracts.distinct import by_distinct
 from equity_pipeline.partners.registry import Partner, Source
 
-OPTIONS = {"encoding", "delimiter", "date_format", "exit_date"}
+OPTIONS = {"encoding", "delimiter", "escape", "date_format", "exit_date"}
 
 
 def read(path: Path, name: str, source: Source) -> list[RawTable]:
@@ -30,11 +32,42 @@ def read(path: Path, name: str, source: Source) -> list[RawTable]:
     Raises:
         DeliveryError: not a readable table, or a zip that is damaged or not safe to open.
     """
-    reading = {key: source.options[key] for key in ("encoding", "delimiter") if key in source.options}
+    reading = reading_options(source, sought(source))
     return [
         read_delimited(content, member_name(path, name, member), **reading)
         for member, content in members(path, name)
     ]
+
+
+def blocks(
+    path: Path, name: str, source: Source, partner: Partner
+) -> Iterator[tuple[list[RawTable], list[Mapped]]]:
+    """What `read` and `map` give, block by block.
+
+    Raises:
+        DeliveryError, PartnerFileError: as `read` and `map` do.
+    """
+    reading = reading_options(source, sought(source))
+    for member, content in members(path, name):
+        for table in read_batches(content, member_name(path, name, member), **reading):
+            yield [table], map([table], source, partner)
+
+
+def reading_options(source: Source, expects: Collection[str]) -> dict[str, Any]:
+    """The arguments of the reader that the source states."""
+    stated = {
+        key: source.options[key] for key in ("encoding", "delimiter", "escape") if key in source.options
+    }
+    return stated | {"expects": expects}
+
+
+def sought(source: Source) -> set[str]:
+    """Every header that the source's `columns` name."""
+    return {
+        alias
+        for aliases in source.columns.values()
+        for alias in ([aliases] if isinstance(aliases, str) else aliases)
+    }
 
 
 def member_name(path: Path, name: str, member: str) -> str:
@@ -105,7 +138,7 @@ def mapped(
         found, warning = _headers(table, contract, columns)
         warnings += warning
         rows = table.frame.select(
-            *(pl.col(header).str.strip_chars().alias(column) for column, header in found.items()),
+            *(pl.col(header).alias(column) for column, header in found.items()),
             *(
                 pl.lit(value).alias(column)
                 for column, value in source.constants.items()
@@ -159,7 +192,9 @@ def _headers(
 def with_values(rows: pl.DataFrame, source: Source) -> pl.DataFrame:
     """Delivered codes → canonical values in each column for which the source's `values` has a list."""
     return rows.with_columns(
-        _translated(column, codes)
+        by_distinct(
+            rows[column], lambda texts, codes=codes: texts.select(_translated(texts.columns[0], codes))
+        ).to_series()
         for column, codes in source.values.items()
         if codes and column in rows.columns
     )
@@ -167,7 +202,7 @@ def with_values(rows: pl.DataFrame, source: Source) -> pl.DataFrame:
 
 def _translated(column: str, codes: dict[str, str]) -> pl.Expr:
     """Delivered codes → canonical values: as written, else in any case; a code not in the map stays as it is."""
-    code = pl.col(column).fill_null("")
+    code = pl.col(column).fill_null("").str.strip_chars()
     folded: dict[str, str] = {}
     for key, value in codes.items():
         folded.setdefault(key.strip().lower(), value)
@@ -182,8 +217,11 @@ def _dated(rows: pl.DataFrame, source: Source, contract: Extract) -> pl.DataFram
     if format is None:
         return rows
     dates = [c.name for c in contract.columns if c.type == "date" and c.name in rows.columns]
+    day = pl.first().str.strip_chars().str.to_date(format, strict=False).dt.to_string("%Y-%m-%d")
     return rows.with_columns(
-        pl.coalesce(pl.col(name).str.to_date(format, strict=False).dt.to_string("%Y-%m-%d"), name).alias(name)
+        by_distinct(rows[name], lambda texts: texts.select(pl.coalesce(day, pl.first())))
+        .to_series()
+        .alias(name)
         for name in dates
     )
 
@@ -193,9 +231,8 @@ def _attended(rows: pl.DataFrame, source: Source) -> pl.DataFrame:
     the student never came: no enrollment."""
     if source.options.get("exit_date") != "first_day_after" or "exit_date" not in rows.columns:
         return rows
+    entry, exit_ = (pl.col(name).str.strip_chars() for name in ("entry_date", "exit_date"))
     if "entry_date" in rows.columns:
-        rows = rows.filter((pl.col("exit_date") != pl.col("entry_date")).fill_null(True))
-    last_day = (
-        pl.col("exit_date").str.to_date("%Y-%m-%d", strict=False).dt.offset_by("-1d").dt.to_string("%Y-%m-%d")
-    )
+        rows = rows.filter((exit_ != entry).fill_null(True))
+    last_day = exit_.str.to_date("%Y-%m-%d", strict=False).dt.offset_by("-1d").dt.to_string("%Y-%m-%d")
     return rows.with_columns(pl.coalesce(last_day, "exit_date").alias("exit_date"))

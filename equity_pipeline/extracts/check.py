@@ -17,16 +17,15 @@ from equity_pipeline.domain.errors import DeliveryError, EquityError, TransientE
 from equity_pipeline.extracts.quarantine import COLUMN, REASON
 from equity_pipeline.extracts.reading import (
     UNREADABLE_YEAR,
-    YEAR,
     Item,
     claiming,
     landed,
     read_parts,
     stacked,
     unreadable,
-    warnings_of,
+    warnings_of_parts,
 )
-from equity_pipeline.extracts.resolve import resolve
+from equity_pipeline.extracts.resolve import YEAR, resolve
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.storage.home import Home
 
@@ -94,7 +93,7 @@ def _checked(partner: Partner, item: Item) -> DeliveryCheck:
         raise
     except EquityError as error:
         return DeliveryCheck(item.name, "refused", named, str(error))
-    counts, findings, columns, warnings = [], [], {}, warnings_of(parts)
+    counts, findings, columns, warnings = [], [], {}, warnings_of_parts(parts)
     for part in parts:
         extract = part.extract.name
         given = [c.name for c in part.extract.columns if c.name in part.rows.columns]

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -22,11 +23,11 @@ from equity_pipeline.domain.errors import DeliveryError
 from equity_pipeline.extracts import quarantine
 from equity_pipeline.extracts.contracts import EXTRACTS, Extract, school_year
 from equity_pipeline.extracts.quarantine import COLUMN, REASON, VALUE
-from equity_pipeline.extracts.resolve import SOURCE, UNIT
+from equity_pipeline.extracts.distinct import by_distinct
+from equity_pipeline.extracts.resolve import SOURCE, UNIT, YEAR
 from equity_pipeline.partners.registry import Partner, Source
 
 UNREADABLE_YEAR = 0
-YEAR = "_year"
 _ONEROSTER_FILES = {
     "manifest", "academicsessions", "categories", "classes", "classresources", "courses", "courseresources",
     "demographics", "enrollments", "lineitems", "lineitemlearningobjectiveids", "lineitemscorescales", "orgs",
@@ -154,36 +155,51 @@ def read_parts(partner: Partner, path: Path, file: str, sources: list[Source]) -
     for source in sources:
         adapter = ADAPTERS[source.format]
         tables = adapter.read(path, file, source)
-        by_extract: dict[str, list[Mapped]] = {}
-        for mapped in adapter.map(tables, source, partner):
-            by_extract.setdefault(mapped.extract, []).append(mapped)
-        rows = {
-            extract: pl.concat(
-                [_with_year(m.rows, EXTRACTS[extract], partner) for m in several], how="diagonal"
+        parts += _parts(tables, adapter.map(tables, source, partner), source, partner)
+    return parts
+
+
+def in_blocks(source: Source) -> bool:
+    """Whether the source's files can be read block by block."""
+    return hasattr(ADAPTERS[source.format], "blocks")
+
+
+def parts_by_block(partner: Partner, path: Path, file: str, source: Source) -> Iterator[list[Part]]:
+    """The same as `read_parts`, one block of the file after the other; for sources that can be read so."""
+    for tables, mapped in ADAPTERS[source.format].blocks(path, file, source, partner):
+        yield _parts(tables, mapped, source, partner)
+
+
+def _parts(tables: list[RawTable], mapped: list[Mapped], source: Source, partner: Partner) -> list[Part]:
+    by_extract: dict[str, list[Mapped]] = {}
+    for one in mapped:
+        by_extract.setdefault(one.extract, []).append(one)
+    rows = {
+        extract: pl.concat([_with_year(m.rows, EXTRACTS[extract], partner) for m in several], how="diagonal")
+        for extract, several in by_extract.items()
+    }
+    fed = {extract: set(frame[FILE].unique()) for extract, frame in rows.items()}
+    broken = [table for table in tables if table.bad]
+    orphans = [table for table in broken if not any(table.name in files for files in fed.values())]
+    parts = []
+    for extract, several in by_extract.items():
+        skipped: Counter[str] = Counter()
+        for one in several:
+            skipped.update(one.skipped)
+        parts.append(
+            Part(
+                source=source,
+                extract=EXTRACTS[extract],
+                rows=rows[extract],
+                tables={table.name: table for table in tables},
+                bad=(
+                    *(t for t in broken if t.name in fed[extract]),
+                    *(orphans if extract == min(fed) else ()),
+                ),
+                skipped=dict(skipped),
+                warnings=tuple(warning for one in several for warning in one.warnings),
             )
-            for extract, several in by_extract.items()
-        }
-        fed = {extract: set(frame[FILE].unique()) for extract, frame in rows.items()}
-        broken = [table for table in tables if table.bad]
-        orphans = [table for table in broken if not any(table.name in files for files in fed.values())]
-        for extract, several in by_extract.items():
-            skipped: dict[str, int] = {}
-            for reason, count in (item for mapped in several for item in mapped.skipped.items()):
-                skipped[reason] = skipped.get(reason, 0) + count
-            parts.append(
-                Part(
-                    source=source,
-                    extract=EXTRACTS[extract],
-                    rows=rows[extract],
-                    tables={table.name: table for table in tables},
-                    bad=(
-                        *(t for t in broken if t.name in fed[extract]),
-                        *(orphans if extract == min(fed) else ()),
-                    ),
-                    skipped=skipped,
-                    warnings=tuple(warning for mapped in several for warning in mapped.warnings),
-                )
-            )
+        )
     return parts
 
 
@@ -194,9 +210,10 @@ def _with_year(rows: pl.DataFrame, contract: Extract, partner: Partner) -> pl.Da
     text = pl.coalesce(
         pl.lit(None, pl.String), *(pl.col(column).str.strip_chars().replace("", None) for column in said)
     )
-    year = school_year(text)
+    said_year = rows.select(text.alias(YEAR)).to_series()
+    year = by_distinct(said_year, lambda texts: texts.select(school_year(pl.col(YEAR)))).to_series()
     if contract.year is None:
-        year = pl.when(text.is_null()).then(partner.first_school_year).otherwise(year)
+        year = year.set(said_year.is_null(), partner.first_school_year)
     columns = [
         column.name
         for column in contract.columns
@@ -204,7 +221,7 @@ def _with_year(rows: pl.DataFrame, contract: Extract, partner: Partner) -> pl.Da
     ]
     return rows.select(
         *columns, FILE, LINE, pl.col(REJECT) if REJECT in rows.columns else pl.lit(None, pl.String).alias(REJECT),
-        *([text.alias(contract.year)] if contract.year else []),
+        *([said_year.alias(contract.year)] if contract.year else []),
         year.fill_null(UNREADABLE_YEAR).cast(pl.Int32).alias(YEAR),
     )  # fmt: skip
 
@@ -233,18 +250,35 @@ def unreadable(part: Part, delivery_id: str) -> Iterator[pl.DataFrame]:
         yield quarantine.as_delivered(rejects, part.tables, delivery_id)
 
 
-def warnings_of(parts: list[Part]) -> list[str]:
-    warnings = [warning for part in parts for warning in part.warnings]
-    for name, table in {name: table for part in parts for name, table in part.tables.items()}.items():
-        if "repeated_headers" in table.inferred:
-            warnings.append(
-                f"{name}: header repeated {table.inferred['repeated_headers']} times in the body, passed over"
-            )
-        if table.bad:
-            warnings.append(
-                f"{name}: {len(table.bad)} records are no rows, first on line {table.bad[0].line}"
-            )
-        if table.frame.is_empty() and not table.bad:
+def warnings_of_parts(parts: list[Part]) -> list[str]:
+    """What a person should know about the tables of a delivery."""
+    tables = {name: table for part in parts for name, table in part.tables.items()}
+    return warnings_of(
+        [warning for part in parts for warning in part.warnings],
+        {name: table.inferred for name, table in tables.items()},
+        {name: table.frame.height for name, table in tables.items()},
+        {name: (table.bad[0].line, len(table.bad)) for name, table in tables.items() if table.bad},
+    )
+
+
+def warnings_of(
+    mapping: list[str],
+    inferred: dict[str, dict[str, str]],
+    rows: Mapping[str, int],
+    bad: dict[str, tuple[int, int]],
+) -> list[str]:
+    """`mapping`: what the mapping warns of; by table: what was inferred, how many rows, and of the records that are no
+    rows the line of the first and their number."""
+    warnings = list(mapping)
+    for name, found in inferred.items():
+        if passed := found.get("repeated_headers"):
+            warnings.append(f"{name}: header repeated {passed} times in the body, passed over")
+        if passed := found.get("lines_before_header"):
+            warnings.append(f"{name}: {passed} lines before the header, passed over")
+        if name in bad:
+            line, count = bad[name]
+            warnings.append(f"{name}: {count} records are no rows, first on line {line}")
+        elif not rows[name]:
             warnings.append(f"{name}: no records")
     return list(dict.fromkeys(warnings))
 
