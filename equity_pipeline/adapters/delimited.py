@@ -194,7 +194,7 @@ def with_values(rows: pl.DataFrame, source: Source) -> pl.DataFrame:
     return rows.with_columns(
         by_distinct(
             rows[column], lambda texts, codes=codes: texts.select(_translated(texts.columns[0], codes))
-        ).to_series()
+        )[0]
         for column, codes in source.values.items()
         if codes and column in rows.columns
     )
@@ -219,9 +219,7 @@ def _dated(rows: pl.DataFrame, source: Source, contract: Extract) -> pl.DataFram
     dates = [c.name for c in contract.columns if c.type == "date" and c.name in rows.columns]
     day = pl.first().str.strip_chars().str.to_date(format, strict=False).dt.to_string("%Y-%m-%d")
     return rows.with_columns(
-        by_distinct(rows[name], lambda texts: texts.select(pl.coalesce(day, pl.first())))
-        .to_series()
-        .alias(name)
+        by_distinct(rows[name], lambda texts: texts.select(pl.coalesce(day, pl.first())))[0].alias(name)
         for name in dates
     )
 

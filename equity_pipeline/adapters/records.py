@@ -55,6 +55,7 @@ class Records:
         if escape == "backslash":
             self._dialect |= {"escapechar": "\\", "doublequote": False}
         self._repeated = 0
+        self._found = self._one = np.empty(0, bool)
         block = next(blocks, b"")
         while 0 < len(block) < _HEAD and (more := next(blocks, b"")):
             block += more
@@ -147,18 +148,15 @@ class Records:
             if b"\r" in buffer[:-1]:
                 return None
         text = np.frombuffer(buffer, np.uint8)
-        marked = (text == _LF) | (text == ord(self._delimiter))
+        marks = self._positions(text, _LF, ord(self._delimiter), *([_QUOTE] if quoted else []))
         if quoted:
             returns = np.flatnonzero(text[:-1] == _CR)
             if (text[returns + 1] != _LF).any():
                 return None
-            marks = np.flatnonzero(marked | (text == _QUOTE))
             breaks = marks[text[marks] == _LF]
             marks = _outside_quotes(text, marks, self._delimiter)
             if marks is None:
                 return None
-        else:
-            marks = np.flatnonzero(marked)
         width = len(self._header)
         ends = np.flatnonzero(text[marks] == _LF)
         stops = marks[ends] + 1
@@ -192,6 +190,16 @@ class Records:
         self._rest = buffer[size:]
         self._line += read
         return self._table(frame, bad)
+
+    def _positions(self, text: np.ndarray, *bytes_: int) -> np.ndarray:
+        """Where any of these bytes stands. The masks are kept, because fresh pages cost more than the comparing."""
+        if len(text) > len(self._found):
+            self._found, self._one = np.empty(len(text), bool), np.empty(len(text), bool)
+        found, one = self._found[: len(text)], self._one[: len(text)]
+        found[:] = False
+        for byte in bytes_:
+            np.logical_or(found, np.equal(text, byte, out=one), out=found)
+        return np.flatnonzero(found)
 
     def _split(self, records: bytes, quoted: bool, lines: np.ndarray) -> pl.DataFrame | None:
         """Records of proven width as columns, or None if polars does not find as many."""

@@ -28,7 +28,8 @@ def as_delivered(rejects: pl.DataFrame, tables: Mapping[str, RawTable], delivery
     for (file,), part in rejects.group_by(FILE, maintain_order=True):
         if file in tables:
             raw = tables[file].frame
-            part = part.join(raw.unique(LINE, keep="first"), on=LINE, how="left", maintain_order="left")
+            raw = raw.join(part, on=LINE, how="semi").unique(LINE, keep="first")
+            part = part.join(raw, on=LINE, how="left", maintain_order="left")
         parts.append(part)
     return _finished(parts, delivery_id)
 

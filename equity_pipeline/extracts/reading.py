@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -57,11 +56,9 @@ class Item:
     def copy_to(self, target: Path) -> str:
         """Copy to a new file, or the files of a set into a folder; the sha256 of the copy."""
         if not self.set_of:
-            shutil.copyfile(self.path, target)
-            return Item(self.name, target).sha256()
-        for file in self.set_of:
-            shutil.copyfile(file, target / file.name)
-        return Item(self.name, target, tuple(target / file.name for file in self.set_of)).sha256()
+            return _copied(self.path, target)
+        lines = "".join(f"{file.name}\t{_copied(file, target / file.name)}\n" for file in self.set_of)
+        return hashlib.sha256(lines.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -104,6 +101,16 @@ def landed(folder: Path, name: str = "") -> Iterator[Item]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _copied(path: Path, target: Path) -> str:
+    """Copy a file; the sha256 of the bytes that were written."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file, target.open("wb") as copy:
+        while block := file.read(1024**2):
+            digest.update(block)
+            copy.write(block)
+    return digest.hexdigest()
 
 
 def matching(partner: Partner, file: str) -> list[Source]:
@@ -207,13 +214,20 @@ def _with_year(rows: pl.DataFrame, contract: Extract, partner: Partner) -> pl.Da
     """Only canonical columns, plus `_file`, `_line`, `_reject` and `_year`. A reference table that says no year holds
     from the partner's first school year on."""
     said = [column for column in (contract.year, "school_year") if column in rows.columns]
-    text = pl.coalesce(
-        pl.lit(None, pl.String), *(pl.col(column).str.strip_chars().replace("", None) for column in said)
-    )
-    said_year = rows.select(text.alias(YEAR)).to_series()
-    year = by_distinct(said_year, lambda texts: texts.select(school_year(pl.col(YEAR)))).to_series()
-    if contract.year is None:
-        year = year.set(said_year.is_null(), partner.first_school_year)
+    if len(set(said)) == 1:
+        texts = rows[said[0]].alias(YEAR)
+    else:
+        stripped = (pl.col(column).str.strip_chars().replace("", None) for column in said)
+        texts = rows.select(pl.coalesce(pl.lit(None, pl.String), *stripped).alias(YEAR)).to_series()
+
+    def read(texts: pl.DataFrame) -> pl.DataFrame:
+        text = pl.col(YEAR).str.strip_chars().replace("", None)
+        year = school_year(text)
+        if contract.year is None:
+            year = pl.when(text.is_null()).then(partner.first_school_year).otherwise(year)
+        return texts.select(text, year.fill_null(UNREADABLE_YEAR).cast(pl.Int32).alias("year"))
+
+    said_year, year = by_distinct(texts, read)
     columns = [
         column.name
         for column in contract.columns
@@ -222,7 +236,7 @@ def _with_year(rows: pl.DataFrame, contract: Extract, partner: Partner) -> pl.Da
     return rows.select(
         *columns, FILE, LINE, pl.col(REJECT) if REJECT in rows.columns else pl.lit(None, pl.String).alias(REJECT),
         *([said_year.alias(contract.year)] if contract.year else []),
-        year.fill_null(UNREADABLE_YEAR).cast(pl.Int32).alias(YEAR),
+        year.alias(YEAR),
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import polars as pl
 
 from equity_pipeline.adapters.base import FILE, LINE
@@ -40,7 +41,7 @@ from equity_pipeline.storage.atomic import link_or_copy, new_folder
 
 KEY = "_key"
 _PLACE, _POSITION = "_place", "_position"
-_STANDS_ALONE = 250_000  # rows of a Parquet file that is not worth joining with its neighbours
+_STANDS_ALONE = 100_000  # rows of a Parquet file that is not worth joining with its neighbours
 _AT_ONCE = 1_000_000  # rows with a repeated key that are compared in memory
 _SUMMARY = "summary.json"
 T = TypeVar("T")
@@ -70,7 +71,7 @@ class Reading:
 
     def files(self, extract: str, source: str, year: int, kind: str) -> list[Path]:
         """The `rows`, `keys` or `rejects` files of a school year, in the order of the delivery."""
-        return sorted(_folder_of(self.folder, source, extract, year).glob(f"{kind}-*.parquet"))
+        return sorted(_folder_of(self.folder, source, extract, year).glob(f"{kind}-*"))
 
     def of(self, source: str, extract: str) -> Found:
         return next(one for one in self.found if (one.source, one.extract) == (source, extract))
@@ -169,13 +170,13 @@ def _write(part: Part, place: _Place, found: Found) -> None:
     if rejects := list(unreadable(part, place.delivery_id)):
         frame = quarantine.joined(rejects)
         place.write(frame, "rejects", found, UNREADABLE_YEAR)
-        _count(found, frame.with_columns(pl.lit(UNREADABLE_YEAR).alias(YEAR)), 1)
+        _count(found, part, frame.with_columns(pl.lit(UNREADABLE_YEAR).alias(YEAR)), 1)
     text = part.rows
     if (text[YEAR] == UNREADABLE_YEAR).any():
         text = text.filter(pl.col(YEAR) != UNREADABLE_YEAR)
     sound, rejects = judged(contract, text.with_columns(pl.lit(0, pl.Int32).alias(UNIT)), contract.required)
-    _count(found, sound, 0)
-    _count(found, rejects, 1)
+    _count(found, part, sound, 0)
+    _count(found, part, rejects, 1)
     for year in rejects[YEAR].unique().sort():
         of_year = rejects.filter(pl.col(YEAR) == year).drop(UNIT, YEAR)
         place.write(
@@ -189,11 +190,15 @@ def _write(part: Part, place: _Place, found: Found) -> None:
         stored = rows.select(*contract.stored, pl.lit(place.delivery_id).alias(DELIVERY))
         place.write(stored, "rows", found, year)
         key = rows.select(contract.key or LINE).hash_rows(seed=0).alias(KEY)
-        place.write(rows.select(key, FILE, LINE), "keys", found, year, "uncompressed")
+        place.write(rows.select(key, FILE, LINE), "keys", found, year)
 
 
-def _count(found: Found, rows: pl.DataFrame, position: int) -> None:
-    for file, year, count in rows.group_by(FILE, YEAR).len().sort(FILE, YEAR).iter_rows():
+def _count(found: Found, part: Part, rows: pl.DataFrame, position: int) -> None:
+    if len(part.tables) == 1:
+        counts = rows[YEAR].value_counts().select(pl.lit(*part.tables).alias(FILE), YEAR, "count")
+    else:
+        counts = rows.group_by(FILE, YEAR).len()
+    for file, year, count in counts.sort(FILE, YEAR).iter_rows():
         found.counts[file, year][position] += count
     if position:
         for year, reason, count in rows.group_by(YEAR, REASON).len().sort(YEAR, REASON).iter_rows():
@@ -249,7 +254,7 @@ def settle(contract: Extract, readings: Iterable[Reading], source: str, year: in
         )
     ]
     losers = _losers(contract, pieces)
-    lost = {place: frame.select(_POSITION) for (place,), frame in losers.group_by(_PLACE)}
+    lost = {place: frame[_POSITION].to_numpy() for (place,), frame in losers.group_by(_PLACE)}
     parts = _Parts(contract, folder)
     for place, piece in enumerate(pieces):
         if place not in lost and len(piece.hashes) >= _STANDS_ALONE:
@@ -257,8 +262,10 @@ def settle(contract: Extract, readings: Iterable[Reading], source: str, year: in
         else:
             rows = pl.read_parquet(piece.rows)
             if place in lost:
-                rows = rows.with_row_index(_POSITION).join(lost[place], on=_POSITION, how="anti")
-            parts.add(rows.drop(_POSITION, strict=False))
+                stays = np.ones(rows.height, bool)
+                stays[lost[place]] = False
+                rows = rows.filter(pl.Series(stays))
+            parts.add(rows)
     parts.finish()
     delivered = sum(len(piece.hashes) for piece in pieces)
     if parts.rows != delivered - losers.height:
