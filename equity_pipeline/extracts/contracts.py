@@ -395,7 +395,7 @@ EXTRACTS: dict[str, Extract] = {
             "attendance",
             ("student_id", "school_id"),
             _columns(
-                "school_year*: year", "student_id*", "school_id*", "days_enrolled*: count", "days_absent*: count"
+                "school_year*: year", "student_id*", "school_id*", "days_enrolled*: amount", "days_absent*: amount"
             ),
             (_at_most("days_absent", "days_enrolled"),),
         ),
@@ -406,7 +406,7 @@ EXTRACTS: dict[str, Extract] = {
                 "school_year*: year", "student_id*", "school_id*", "incident_id*", "incident_date*: date",
                 # An open list, but `OSS` is no other action than `oss`.
                 Column("action", required=True, writings={a: a for a in ("iss", "oss", "expulsion", "referral")}),
-                "days: count", "behavior",
+                "days: amount", "behavior",
             ),
         ),
         Extract(

@@ -13,25 +13,32 @@ import contextlib
 import json
 import shutil
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import polars as pl
 
 from equity_pipeline.adapters.base import FILE
+from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import DeliveryError, EquityError, TransientError
 from equity_pipeline.extracts import quarantine
 from equity_pipeline.extracts.check import check_delivery
 from equity_pipeline.extracts.contracts import EXTRACTS, Extract
 from equity_pipeline.extracts.ledger import Ledger
+from equity_pipeline.extracts.policy import far_fewer
 from equity_pipeline.extracts.quarantine import DELIVERY, REASON
 from equity_pipeline.extracts.reading import (
     UNREADABLE_YEAR,
     Item,
     Part,
+    accepted,
+    check_year,
     claiming,
+    header_changes,
+    headers_before,
+    headers_of,
     in_blocks,
     landed,
     mapping_of,
@@ -106,9 +113,13 @@ def pending_files(home: Home, partner: Partner) -> list[str]:
         renamed = before and before["status"] != "accepted" and before["file"] != item.name
         if before is None or (renamed and matching(partner, item.name)):
             due.append(item.name)
-    return due + [
-        one["file"] for one in known.values() if one["mapping"] != _mapping_now(partner, one["file"])
-    ]
+    due += [one["file"] for one in known.values() if one["mapping"] != _mapping_now(partner, one["file"])]
+    loads = Ledger(home).loads(partner.partner_id)
+    held = _held(partner, loads)
+    released = (
+        load["delivered_file"] for load in loads if load["status"] == "held" and _unit(load) not in held
+    )
+    return list(dict.fromkeys([*due, *released]))
 
 
 def _mapping_now(partner: Partner, file: str) -> str:
@@ -149,9 +160,72 @@ def take_delivery(home: Home, partner: Partner) -> list[DeliveryResult]:
     held: dict[str, list[dict[str, Any]]] = {}
     for load in ledger.loads(partner.partner_id):
         held.setdefault(load["sha256"], []).append(load)
-    return results + [
-        _take(home, partner, ledger, before, held.get(sha, [])) for sha, before in known.items()
+    results += [_take(home, partner, ledger, before, held.get(sha, [])) for sha, before in known.items()]
+    messages = _hold_back(ledger, partner)
+    return [
+        replace(one, message=messages[one.delivery_id]) if messages.get(one.delivery_id) else one
+        for one in results
     ]
+
+
+def _hold_back(ledger: Ledger, partner: Partner) -> dict[str, str | None]:
+    """Tell the ledger which files don't replace what they would, for want of rows; the messages by delivery."""
+    loads = ledger.loads(partner.partner_id)
+    few = _held(partner, loads)
+    reopened = {
+        (load["extract"], load["school_year"])
+        for load in loads
+        if load["status"] != "pending" and (load["status"] == "held") != (_unit(load) in few)
+    }
+    told: dict[str, list[str]] = {}
+    for (_, delivery_id, extract, year), (rows, before) in few.items():
+        told.setdefault(delivery_id, []).append(
+            f"{rows:,} rows of {extract} {school_years.label(year)}, where the file before has {before:,}"
+        )
+    files = {load["delivery_id"]: load["delivered_file"] for load in loads}
+    messages: dict[str, str | None] = {
+        load["delivery_id"]: None for load in loads if (load["extract"], load["school_year"]) in reopened
+    } | {
+        delivery_id: f"{files[delivery_id]}: does not replace the file before: {'; '.join(sorted(parts))}; send it "
+        "whole, or accept it under `accepted_files` in the partner file"
+        for delivery_id, parts in told.items()
+    }
+    for delivery in ledger.deliveries(partner.partner_id):
+        rows = delivery["delivery_id"] in files
+        if delivery["status"] == "accepted" and not rows:
+            messages[delivery["delivery_id"]] = f"{delivery['file']}: holds no rows and replaces nothing"
+    ledger.hold(partner.partner_id, messages, reopened)
+    return messages
+
+
+def _unit(load: dict[str, Any]) -> tuple[str, str, str, int]:
+    return load["source"], load["delivery_id"], load["extract"], load["school_year"]
+
+
+def _held(partner: Partner, loads: list[dict[str, Any]]) -> dict[tuple[str, str, str, int], tuple[int, int]]:
+    """The loads that hold far fewer rows than the version of the file that they would replace → both numbers.
+
+    Each version is compared with the one that stands when it comes, in the order of age; the share is policy.
+    """
+    rows: Counter[tuple[str, str, str, int]] = Counter()
+    units = {}
+    for load in loads:
+        if load["school_year"] != UNREADABLE_YEAR:
+            rows[_unit(load)] += load["rows_in"]
+            units[_unit(load)] = load
+    held, standing = {}, {}
+    for unit, load in sorted(units.items(), key=lambda one: (_age(one[1]), one[0])):
+        name = (unit[0], version(load["delivered_file"]).logical, *unit[2:])
+        before = standing.get(name, 0)
+        if far_fewer(rows[unit], before) and not accepted(partner, load["delivered_file"]):
+            held[unit] = (rows[unit], before)
+        else:
+            standing[name] = rows[unit]
+    return held
+
+
+def _age(load: dict[str, Any]) -> tuple[str, int]:
+    return version(load["delivered_file"]).dated, load["sequence"]
 
 
 def _take(
@@ -172,22 +246,27 @@ def _take(
             )  # fmt: skip
         if sources:
             found = _learn(home, partner, before["sha256"], file, sources)
+            check_year(file, _rows_found(found.loads))
         else:
             status = "unclaimed"
             message = f"{file}: no source claims it; correct `files` in the partner file, or its name"
     except (TransientError, OSError):
         raise
     except EquityError as error:
-        status, message = "refused", str(error)
+        found, status, message = _Learned(), "refused", str(error)
     except Exception as error:  # noqa: BLE001
         # A fault of ours in one file must not hold up the others. Its own words may quote a cell, so they stay here.
         status, message = "refused", f"{file}: reading it failed ({type(error).__name__}); please report this"
+    changes = header_changes(headers_before(ledger, partner, before["sha256"], file), found.headers)
     delivery = {
         "delivery_id": delivery_id, "sha256": before["sha256"], "file": file, "size": before["size"],
         "source": ", ".join(source.name for source in sources) or None, "mapping": mapping_of(partner, sources),
         "status": status, "message": message,
         "as_of": max(filter(None, [version(file).as_of, *(t.get("as_of") for t in found.tables.values())]), default=None),
-        "inferred": {"tables": found.tables, "warnings": found.warnings, "skipped": found.skipped},
+        "inferred": {
+            "tables": found.tables, "headers": found.headers, "warnings": [*found.warnings, *changes],
+            "skipped": found.skipped,
+        },
     }  # fmt: skip
     for extract in EXTRACTS:
         folder = home.quarantine(extract, partner.partner_id, UNREADABLE_YEAR)
@@ -202,10 +281,11 @@ def _take(
 
 @dataclass(frozen=True)
 class _Learned:
-    """What a delivery holds. `tables`: file → what was inferred; `skipped`: extract → reason → records; `loads`: for
+    """What a delivery holds. `tables`: file → what was inferred; `headers`: file → its header; `skipped`: extract → reason → records; `loads`: for
     the ledger; `unreadable`: extract → quarantine of what belongs to no school year."""
 
     tables: dict[str, dict[str, str]] = field(default_factory=dict)
+    headers: dict[str, list[str]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     skipped: dict[str, dict[str, int]] = field(default_factory=dict)
     loads: list[dict[str, Any]] = field(default_factory=list)
@@ -217,6 +297,7 @@ def _learn(home: Home, partner: Partner, sha256: str, file: str, sources: list[S
         reading = _reading(home, partner, sha256, file, sources)
         return _Learned(
             reading.tables,
+            reading.headers,
             reading.warnings,
             {one.extract: dict(one.skipped) for one in reading.found if one.skipped},
             [
@@ -238,6 +319,7 @@ def _learn(home: Home, partner: Partner, sha256: str, file: str, sources: list[S
     parts = _read(home, partner, sha256, file, sources)
     return _Learned(
         {name: table.inferred for part in parts for name, table in part.tables.items()},
+        headers_of(parts),
         warnings_of_parts(parts),
         {part.extract.name: part.skipped for part in parts if part.skipped},
         [load for part in parts for load in _learned(part)],
@@ -269,10 +351,11 @@ def load_extracts(home: Home, partner: Partner, school_year: int) -> list[Extrac
     """
     ledger = Ledger(home)
     held = ledger.loads(partner.partner_id, school_year)
+    few = _held(partner, held)
     results, finished = [], []
     for contract in EXTRACTS.values():
         loads = [load for load in held if load["extract"] == contract.name]
-        standing, replaced = _standing(partner, loads)
+        standing, replaced = _standing(partner, [load for load in loads if _unit(load) not in few])
         folder = home.extract(contract.name, partner.partner_id, school_year)
         rejects_folder = home.quarantine(contract.name, partner.partner_id, school_year)
         if not standing:
@@ -283,7 +366,7 @@ def load_extracts(home: Home, partner: Partner, school_year: int) -> list[Extrac
             load = _placed(home, partner, contract, school_year, standing)
         else:
             load = _merged(home, partner, contract, school_year, standing)
-        finished += _accounted(load.account, contract, school_year, standing, loads)
+        finished += _accounted(load.account, contract, school_year, standing, loads, few)
         total = load.account.select(pl.exclude(UNIT, FILE).sum()).row(0, named=True)
         results.append(
             ExtractLoad(
@@ -368,14 +451,21 @@ def _accounted(
     school_year: int,
     standing: list[dict[str, Any]],
     loads: list[dict[str, Any]],
+    few: Container[tuple[str, str, str, int]],
 ) -> list[dict[str, Any]]:
-    """Ledger entries: where the rows of the files that stand went; the rows of replaced files are all duplicates."""
+    """Ledger entries: where the rows of the files that stand went; the rows of replaced files are all duplicates,
+    those of files that were held back all rejected."""
     stand = {(load["source"], load["delivery_id"]) for load in standing}
-    entries = [
-        load | {"loaded": 0, "rejected": 0, "duplicates": load["rows_in"], "status": "superseded"}
-        for load in loads
-        if (load["source"], load["delivery_id"]) not in stand
-    ]
+    entries = []
+    for load in loads:
+        if _unit(load) in few:
+            entries.append(
+                load | {"loaded": 0, "rejected": load["rows_in"], "duplicates": 0, "status": "held"}
+            )
+        elif (load["source"], load["delivery_id"]) not in stand:
+            entries.append(
+                load | {"loaded": 0, "rejected": 0, "duplicates": load["rows_in"], "status": "superseded"}
+            )
     for row in account.iter_rows(named=True):
         load = standing[row[UNIT]]
         entries.append(

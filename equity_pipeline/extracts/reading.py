@@ -18,12 +18,15 @@ import polars as pl
 
 from equity_pipeline.adapters import ADAPTERS
 from equity_pipeline.adapters.base import FILE, LINE, REJECT, Mapped, RawTable
+from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import DeliveryError
 from equity_pipeline.extracts import quarantine
 from equity_pipeline.extracts.contracts import EXTRACTS, Extract, school_year
-from equity_pipeline.extracts.quarantine import COLUMN, REASON, VALUE
 from equity_pipeline.extracts.distinct import by_distinct
+from equity_pipeline.extracts.ledger import Ledger
+from equity_pipeline.extracts.quarantine import COLUMN, REASON, VALUE
 from equity_pipeline.extracts.resolve import SOURCE, UNIT, YEAR
+from equity_pipeline.extracts.versions import version
 from equity_pipeline.partners.registry import Partner, Source
 
 UNREADABLE_YEAR = 0
@@ -142,6 +145,69 @@ def claiming(partner: Partner, file: str) -> list[Source]:
     return sources
 
 
+def _is_named(file: str, pattern: str) -> bool:
+    """Whether a pattern matches a file's path or its base name, in any case of letters."""
+    file, pattern = file.lower(), pattern.lower()
+    return fnmatchcase(file, pattern) or fnmatchcase(file.rsplit("/", 1)[-1], pattern)
+
+
+def accepted(partner: Partner, file: str) -> bool:
+    """Whether a person accepts that this file holds far less than the one it replaces."""
+    return any(_is_named(file, one.file) for one in partner.accepted_files)
+
+
+def check_year(file: str, years: dict[str, set[int]]) -> None:
+    """`years`: extract → school years found.
+
+    Raises:
+        DeliveryError: the file's name says a school year, and its rows none but others.
+    """
+    named = version(file).school_year
+    found = {year for extract, of in years.items() if EXTRACTS[extract].year for year in of} - {
+        UNREADABLE_YEAR
+    }
+    if named and found and named not in found:
+        raise DeliveryError(
+            f"the name says {school_years.label(named)}, the rows say {', '.join(map(school_years.label, sorted(found)))}",
+            file=file, remedy="send the right file, or state its year under `rekey` in the partner file",
+        )  # fmt: skip
+
+
+def headers_of(parts: list[Part]) -> dict[str, list[str]]:
+    """Table → delivered header."""
+    return {
+        name: [header for header in table.frame.columns if header != LINE]
+        for part in parts
+        for name, table in part.tables.items()
+    }
+
+
+def headers_before(ledger: Ledger, partner: Partner, sha256: str, file: str) -> dict[str, list[str]]:
+    """The headers of the accepted version of a file that came before it, or of none."""
+    headers: dict[str, list[str]] = {}
+    for delivery in ledger.deliveries(partner.partner_id):
+        if delivery["sha256"] == sha256:
+            break
+        if delivery["status"] == "accepted" and version(delivery["file"]).logical == version(file).logical:
+            headers = json.loads(delivery["inferred"]).get("headers", {})
+    return headers
+
+
+def header_changes(before: dict[str, list[str]], now: dict[str, list[str]]) -> list[str]:
+    """What changed in the headers of a file since its last version, each table by the last part of its name."""
+    old, new = ({name.rsplit("!", 1)[-1]: h for name, h in one.items()} for one in (before, now))
+    if len(old) == len(new) == 1:  # the versions of a plain file have different names
+        old = dict(zip(new, old.values(), strict=True))
+    changes = []
+    for name in sorted(old.keys() & new.keys()):
+        gone = [header for header in old[name] if header not in new[name]]
+        come = [header for header in new[name] if header not in old[name]]
+        if gone or come:
+            said = [f"no longer {', '.join(gone)}"] * bool(gone) + [f"new {', '.join(come)}"] * bool(come)
+            changes.append(f"{name}: header changed since the last delivery: {'; '.join(said)}")
+    return changes
+
+
 def mapping_of(partner: Partner, sources: list[Source]) -> str:
     """A fingerprint of everything in the partner file that the reading of a delivery depends on."""
     said = {
@@ -149,6 +215,8 @@ def mapping_of(partner: Partner, sources: list[Source]) -> str:
         "order": [source.name for source in partner.sources],
         "first_school_year": partner.first_school_year,
     }
+    if partner.rekey:
+        said["rekey"] = [one.model_dump(mode="json") for one in partner.rekey]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
@@ -162,7 +230,7 @@ def read_parts(partner: Partner, path: Path, file: str, sources: list[Source]) -
     for source in sources:
         adapter = ADAPTERS[source.format]
         tables = adapter.read(path, file, source)
-        parts += _parts(tables, adapter.map(tables, source, partner), source, partner)
+        parts += _parts(tables, adapter.map(tables, source, partner), source, partner, file)
     return parts
 
 
@@ -174,15 +242,29 @@ def in_blocks(source: Source) -> bool:
 def parts_by_block(partner: Partner, path: Path, file: str, source: Source) -> Iterator[list[Part]]:
     """The same as `read_parts`, one block of the file after the other; for sources that can be read so."""
     for tables, mapped in ADAPTERS[source.format].blocks(path, file, source, partner):
-        yield _parts(tables, mapped, source, partner)
+        yield _parts(tables, mapped, source, partner, file)
 
 
-def _parts(tables: list[RawTable], mapped: list[Mapped], source: Source, partner: Partner) -> list[Part]:
+def _parts(
+    tables: list[RawTable], mapped: list[Mapped], source: Source, partner: Partner, file: str
+) -> list[Part]:
+    rekeyed = next((one for one in partner.rekey if _is_named(file, one.file)), None)
+    told = (
+        [f"{file}: taken as school year {school_years.label(rekeyed.school_year)}, because {rekeyed.because}"]
+        if rekeyed
+        else []
+    )
     by_extract: dict[str, list[Mapped]] = {}
     for one in mapped:
         by_extract.setdefault(one.extract, []).append(one)
     rows = {
-        extract: pl.concat([_with_year(m.rows, EXTRACTS[extract], partner) for m in several], how="diagonal")
+        extract: pl.concat(
+            [
+                _with_year(m.rows, EXTRACTS[extract], partner, rekeyed and rekeyed.school_year)
+                for m in several
+            ],
+            how="diagonal",
+        )
         for extract, several in by_extract.items()
     }
     fed = {extract: set(frame[FILE].unique()) for extract, frame in rows.items()}
@@ -204,15 +286,20 @@ def _parts(tables: list[RawTable], mapped: list[Mapped], source: Source, partner
                     *(orphans if extract == min(fed) else ()),
                 ),
                 skipped=dict(skipped),
-                warnings=tuple(warning for one in several for warning in one.warnings),
+                warnings=(*told, *(warning for one in several for warning in one.warnings)),
             )
         )
     return parts
 
 
-def _with_year(rows: pl.DataFrame, contract: Extract, partner: Partner) -> pl.DataFrame:
+def _with_year(rows: pl.DataFrame, contract: Extract, partner: Partner, rekeyed: int | None) -> pl.DataFrame:
     """Only canonical columns, plus `_file`, `_line`, `_reject` and `_year`. A reference table that says no year holds
     from the partner's first school year on."""
+    if rekeyed:
+        year = pl.lit(str(rekeyed))
+        rows = rows.with_columns(
+            year.alias("school_year"), *([year.alias(contract.year)] if contract.year else [])
+        )
     said = [column for column in (contract.year, "school_year") if column in rows.columns]
     if len(set(said)) == 1:
         texts = rows[said[0]].alias(YEAR)

@@ -24,7 +24,7 @@ import polars as pl
 
 from equity_pipeline.adapters.base import FILE, LINE
 from equity_pipeline.extracts import quarantine
-from equity_pipeline.extracts.contracts import EXTRACTS, Extract
+from equity_pipeline.extracts.contracts import Extract
 from equity_pipeline.extracts.ledger import IntegrityError
 from equity_pipeline.extracts.quarantine import DELIVERY, REASON
 from equity_pipeline.extracts.reading import (

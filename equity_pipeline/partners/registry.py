@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import PartnerFileError
@@ -71,6 +79,21 @@ class Source(_Strict):
     options: dict[str, Any] = {}
 
 
+class AcceptedFile(_Strict):
+    """A delivered file that may replace one with many more rows, and why a person says so."""
+
+    file: str
+    because: str = Field(min_length=3)
+
+
+class Rekey(_Strict):
+    """All rows of the files that match `file` belong to this school year, whatever they say, and why."""
+
+    file: str
+    school_year: SchoolYear
+    because: str = Field(min_length=3)
+
+
 class Partner(_Strict):
     """A partner as its file describes it."""
 
@@ -84,6 +107,8 @@ class Partner(_Strict):
     expected: dict[str, Annotated[str, Field(pattern=r"^\d{2}-\d{2}$")]] = {}
     sources: list[Source] = Field(min_length=1)
     goals: list[Goal] = []
+    accepted_files: list[AcceptedFile] = []
+    rekey: list[Rekey] = []
 
     @model_validator(mode="after")
     def _unique_sources(self) -> Partner:
@@ -135,7 +160,9 @@ def load(path: Path) -> Partner:
         ]
         raise PartnerFileError("\n".join(problems)) from error
     if partner.partner_id != path.stem:
-        raise PartnerFileError(f"{path}: partner_id is {partner.partner_id!r}, the file must be {partner.partner_id}.yml")
+        raise PartnerFileError(
+            f"{path}: partner_id is {partner.partner_id!r}, the file must be {partner.partner_id}.yml"
+        )
     return partner
 
 
