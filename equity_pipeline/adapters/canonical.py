@@ -15,8 +15,15 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from equity_pipeline.adapters.base import LINE, Mapped, RawTable
-from equity_pipeline.adapters.delimited import contract_of, mapped, member_name, reading_options, sought
-from equity_pipeline.adapters.readers import members, read_batches, read_delimited
+from equity_pipeline.adapters.delimited import (
+    contract_of,
+    mapped,
+    member_name,
+    read_member,
+    sought,
+    whole_tables,
+)
+from equity_pipeline.adapters.readers import members
 from equity_pipeline.domain.errors import DeliveryError
 from equity_pipeline.extracts.contracts import EXTRACTS
 from equity_pipeline.partners.registry import Partner, Source
@@ -28,14 +35,7 @@ def read(path: Path, name: str, source: Source) -> list[RawTable]:
     Raises:
         DeliveryError: not a readable table, or a zip that is damaged or not safe to open.
     """
-    tables = []
-    for member, content in members(path, name):
-        called = member_name(path, name, member)
-        if member.lower().endswith(".parquet"):
-            tables.append(_read_parquet(content, called))
-        else:
-            tables.append(read_delimited(content, called, **reading_options(source, _sought(source))))
-    return tables
+    return list(whole_tables(_tables(path, name, source)))
 
 
 def blocks(
@@ -46,14 +46,17 @@ def blocks(
     Raises:
         DeliveryError, PartnerFileError: as `read` and `map` do.
     """
+    for table in _tables(path, name, source):
+        yield [table], map([table], source, partner)
+
+
+def _tables(path: Path, name: str, source: Source) -> Iterator[RawTable]:
     for member, content in members(path, name):
         called = member_name(path, name, member)
         if member.lower().endswith(".parquet"):
-            tables = iter([_read_parquet(content, called)])
+            yield _read_parquet(content, called)
         else:
-            tables = read_batches(content, called, **reading_options(source, _sought(source)))
-        for table in tables:
-            yield [table], map([table], source, partner)
+            yield from read_member(content, called, source, _sought(source))
 
 
 def _sought(source: Source) -> set[str]:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import codecs
 import io
+import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import polars as pl
 
-from equity_pipeline.adapters.base import RawTable
+from equity_pipeline.adapters.base import LINE, BadRecord, RawTable
 from equity_pipeline.adapters.records import Records
 from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
 
@@ -25,6 +27,7 @@ MAX_UNZIPPED = 2 * 1024**3
 MAX_RATIO = 200
 _RATIO_FLOOR = 1024**2  # a small file of blanks compresses 1000:1 and harms nobody
 _ARCHIVES = {".zip", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".tar", ".zst"}
+WORKBOOKS = {".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"}
 _BLOCK = 8 * 1024**2  # bytes read at once
 _NOT_IN_CP1252 = b"\x81\x8d\x8f\x90\x9d"
 
@@ -43,7 +46,7 @@ def members(path: Path, name: str | None = None) -> Iterator[tuple[str, bytes | 
         for file in sorted(p for p in path.rglob("*") if p.is_file() and not p.is_symlink()):
             if not file.name.startswith("."):
                 yield file.relative_to(path).as_posix(), file
-    elif zipfile.is_zipfile(path) or path.suffix.lower() == ".zip":
+    elif path.suffix.lower() not in WORKBOOKS and zipfile.is_zipfile(path) or path.suffix.lower() == ".zip":
         try:
             with zipfile.ZipFile(path) as archive:
                 for entry in _checked(archive, name):
@@ -141,6 +144,94 @@ def read_batches(
             encoding = inferred["encoding"] = _find_encoding(stream, name)
         stream.seek(0)
         yield from Records(name, _blocks(stream, encoding, name), delimiter, escape, expects, inferred)
+
+
+def read_workbook(path: Path | bytes, name: str, sheet: str | None, expects: Collection[str]) -> RawTable:
+    """One sheet of an Excel or OpenDocument workbook as a table of text; `_line` is the row of the sheet.
+
+    Numbers are written as shortly as they can be, dates in ISO. `sheet`: its name; may be None if there is only one.
+    Rows without any cell are no records. `expects`: see `read_batches`.
+
+    Raises:
+        DeliveryError: no readable workbook, no such sheet (says which there are), or no table in it.
+    """
+    import fastexcel  # only who sends workbooks waits for it
+
+    try:
+        book = fastexcel.read_excel(path if isinstance(path, bytes) else str(path))
+        sheets = book.sheet_names
+        if sheet is None and len(sheets) > 1 or sheet is not None and sheet not in sheets:
+            raise DeliveryError(
+                f"the workbook has the sheets {', '.join(sheets)}",
+                file=name,
+                remedy="say which under `options: {sheet: …}`",
+            )
+        cells = book.load_sheet(sheet or 0, header_row=None, skip_rows=0, dtypes="string").to_polars()
+    except fastexcel.FastExcelError as error:
+        raise DeliveryError("not a readable workbook", file=name, remedy="save it again as .xlsx") from error
+    cells = cells.select(
+        pl.all().cast(pl.String).fill_null("").str.replace(r"^(\d{4}-\d\d-\d\d) 00:00:00$", "$1")
+    )
+    if not cells.width:
+        raise DeliveryError("the sheet is empty", file=name, remedy="send it with a header row")
+    breaks = cells.select(pl.sum_horizontal(pl.all().str.count_matches("\n"))).to_series()
+    first_lines = (breaks + 1).cum_sum().shift(1, fill_value=0) + 1
+    table = read_delimited(
+        cells.write_csv(include_header=False).encode(), name, encoding="utf-8", delimiter=",", expects=expects
+    )
+    frame = table.frame.filter(pl.any_horizontal(pl.exclude(LINE) != ""))
+    rows = first_lines.search_sorted(frame[LINE]).cast(pl.Int64) + 1
+    return RawTable(name, frame.with_columns(rows.alias(LINE)), table.bad, table.inferred)
+
+
+def read_fixed(
+    path: Path | bytes, name: str, layout: Mapping[str, str], encoding: str = "auto"
+) -> Iterator[RawTable]:
+    """Read text of fixed widths, block by block. `layout`: column → its first and last character, counted from 1:
+    `{student_number: 1-10}`. Blanks around a cell are dropped; a line that ends before the last column begins is a
+    `BadRecord`.
+
+    Raises:
+        DeliveryError: not text, or not in the encoding.
+        PartnerFileError: a column of the layout has no two positions, or the encoding does not exist.
+    """
+    places = {}
+    for column, place in layout.items():
+        match = re.fullmatch(r"\s*(\d+)\s*-\s*(\d+)\s*", str(place))
+        if not match or not 1 <= int(match[1]) <= int(match[2]):
+            raise PartnerFileError(f"layout: {column} is {place!r}, no place such as 1-10")
+        places[column] = int(match[1]) - 1, int(match[2])
+    shortest = max(start for start, _ in places.values()) + 1
+    with io.BytesIO(path) if isinstance(path, bytes) else open(path, "rb") as stream:
+        inferred: dict[str, str] = {}
+        if encoding == "auto":
+            encoding = inferred["encoding"] = _find_encoding(stream, name)
+        stream.seek(0)
+        rest, line = b"", 1
+        for block in chain(_blocks(stream, encoding, name), [None]):
+            text, _, rest = (rest + block).rpartition(b"\n") if block is not None else (rest, b"", b"")
+            lines = pl.DataFrame(
+                {"text": text.decode().split("\n") if text or block else []}, schema={"text": pl.String}
+            )
+            lines = lines.with_columns(
+                pl.col("text").str.strip_suffix("\r"),
+                pl.int_range(line, line + lines.height, dtype=pl.Int64).alias(LINE),
+            )
+            line += lines.height
+            lines = lines.filter(pl.col("text").str.strip_chars() != "")
+            whole = pl.col("text").str.len_chars() >= shortest
+            bad = [
+                BadRecord(at, short, f"{len(short)} characters where at least {shortest} are needed")
+                for short, at in lines.filter(~whole).iter_rows()
+            ]
+            frame = lines.filter(whole).select(
+                *(
+                    pl.col("text").str.slice(start, stop - start).str.strip_chars().alias(c)
+                    for c, (start, stop) in places.items()
+                ),
+                LINE,
+            )
+            yield RawTable(name, frame, tuple(bad), inferred)
 
 
 def _blocks(stream: io.BufferedIOBase, encoding: str, name: str) -> Iterator[bytes]:

@@ -108,6 +108,8 @@ class Records:
             if not final and b"\n" not in buffer and len(buffer) <= _LONGEST:
                 self._rest = buffer
                 continue
+            if b'="' in buffer:
+                self._inferred["excel_guards"] = "yes"
             table = self._proved(buffer, final) or self._careful(buffer, final)
             if fits:
                 yield table

@@ -296,10 +296,8 @@ def _with_year(rows: pl.DataFrame, contract: Extract, partner: Partner, rekeyed:
     """Only canonical columns, plus `_file`, `_line`, `_reject` and `_year`. A reference table that says no year holds
     from the partner's first school year on."""
     if rekeyed:
-        year = pl.lit(str(rekeyed))
-        rows = rows.with_columns(
-            year.alias("school_year"), *([year.alias(contract.year)] if contract.year else [])
-        )
+        stated = {contract.year or "school_year", "school_year"}
+        rows = rows.with_columns(pl.lit(str(rekeyed)).alias(column) for column in sorted(stated))
     said = [column for column in (contract.year, "school_year") if column in rows.columns]
     if len(set(said)) == 1:
         texts = rows[said[0]].alias(YEAR)

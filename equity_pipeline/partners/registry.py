@@ -66,7 +66,8 @@ class Source(_Strict):
 
     `columns` maps a canonical column to the delivered header, or to a list of headers it has had over time;
     `values` maps delivered codes of a canonical column to canonical values; `constants` fills canonical columns
-    that the file does not hold; `extract` names the extract for formats that do not imply one.
+    that the file does not hold; `computed` fills one from delivered columns by a small SQL expression, and `where` is
+    one that is true of the records to take; `extract` names the extract for formats that do not imply one.
     """
 
     name: str
@@ -76,6 +77,8 @@ class Source(_Strict):
     columns: dict[str, str | list[str]] = {}
     values: dict[str, dict[str, str]] = {}
     constants: dict[str, str] = {}
+    computed: dict[str, str] = {}
+    where: str | None = None
     options: dict[str, Any] = {}
 
 
