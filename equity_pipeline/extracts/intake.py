@@ -23,7 +23,7 @@ import polars as pl
 from equity_pipeline.adapters.base import FILE
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import DeliveryError, EquityError, TransientError
-from equity_pipeline.extracts import quarantine
+from equity_pipeline.extracts import drift, quarantine
 from equity_pipeline.extracts.check import check_delivery
 from equity_pipeline.extracts.contracts import EXTRACTS, Extract
 from equity_pipeline.extracts.ledger import Ledger
@@ -119,7 +119,8 @@ def pending_files(home: Home, partner: Partner) -> list[str]:
     released = (
         load["delivered_file"] for load in loads if load["status"] == "held" and _unit(load) not in held
     )
-    return list(dict.fromkeys([*due, *released]))
+    accepted_since = [f"{partner.partner_id}.yml"] if drift.stale(home, partner) else []
+    return list(dict.fromkeys([*due, *released, *accepted_since]))
 
 
 def _mapping_now(partner: Partner, file: str) -> str:
@@ -161,15 +162,16 @@ def take_delivery(home: Home, partner: Partner) -> list[DeliveryResult]:
     for load in ledger.loads(partner.partner_id):
         held.setdefault(load["sha256"], []).append(load)
     results += [_take(home, partner, ledger, before, held.get(sha, [])) for sha, before in known.items()]
-    messages = _hold_back(ledger, partner)
+    messages = _hold_back(ledger, partner, drift.stale(home, partner))
     return [
         replace(one, message=messages[one.delivery_id]) if messages.get(one.delivery_id) else one
         for one in results
     ]
 
 
-def _hold_back(ledger: Ledger, partner: Partner) -> dict[str, str | None]:
-    """Tell the ledger which files don't replace what they would, for want of rows; the messages by delivery."""
+def _hold_back(ledger: Ledger, partner: Partner, stale: set[int]) -> dict[str, str | None]:
+    """Tell the ledger which files don't replace what they would, for want of rows; the messages by delivery. `stale`:
+    school years to be loaded again for another reason."""
     loads = ledger.loads(partner.partner_id)
     few = _held(partner, loads)
     reopened = {
@@ -177,6 +179,7 @@ def _hold_back(ledger: Ledger, partner: Partner) -> dict[str, str | None]:
         for load in loads
         if load["status"] != "pending" and (load["status"] == "held") != (_unit(load) in few)
     }
+    again = {("students", year) for year in stale}
     told: dict[str, list[str]] = {}
     for (_, delivery_id, extract, year), (rows, before) in few.items():
         told.setdefault(delivery_id, []).append(
@@ -194,7 +197,7 @@ def _hold_back(ledger: Ledger, partner: Partner) -> dict[str, str | None]:
         rows = delivery["delivery_id"] in files
         if delivery["status"] == "accepted" and not rows:
             messages[delivery["delivery_id"]] = f"{delivery['file']}: holds no rows and replaces nothing"
-    ledger.hold(partner.partner_id, messages, reopened)
+    ledger.hold(partner.partner_id, messages, reopened | again)
     return messages
 
 
@@ -375,6 +378,7 @@ def load_extracts(home: Home, partner: Partner, school_year: int) -> list[Extrac
                 reasons=load.reasons,
             )
         )  # fmt: skip
+    drift.compare(home, partner, school_year)
     ledger.finish(partner.partner_id, school_year, finished)
     if not ledger.pending(partner.partner_id):
         shutil.rmtree(home.readings(partner.partner_id), ignore_errors=True)

@@ -15,6 +15,11 @@ def _policy() -> dict[str, str]:
         return {row["key"]: row["value"] for row in csv.DictReader(file)}
 
 
+def number(key: str) -> float:
+    """A number of the policy."""
+    return float(_policy()[key])
+
+
 def far_fewer(rows: int, before: int) -> bool:
     """Whether a file with so many rows must not replace one with so many."""
-    return before >= int(_policy()["fewest_rows_judged"]) and rows < float(_policy()["fewest_rows_share"]) * before
+    return before >= number("fewest_rows_judged") and rows < number("fewest_rows_share") * before

@@ -89,6 +89,15 @@ class AcceptedFile(_Strict):
     because: str = Field(min_length=3)
 
 
+class AcceptedDrift(_Strict):
+    """A group of a school, or of all (`_all`), that did all but vanish since the year before, and why."""
+
+    school_year: SchoolYear
+    dimension: Literal["economically_disadvantaged", "english_learner"]
+    school_id: str = "_all"
+    because: str = Field(min_length=3)
+
+
 class Rekey(_Strict):
     """All rows of the files that match `file` belong to this school year, whatever they say, and why."""
 
@@ -111,6 +120,7 @@ class Partner(_Strict):
     sources: list[Source] = Field(min_length=1)
     goals: list[Goal] = []
     accepted_files: list[AcceptedFile] = []
+    accepted_drift: list[AcceptedDrift] = []
     rekey: list[Rekey] = []
 
     @model_validator(mode="after")
