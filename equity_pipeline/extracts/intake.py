@@ -23,7 +23,7 @@ import polars as pl
 from equity_pipeline.adapters.base import FILE
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import DeliveryError, EquityError, TransientError
-from equity_pipeline.extracts import drift, quarantine
+from equity_pipeline.extracts import cross_file, drift, quarantine
 from equity_pipeline.extracts.check import check_delivery
 from equity_pipeline.extracts.contracts import EXTRACTS, Extract
 from equity_pipeline.extracts.ledger import Ledger
@@ -379,6 +379,7 @@ def load_extracts(home: Home, partner: Partner, school_year: int) -> list[Extrac
             )
         )  # fmt: skip
     drift.compare(home, partner, school_year)
+    cross_file.check(home, partner, school_year)
     ledger.finish(partner.partner_id, school_year, finished)
     if not ledger.pending(partner.partner_id):
         shutil.rmtree(home.readings(partner.partner_id), ignore_errors=True)
