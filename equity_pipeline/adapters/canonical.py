@@ -35,22 +35,11 @@ def read(path: Path, name: str, source: Source) -> list[RawTable]:
     Raises:
         DeliveryError: not a readable table, or a zip that is damaged or not safe to open.
     """
-    return list(whole_tables(_tables(path, name, source)))
+    return list(whole_tables(blocks(path, name, source)))
 
 
-def blocks(
-    path: Path, name: str, source: Source, partner: Partner
-) -> Iterator[tuple[list[RawTable], list[Mapped]]]:
-    """What `read` and `map` give, block by block.
-
-    Raises:
-        DeliveryError, PartnerFileError: as `read` and `map` do.
-    """
-    for table in _tables(path, name, source):
-        yield [table], map([table], source, partner)
-
-
-def _tables(path: Path, name: str, source: Source) -> Iterator[RawTable]:
+def blocks(path: Path, name: str, source: Source) -> Iterator[RawTable]:
+    """The same tables block by block, none of them whole; each block can be mapped by itself."""
     for member, content in members(path, name):
         called = member_name(path, name, member)
         if member.lower().endswith(".parquet"):

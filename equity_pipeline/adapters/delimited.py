@@ -35,22 +35,11 @@ def read(path: Path, name: str, source: Source) -> list[RawTable]:
     Raises:
         DeliveryError: not a readable table, or a zip that is damaged or not safe to open.
     """
-    return list(whole_tables(_tables(path, name, source)))
+    return list(whole_tables(blocks(path, name, source)))
 
 
-def blocks(
-    path: Path, name: str, source: Source, partner: Partner
-) -> Iterator[tuple[list[RawTable], list[Mapped]]]:
-    """What `read` and `map` give, block by block.
-
-    Raises:
-        DeliveryError, PartnerFileError: as `read` and `map` do.
-    """
-    for table in _tables(path, name, source):
-        yield [table], map([table], source, partner)
-
-
-def _tables(path: Path, name: str, source: Source) -> Iterator[RawTable]:
+def blocks(path: Path, name: str, source: Source) -> Iterator[RawTable]:
+    """The same tables block by block, none of them whole; each block can be mapped by itself."""
     for member, content in members(path, name):
         yield from read_member(content, member_name(path, name, member), source, sought(source))
 
@@ -265,10 +254,10 @@ def _evaluated(
     try:
         expression = pl.sql_expr(text)
         delivered = set(expression.meta.root_names())
-        if delivered and delivered <= set(frame.columns) - {LINE}:
-            # Of no rows it gives no value, unless it is a sum or the like.
-            if not frame.clear().select(expression).height:
-                return frame.select(expression.cast(dtype).alias(what)).to_series()
+        known = delivered and delivered <= set(frame.columns) - {LINE}
+        # Of no rows it gives no value, unless it is a sum or the like.
+        if known and not frame.clear().select(expression).height:
+            return frame.select(expression.cast(dtype).alias(what)).to_series()
     except PolarsError:
         pass
     raise PartnerFileError(

@@ -163,6 +163,7 @@ def take_delivery(home: Home, partner: Partner) -> list[DeliveryResult]:
         held.setdefault(load["sha256"], []).append(load)
     results += [_take(home, partner, ledger, before, held.get(sha, [])) for sha, before in known.items()]
     messages = _hold_back(ledger, partner, drift.stale(home, partner))
+    _forget_readings(home, partner, ledger)
     return [
         replace(one, message=messages[one.delivery_id]) if messages.get(one.delivery_id) else one
         for one in results
@@ -381,9 +382,14 @@ def load_extracts(home: Home, partner: Partner, school_year: int) -> list[Extrac
     drift.compare(home, partner, school_year)
     cross_file.check(home, partner, school_year)
     ledger.finish(partner.partner_id, school_year, finished)
+    _forget_readings(home, partner, ledger)
+    return results
+
+
+def _forget_readings(home: Home, partner: Partner, ledger: Ledger) -> None:
+    """Students' rows stay in no further place than they must."""
     if not ledger.pending(partner.partner_id):
         shutil.rmtree(home.readings(partner.partner_id), ignore_errors=True)
-    return results
 
 
 @dataclass(frozen=True)

@@ -241,8 +241,9 @@ def in_blocks(source: Source) -> bool:
 
 def parts_by_block(partner: Partner, path: Path, file: str, source: Source) -> Iterator[list[Part]]:
     """The same as `read_parts`, one block of the file after the other; for sources that can be read so."""
-    for tables, mapped in ADAPTERS[source.format].blocks(path, file, source, partner):
-        yield _parts(tables, mapped, source, partner, file)
+    adapter = ADAPTERS[source.format]
+    for table in adapter.blocks(path, file, source):
+        yield _parts([table], adapter.map([table], source, partner), source, partner, file)
 
 
 def _parts(

@@ -126,8 +126,9 @@ def _read(
                     headers[name] = [header for header in table.frame.columns if header != LINE]
                     rows_of[name] += table.frame.height
                 for table in part.bad:
-                    first, count = bad_of.get(table.name, (table.bad[0].line, 0))
-                    bad_of[table.name] = first, count + len(table.bad)
+                    if source is sources[0]:  # the others read the same records
+                        first, count = bad_of.get(table.name, (table.bad[0].line, 0))
+                        bad_of[table.name] = first, count + len(table.bad)
             number += 1
     return {
         "found": [

@@ -86,7 +86,8 @@ def test_the_order_of_dates_holds_for_all_blocks_of_a_file(tmp_path, monkeypatch
     path.write_text("ID,Grade,Born\n1,9,3/14/2010\n2,9,1/2/2010\n3,9,1/2/2010\n4,9,14/2/2010\n")
     source = Source(name="s", format="delimited", files=["*"], extract="students", columns=COLUMNS)
     with pytest.raises(DeliveryError, match="month first by earlier lines, and the day first by line 5"):
-        list(delimited.blocks(path, "f.csv", source, None))
+        for table in delimited.blocks(path, "f.csv", source):
+            delimited.map([table], source, None)
 
 
 def test_thousands_separators_are_read_where_they_are_stated(tmp_path):
