@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import PartnerFileError
@@ -58,7 +66,8 @@ class Source(_Strict):
 
     `columns` maps a canonical column to the delivered header, or to a list of headers it has had over time;
     `values` maps delivered codes of a canonical column to canonical values; `constants` fills canonical columns
-    that the file does not hold; `extract` names the extract for formats that do not imply one.
+    that the file does not hold; `computed` fills one from delivered columns by a small SQL expression, and `where` is
+    one that is true of the records to take; `extract` names the extract for formats that do not imply one.
     """
 
     name: str
@@ -68,7 +77,33 @@ class Source(_Strict):
     columns: dict[str, str | list[str]] = {}
     values: dict[str, dict[str, str]] = {}
     constants: dict[str, str] = {}
+    computed: dict[str, str] = {}
+    where: str | None = None
     options: dict[str, Any] = {}
+
+
+class AcceptedFile(_Strict):
+    """A delivered file that may replace one with many more rows, and why a person says so."""
+
+    file: str
+    because: str = Field(min_length=3)
+
+
+class AcceptedDrift(_Strict):
+    """A group of a school, or of all (`_all`), that did all but vanish since the year before, and why."""
+
+    school_year: SchoolYear
+    dimension: Literal["economically_disadvantaged", "english_learner"]
+    school_id: str = "_all"
+    because: str = Field(min_length=3)
+
+
+class Rekey(_Strict):
+    """All rows of the files that match `file` belong to this school year, whatever they say, and why."""
+
+    file: str
+    school_year: SchoolYear
+    because: str = Field(min_length=3)
 
 
 class Partner(_Strict):
@@ -84,6 +119,9 @@ class Partner(_Strict):
     expected: dict[str, Annotated[str, Field(pattern=r"^\d{2}-\d{2}$")]] = {}
     sources: list[Source] = Field(min_length=1)
     goals: list[Goal] = []
+    accepted_files: list[AcceptedFile] = []
+    accepted_drift: list[AcceptedDrift] = []
+    rekey: list[Rekey] = []
 
     @model_validator(mode="after")
     def _unique_sources(self) -> Partner:
@@ -135,7 +173,9 @@ def load(path: Path) -> Partner:
         ]
         raise PartnerFileError("\n".join(problems)) from error
     if partner.partner_id != path.stem:
-        raise PartnerFileError(f"{path}: partner_id is {partner.partner_id!r}, the file must be {partner.partner_id}.yml")
+        raise PartnerFileError(
+            f"{path}: partner_id is {partner.partner_id!r}, the file must be {partner.partner_id}.yml"
+        )
     return partner
 
 
