@@ -370,6 +370,21 @@ EXTRACTS: dict[str, Extract] = {
             best="score",
         ),
         Extract(
+            "readiness_scores",
+            ("student_id", "assessment", "section"),
+            _columns(
+                "school_year*: year", "student_id*",
+                _choice("assessment*", "psat_8_9", "psat_10", "psat_nmsqt", "sat"),
+                # The last two: before 2016. Sections have 200 to 800 points, tests 10 to 40: AP Potential knows both.
+                _choice(
+                    "section*", "total", "ebrw", "math", "reading_test", "writing_language_test", "math_test",
+                    "critical_reading", "writing",
+                ),
+                Column("score", "number", required=True, low=8, high=2400),
+            ),
+            best="score",
+        ),
+        Extract(
             "attendance",
             ("student_id", "school_id"),
             _columns(
