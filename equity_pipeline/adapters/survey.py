@@ -15,6 +15,9 @@ from equity_pipeline.partners.registry import Partner, Source
 
 read = delimited.read
 
+SKIPPED, NOT_SHOWN, NOT_APPLICABLE = "_skipped", "_not_shown", "_not_applicable"
+"""Responses that are no answer, each for its own reason. A null response is one of which the file does not say why."""
+
 _ITEM, _ANSWER = "item_id of the answer", "answer"
 
 
