@@ -404,10 +404,13 @@ EXTRACTS: dict[str, Extract] = {
         ),
         Extract(
             "survey_responses",
-            ("survey_id", "respondent_type", "respondent_id", "item_id"),
+            ("survey_id", "respondent_type", "respondent_id", "item_id", "submission"),
             _columns(
                 "school_year*: year", "survey_id*", _choice("respondent_type*", "student", "staff", "family"),
                 "respondent_id*", "student_id", "school_id*", "item_id*", "response", "submitted_at",
+                # Of several submissions of one respondent the first, or the only one without a number, counts.
+                Column("submission", "integer", low=1),
+                Column("mark", allowed=("duplicate", "other_respondent_type", "unknown_respondent"), several=True),
             ),
         ),
         Extract(

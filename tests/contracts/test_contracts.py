@@ -41,6 +41,7 @@ GOOD = {
     "survey_responses": {
         "school_year": "2026", "survey_id": "s", "respondent_type": "student", "respondent_id": "r", "student_id": "a",
         "school_id": "1", "item_id": "q1", "response": "4", "submitted_at": "2025-10-01T10:00:00",
+        "submission": "1", "mark": "duplicate",
     },
     "survey_items": {
         "survey_id": "s", "item_id": "q1", "construct": "belonging", "text": "I belong", "scale_min": "1", "scale_max": "5",
@@ -103,6 +104,7 @@ def broken_values():
     yield "exam_results", {"program": "ib", "score": "8"}, "score"
     yield "readiness_scores", {"score": "2401"}, "score"
     yield "attendance", {"days_absent": "181"}, "days_absent"
+    yield "survey_responses", {"submission": "0"}, "submission"
     yield "survey_items", {"scale_min": "6"}, "scale_min"
     yield "class_ratings", {"rating": "2.1"}, "rating"
     yield "class_ratings", {"rating": "0", "rating_max": "0"}, "rating_max"
