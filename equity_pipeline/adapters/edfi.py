@@ -19,7 +19,6 @@ Option: `exit_date: first_day_after` where the source's exit and end dates are t
 
 from __future__ import annotations
 
-import datetime as dt
 import io
 import json
 import re

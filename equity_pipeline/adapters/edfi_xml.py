@@ -35,7 +35,7 @@ _MAX_DEPTH = 100
 class _Node:
     """An element: its children, or its text."""
 
-    __slots__ = ("tag", "text", "children", "line")
+    __slots__ = ("children", "line", "tag", "text")
 
     def __init__(self, tag: str, line: int) -> None:
         self.tag, self.line = tag, line
@@ -68,7 +68,7 @@ class _Handler(ContentHandler):
         self._found = found
         self._open: list[_Node] = []
 
-    def startElement(self, name: str, attrs: object) -> None:  # noqa: N802 - the name that sax gives it
+    def startElement(self, name: str, attrs: object) -> None:
         node = _Node(name.rsplit(":", 1)[-1], self._locator.getLineNumber())
         if len(self._open) > 1:
             self._open[-1].children.append(node)
@@ -79,7 +79,7 @@ class _Handler(ContentHandler):
     def characters(self, content: str) -> None:
         self._open[-1].text.append(content)
 
-    def endElement(self, name: str) -> None:  # noqa: N802
+    def endElement(self, name: str) -> None:
         node = self._open.pop()
         if len(self._open) == 1:
             self._found(node)
