@@ -375,12 +375,12 @@ EXTRACTS: dict[str, Extract] = {
             _columns(
                 "school_year*: year", "student_id*",
                 _choice("assessment*", "psat_8_9", "psat_10", "psat_nmsqt", "sat"),
-                # The last two: before 2016. Sections have 200 to 800 points, tests 10 to 40: AP Potential knows both.
+                # The last two: before 2016. Sections have 120 to 800 points, tests 6 to 40: AP Potential knows both.
                 _choice(
                     "section*", "total", "ebrw", "math", "reading_test", "writing_language_test", "math_test",
                     "critical_reading", "writing",
                 ),
-                Column("score", "number", required=True, low=8, high=2400),
+                Column("score", "number", required=True, low=6, high=2400),
             ),
             best="score",
         ),
