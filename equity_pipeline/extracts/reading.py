@@ -30,8 +30,9 @@ YEAR = "_year"
 _ONEROSTER_FILES = {
     "manifest", "academicsessions", "categories", "classes", "classresources", "courses", "courseresources",
     "demographics", "enrollments", "lineitems", "lineitemlearningobjectiveids", "lineitemscorescales", "orgs",
+    "relationships",
     "resources", "resultlearningobjectiveids", "results", "resultscorescales", "roles", "scorescales", "userprofiles",
-    "userresources", "users",
+    "userflags", "userresources", "users",
 }  # fmt: skip
 
 
