@@ -375,12 +375,22 @@ EXTRACTS: dict[str, Extract] = {
             _columns(
                 "school_year*: year", "student_id*",
                 _choice("assessment*", "psat_8_9", "psat_10", "psat_nmsqt", "sat"),
-                # The last two: before 2016. Sections have 120 to 800 points, tests 6 to 40: AP Potential knows both.
+                # The last two: before 2016.
                 _choice(
                     "section*", "total", "ebrw", "math", "reading_test", "writing_language_test", "math_test",
                     "critical_reading", "writing",
                 ),
-                Column("score", "number", required=True, low=6, high=2400),
+                Column("score", "number", required=True),
+            ),
+            (
+                # Sections have 120 (PSAT 8/9) to 800 points, tests 6 to 40: AP Potential knows both.
+                Rule(
+                    "score",
+                    "score is not on the scale of its section",
+                    pl.when(pl.col("section").str.ends_with("_test"))
+                    .then(pl.col("score").is_between(6, 40))
+                    .otherwise(pl.col("score").is_between(120, 2400)),
+                ),
             ),
             best="score",
         ),
@@ -412,6 +422,7 @@ EXTRACTS: dict[str, Extract] = {
                 Column("submission", "integer", low=1),
                 Column("mark", allowed=("duplicate", "other_respondent_type", "unknown_respondent"), several=True),
             ),
+            best="submitted_at",
         ),
         Extract(
             "survey_items",
