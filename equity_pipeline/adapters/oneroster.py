@@ -447,12 +447,16 @@ def _sessions(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
 
 
 def _year_of_session(session: dict) -> int | None:
-    if session["start"] and session["end"] and session["type"] == "schoolyear":
+    """By its days: of a school year that of its middle, of a term that of its first day, unless `schoolYear` says that
+    of its last (a summer session)."""
+    days = [school_years.of_date(day) for day in (session["start"], session["end"]) if day]
+    if len(days) == 2 and session["type"] == "schoolyear":
         return school_years.of_date(session["start"] + (session["end"] - session["start"]) / 2)
     try:
-        return school_years.parse(session["schoolYear"] or "")
+        said = school_years.parse(session["schoolYear"] or "")
     except ValueError:
-        return school_years.of_date(session["start"]) if session["start"] else None
+        said = None
+    return said if said in days or not days else days[0]
 
 
 def _disagreeing_years(sessions: pl.DataFrame) -> list[str]:

@@ -133,7 +133,7 @@ def _long(table: RawTable, items: dict[str, str], labels: dict[str, str]) -> tup
     headers = {_folded(column): column for column in reversed(table.frame.columns) if column != LINE}
     known = labels | headers
     found = {known[_folded(question)]: item for question, item in items.items() if _folded(question) in known}
-    absent = [item for question, item in items.items() if _folded(question) not in known]
+    absent = sorted(set(items.values()) - set(found.values()), key=list(items.values()).index)
     if not found:
         raise DeliveryError(
             f"none of the {len(items)} questions is a header",
