@@ -1,17 +1,17 @@
 {# All statistics of gaps, in one place. n and successes are whole numbers; rates are doubles; null in, null out.
    Sources: Wilson 1927; Newcombe 1998 (method 10); Cohen 1988; percentage point gap methods of 2017 and 2022. #}
 
+{# The ends at rates of 0 and 1 are 0 and 1 themselves; rounding must not put them beside. #}
 {% macro wilson(side, n, successes, z) -%}
   {%- set sign = '-' if side == 'low' else '+' -%}
-  {%- set clip = 'greatest(0.0, ' if side == 'low' else 'least(1.0, ' -%}
   {%- set p = divide(successes, n) -%}
-  {# exact at the ends: a rounding error there takes an interval of gaps beyond one #}
   case
     when {{ n }} > 0 and {{ successes }} = {{ '0' if side == 'low' else n }} then {{ '0.0' if side == 'low' else '1.0' }}
-    when {{ n }} > 0 then {{ clip }}
-    ({{ p }} + {{ z }} * {{ z }} / (2.0 * {{ n }})
-      {{ sign }} {{ z }} * sqrt({{ p }} * (1.0 - {{ p }}) / {{ n }} + {{ z }} * {{ z }} / (4.0 * {{ n }} * {{ n }})))
-    / (1.0 + {{ z }} * {{ z }} / {{ n }})) end
+    when {{ n }} > 0 then
+      ({{ p }} + {{ z }} * {{ z }} / (2.0 * {{ n }})
+        {{ sign }} {{ z }} * sqrt({{ p }} * (1.0 - {{ p }}) / {{ n }} + {{ z }} * {{ z }} / (4.0 * {{ n }} * {{ n }})))
+      / (1.0 + {{ z }} * {{ z }} / {{ n }})
+  end
 {%- endmacro %}
 
 {# Interval of `rate` - `reference` from the two intervals of independent estimates (MOVER). With Wilson intervals

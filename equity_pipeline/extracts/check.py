@@ -70,12 +70,10 @@ def check_delivery(home: Home, partner: Partner, files: Iterable[Path]) -> list[
     landing = home.landing(partner.partner_id)
     items = []
     for path in files:
-        path = Path(path).resolve()
-        name = (
-            path.relative_to(landing).as_posix()
-            if path.is_relative_to(landing)
-            else path.as_posix().lstrip("/")
-        )
+        path = Path(path)
+        inside = path.resolve().is_relative_to(landing.resolve())
+        name = path.resolve().relative_to(landing.resolve()) if inside else path
+        name = name.as_posix().lstrip("./")  # as the sender wrote it
         items += landed(path, name) if path.is_dir() else [Item(name, path)]
     return [_checked(partner, item) for item in items]
 

@@ -31,7 +31,10 @@ class Changes:
 
 
 def compare(
-    previous: pd.DataFrame | None, current: pd.DataFrame, deliveries: list[dict], previous_deliveries: list[dict]
+    previous: pd.DataFrame | None,
+    current: pd.DataFrame,
+    deliveries: list[dict],
+    previous_deliveries: list[dict],
 ) -> Changes:
     """Compare the published `gap_metrics` of two releases. Numbers are equal within 1e-9.
 

@@ -5,6 +5,7 @@ No library: two marks are needed, and the same numbers must give the same bytes.
 
 from __future__ import annotations
 
+import itertools
 import math
 
 from markupsafe import Markup, escape
@@ -55,11 +56,17 @@ def trend(
     step = 0.05 if high - low <= 0.25 else 0.1
     for tick in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1):
         value = tick * step
-        parts.append(f'<line class="{"parity" if tick == 0 else "grid"}" x1="9%" x2="100%" y1="{y(value):.1f}" y2="{y(value):.1f}"/>')
-        parts.append(f'<text class="scale" x="8%" y="{y(value) + 4:.1f}">{"0" if tick == 0 else words.points(value, 0)}</text>')
+        parts.append(
+            f'<line class="{"parity" if tick == 0 else "grid"}" x1="9%" x2="100%" y1="{y(value):.1f}" y2="{y(value):.1f}"/>'
+        )
+        parts.append(
+            f'<text class="scale" x="8%" y="{y(value) + 4:.1f}">{"0" if tick == 0 else words.points(value, 0)}</text>'
+        )
     if goal is not None:
         parts.append(f'<line class="goal" x1="9%" x2="100%" y1="{y(goal):.1f}" y2="{y(goal):.1f}"/>')
-        parts.append(f'<text class="goal-label" x="10%" y="{y(goal) - 5:.1f}">goal {words.points(goal)}</text>')
+        parts.append(
+            f'<text class="goal-label" x="10%" y="{y(goal) - 5:.1f}">goal {words.points(goal)}</text>'
+        )
     for position, label in enumerate(labels):
         parts.append(f'<text class="year" x="{x(position):.2f}%" y="{height - 6}">{escape(label)}</text>')
         if pair := intervals[position]:
@@ -67,7 +74,7 @@ def trend(
                 f'<line class="interval" x1="{x(position):.2f}%" x2="{x(position):.2f}%" y1="{y(pair[1]):.1f}" y2="{y(pair[0]):.1f}"/>'
             )
     shown = [position for position, gap in enumerate(gaps) if gap is not None]
-    for before, after in zip(shown, shown[1:], strict=False):
+    for before, after in itertools.pairwise(shown):
         if after == before + 1:
             parts.append(
                 f'<line class="line" x1="{x(before):.2f}%" y1="{y(gaps[before]):.1f}" x2="{x(after):.2f}%" y2="{y(gaps[after]):.1f}"/>'
@@ -81,4 +88,6 @@ def trend(
             f"{words.points(gaps[position])}</text>"
         )
     title = escape(name)
-    return Markup(f'<svg class="trend" width="100%" height="{height}" role="img" aria-label="{title}">{"".join(parts)}</svg>')
+    return Markup(
+        f'<svg class="trend" width="100%" height="{height}" role="img" aria-label="{title}">{"".join(parts)}</svg>'
+    )

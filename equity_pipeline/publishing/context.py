@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -27,15 +26,14 @@ class Labels:
     policy: pd.DataFrame
 
     def metric(self, metric_id: str) -> str:
-        return _label(self.metrics, "metric_id", metric_id)
+        return self._metrics[metric_id]["label"]
 
     def direction(self, metric_id: str) -> int:
         """1 when a higher rate is better, -1 when a lower one is."""
-        row = self.metrics[self.metrics["metric_id"] == metric_id]
-        return -1 if len(row) and row.iloc[0]["direction"] == "lower_is_better" else 1
+        return -1 if self._metrics[metric_id]["direction"] == "lower_is_better" else 1
 
     def dimension(self, dimension: str) -> str:
-        return _label(self.dimensions, "dimension", dimension)
+        return self._dimensions[dimension]["label"]
 
     def subgroup(self, dimension: str, subgroup: str) -> str:
         """The label of a subgroup; of a crossing without a row of its own, the labels of its parts."""
@@ -47,14 +45,20 @@ class Labels:
 
     def reference_subgroup(self, dimension: str) -> str | None:
         """The designated reference of a dimension, or None."""
-        row = self.dimensions[self.dimensions["dimension"] == dimension]
-        value = row.iloc[0]["reference_subgroup"] if len(row) else None
+        value = self._dimensions[dimension]["reference_subgroup"]
         return value if isinstance(value, str) and value else None
 
     def partitioning(self, dimension: str) -> bool:
         """Whether every student is in exactly one subgroup of the dimension."""
-        row = self.dimensions[self.dimensions["dimension"] == dimension]
-        return bool(len(row)) and str(row.iloc[0]["partitioning"]).lower() in ("yes", "true")
+        return str(self._dimensions[dimension]["partitioning"]).lower() in ("yes", "true")
+
+    @cached_property
+    def _metrics(self) -> dict[str, dict]:
+        return {row["metric_id"]: row for row in self.metrics.to_dict("records")}
+
+    @cached_property
+    def _dimensions(self) -> dict[str, dict]:
+        return {row["dimension"]: row for row in self.dimensions.to_dict("records")}
 
     @cached_property
     def _subgroup_labels(self) -> dict[tuple[str, str], str]:
@@ -78,9 +82,3 @@ class Context:
 
     def school(self, school_id: str) -> str:
         return self.schools.get(school_id) or f"School {school_id}"
-
-
-def _label(frame: pd.DataFrame, key: str, value: str) -> str:
-    row = frame[frame[key] == value]
-    label = row.iloc[0].get("label") if len(row) else None
-    return label if isinstance(label, str) and label else re.sub(r"[_*]+", " ", value).capitalize()

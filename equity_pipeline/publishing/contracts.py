@@ -14,9 +14,27 @@ from equity_pipeline.domain.errors import DisclosureError
 
 TEXT, INTEGER, NUMBER, FLAG = pd.StringDtype(), "Int64", "Float64", "boolean"
 
-KEYS = ["partner_id", "school_year", "school_id", "grade_level", "metric_id", "dimension", "subgroup", "reference"]
+KEYS = [
+    "partner_id",
+    "school_year",
+    "school_id",
+    "grade_level",
+    "metric_id",
+    "dimension",
+    "subgroup",
+    "reference",
+]
 _REASONS = ["privacy", "not_measured"]
-STATUSES = ["not_measurable", "open", "narrowing", "widening", "closed", "maintained_closed", "reopened", "reversed"]
+STATUSES = [
+    "not_measurable",
+    "open",
+    "narrowing",
+    "widening",
+    "closed",
+    "maintained_closed",
+    "reopened",
+    "reversed",
+]
 
 # What a suppressed row may still say: which row it is, which rules made it, why it is hidden, and what the rows of earlier
 # years, whose suppression is their own, say already.
@@ -67,7 +85,9 @@ def _column(name: str, dtype: object) -> pa.Column:
         "n": [pa.Check.ge(0)],
         "students_needed": [pa.Check.ge(0)],
     }.get(name, [])
-    return pa.Column(dtype, checks, nullable=name not in KEYS and name != "suppressed", coerce=dtype is not None)
+    return pa.Column(
+        dtype, checks, nullable=name not in KEYS and name != "suppressed", coerce=dtype is not None
+    )
 
 
 def schema(mart: str, columns: list[str]) -> pa.DataFrameSchema:
@@ -76,10 +96,16 @@ def schema(mart: str, columns: list[str]) -> pa.DataFrameSchema:
     types = _TYPES.get(mart)
     known = _TYPES["gap_metrics"] | _TYPES["gap_closure"] | _ADDED
     return pa.DataFrameSchema(
-        {name: _column(name, dtype) for name, dtype in (types or {c: known.get(c) for c in columns} | _FLAGGED).items()},
+        {
+            name: _column(name, dtype)
+            for name, dtype in (types or {c: known.get(c) for c in columns} | _FLAGGED).items()
+        },
         checks=[
             pa.Check(_has_no_value, name="a suppressed row has no value"),
-            pa.Check(lambda f: f["suppressed"].astype(bool) == f["suppression_reason"].notna(), name="suppressed with a reason"),
+            pa.Check(
+                lambda f: f["suppressed"].astype(bool) == f["suppression_reason"].notna(),
+                name="suppressed with a reason",
+            ),
             pa.Check(lambda f: not any(_IDENTIFIES.match(c) for c in f.columns), name="no restricted column"),
         ],
         unique=[key for key in KEYS if key in columns],
@@ -97,10 +123,14 @@ def check(mart: str, frame: pd.DataFrame) -> pd.DataFrame:
     try:
         frame = schema(mart, list(frame.columns)).validate(_dates(frame), lazy=True)
     except pa.errors.SchemaErrors as error:
-        cases = error.failure_cases.assign(column=lambda f: f["column"].astype(str), check=lambda f: f["check"].astype(str))
+        cases = error.failure_cases.astype({"column": object, "check": object}).fillna(
+            {"column": "row", "check": "type"}
+        )
         broken = cases.groupby(["column", "check"], sort=True).size()
         said = "; ".join(f"{column}: {rule} ({rows})" for (column, rule), rows in broken.items())
-        raise DisclosureError(f"mart {mart} may not be published: {said}; see publishing/contracts.py") from None
+        raise DisclosureError(
+            f"mart {mart} may not be published: {said}; see publishing/contracts.py"
+        ) from None
     columns = list(_TYPES.get(mart, dict.fromkeys(frame.columns)))
     return frame[columns].sort_values([key for key in KEYS if key in columns], ignore_index=True)
 
@@ -108,4 +138,4 @@ def check(mart: str, frame: pd.DataFrame) -> pd.DataFrame:
 def _dates(frame: pd.DataFrame) -> pd.DataFrame:
     """Timestamps of a DATE column as dates: midnight is not part of what is said."""
     stamps = frame.select_dtypes("datetime").columns
-    return frame.assign(**{column: frame[column].dt.date for column in stamps})
+    return frame.assign(**{c: frame[c].dt.date.astype(object).where(frame[c].notna(), None) for c in stamps})

@@ -33,7 +33,9 @@ def layout() -> str:
     """A hash over this package's modules and templates: another layout is another release, although no number changed."""
     here = Path(__file__).parent
     files = sorted(p for p in here.rglob("*") if p.suffix in (".py", ".j2", ".css"))
-    return sha256(b"".join(p.relative_to(here).as_posix().encode() + b"\0" + p.read_bytes() for p in files))[:16]
+    return sha256(b"".join(p.relative_to(here).as_posix().encode() + b"\0" + p.read_bytes() for p in files))[
+        :16
+    ]
 
 
 def versions(frames: dict[str, pd.DataFrame], context: Context) -> dict[str, object]:
@@ -57,9 +59,10 @@ def release_id(data: dict[str, bytes], stated: dict[str, object]) -> str:
 
 def manifest(
     *, release: str, partner: dict, previous: str | None, context: Context, frames: dict[str, pd.DataFrame],
-    stated: dict[str, object], changes: Changes, files: dict[str, bytes],
+    stated: dict[str, object], changes: Changes, files: dict[str, bytes], statuses: dict[str, int],
 ) -> dict[str, object]:  # fmt: skip
-    """The manifest as a value. `files`: every other file of the release, path → bytes."""
+    """The manifest as a value. `files`: every other file of the release, path → bytes; `statuses`: how many district gaps of the
+    latest year stand on each step of the ladder, as the start page counts them."""
     return {
         "release_id": release,
         "partner": partner,
@@ -69,6 +72,7 @@ def manifest(
                     "restated_by_school_year": {str(y): n for y, n in changes.years.items()}},
         "made_from": sorted(context.deliveries, key=lambda d: json.dumps(d, sort_keys=True)),
         "versions": stated,
+        "district_gaps_by_status": statuses,
         "row_counts": {mart: len(frame) for mart, frame in sorted(frames.items())},
         "suppressed_rows": {
             mart: {str(reason): int(rows) for reason, rows in frame["suppression_reason"].value_counts().sort_index().items()}

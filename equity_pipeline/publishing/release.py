@@ -6,6 +6,7 @@ Fails closed: the release is written to a scratch folder and attacked there; onl
 
 from __future__ import annotations
 
+import collections
 import os
 import uuid
 from collections.abc import Callable
@@ -42,13 +43,20 @@ def publish(home: Home, partner: Partner) -> Release:
         EquityError: there is no warehouse yet.
     """
     # Imported here: a release can be rendered and tested without a warehouse, a ledger or a solver at hand.
-    from equity_pipeline.disclosure.attack import audit
+    from equity_pipeline.disclosure.attack import audit, certificate
     from equity_pipeline.disclosure.marts import protect_marts
     from equity_pipeline.publishing import source
 
     marts, context = source.read(home, partner)
-    frames = protect_marts(marts, partner.privacy.minimum_cell, context.labels.dimensions)
-    return write_release(home, partner, frames, context, audit)
+    smallest, dimensions = partner.privacy.minimum_cell, context.labels.dimensions
+    frames = protect_marts(marts, smallest, dimensions)
+    return write_release(
+        home,
+        partner,
+        frames,
+        context,
+        lambda folder: certificate(audit(folder, dimensions, smallest), dimensions),
+    )
 
 
 def write_release(
@@ -69,8 +77,13 @@ def write_release(
     frames = {mart: contracts.check(mart, frames[mart]) for mart in contracts.MARTS}
     rows = tracker.view(frames, context)
     data = _data(frames, rows, context, partner)
+    quality = {
+        "rows": site.shown_quality(context.quality, partner.privacy.minimum_cell),
+        "rejected": context.rejections,
+    }
     stated = manifest.versions(frames, context)
-    said = {"partner": _stated(partner), "schools": context.schools, "versions": stated}
+    said = {"partner": _stated(partner), "schools": context.schools, "versions": stated,
+            "quality": {name: datafiles.csv(frame).decode() for name, frame in quality.items()}}  # fmt: skip
     release_id = manifest.release_id(data, said)
 
     releases = home.releases(partner.partner_id)
@@ -81,17 +94,23 @@ def write_release(
     difference = _compare(latest, before, frames, context)
     if manifest.read(target) is None:
         previous = before["release_id"] if before else None
-        edition = site.Edition(release_id, previous, difference, {path: len(content) for path, content in data.items()})
-        files = data | {p: text.encode() for p, text in site.pages(frames, rows, context, partner, edition).items()}
+        edition = site.Edition(
+            release_id, previous, difference, {path: len(content) for path, content in data.items()}
+        )
+        files = data | {
+            p: text.encode() for p, text in site.pages(frames, rows, context, partner, edition).items()
+        }
         with new_folder(target) as scratch:
             _write(scratch, files)
             certificate = attack(scratch)
             if certificate.get("pass") is not True:
-                raise DisclosureError(f"{partner.partner_id}: the attack on the release found a hidden number; the last release stays")
+                raise DisclosureError(_refusal(partner.partner_id, certificate))
             files["certificate.json"] = manifest.dump(certificate)
             made = manifest.manifest(release=release_id, partner=_stated(partner), previous=previous, context=context, frames=frames,
-                                     stated=stated, changes=difference, files=files)  # fmt: skip
-            _write(scratch, {"certificate.json": files["certificate.json"], "manifest.json": manifest.dump(made)})
+                                     stated=stated, changes=difference, files=files, statuses=_statuses(rows))  # fmt: skip
+            _write(
+                scratch, {"certificate.json": files["certificate.json"], "manifest.json": manifest.dump(made)}
+            )
     point(latest, release_id)
     return Release(release_id, target, changed=True, restated=difference.restated)
 
@@ -103,12 +122,26 @@ def point(latest: Path, release_id: str) -> None:
     os.replace(scratch, latest)
 
 
-def _data(frames: dict[str, pd.DataFrame], rows: pd.DataFrame, context: Context, partner: Partner) -> dict[str, bytes]:
+def _data(
+    frames: dict[str, pd.DataFrame], rows: pd.DataFrame, context: Context, partner: Partner
+) -> dict[str, bytes]:
     files = {"data/gap_tracker.xlsx": workbook(rows, context, partner.name)}
-    tables = frames | {"data_quality": site.shown_quality(context.quality, partner.privacy.minimum_cell)}
-    for name, frame in tables.items():
-        files[f"data/{name}.csv"], files[f"data/{name}.parquet"] = datafiles.csv(frame), datafiles.parquet(frame)
+    for mart, frame in frames.items():
+        files |= datafiles.both(f"data/{mart}", frame)
     return files
+
+
+def _statuses(rows: pd.DataFrame) -> dict[str, int]:
+    return tracker.statuses(
+        rows[(rows["school_id"] == "_all") & (rows["school_year"] == rows["school_year"].max())]
+    )
+
+
+def _refusal(partner_id: str, certificate: dict[str, object]) -> str:
+    """How many findings of which kind; a finding's place may hint at what it hides, so it stays out of the message."""
+    kinds = collections.Counter(finding["kind"] for finding in certificate.get("findings", []))
+    said = "; ".join(f"{kind} ({number})" for kind, number in sorted(kinds.items())) or "no reason given"
+    return f"{partner_id}: the attack on the new release succeeded: {said}. Nothing was published; the last release stays"
 
 
 def _stated(partner: Partner) -> dict[str, object]:
@@ -116,9 +149,13 @@ def _stated(partner: Partner) -> dict[str, object]:
     return partner.model_dump(include={"partner_id", "name", "state", "programs", "goals", "privacy"})
 
 
-def _compare(latest: Path, before: dict | None, frames: dict[str, pd.DataFrame], context: Context) -> changes.Changes:
+def _compare(
+    latest: Path, before: dict | None, frames: dict[str, pd.DataFrame], context: Context
+) -> changes.Changes:
     previous = pd.read_parquet(latest / "data" / "gap_metrics.parquet") if before else None
-    return changes.compare(previous, frames["gap_metrics"], context.deliveries, before["made_from"] if before else [])
+    return changes.compare(
+        previous, frames["gap_metrics"], context.deliveries, before["made_from"] if before else []
+    )
 
 
 def _write(folder: Path, files: dict[str, bytes]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -19,10 +20,13 @@ from equity_pipeline.publishing import charts, tables, tracker, words
 from equity_pipeline.publishing.changes import Changes
 from equity_pipeline.publishing.context import QUALITY_COLUMNS, Context
 
+_ABOUT_NO_STUDENT = ("schools", "courses", "survey_items", "initiatives")
+
 
 @dataclass(frozen=True)
 class Edition:
-    """Which release the pages belong to. `files`: the data files that the start page offers, path → size in bytes."""
+    """Which release the pages belong to. `files`: the data files that the start page
+    offers, path → size in bytes."""
 
     release_id: str
     previous: str | None
@@ -45,15 +49,21 @@ class _Site:
         return self.context.labels
 
     def at(self, school_id: str, *, year: int | None = None, metric: str | None = None) -> pd.DataFrame:
-        rows = self.rows[self.rows["school_id"] == school_id]
-        rows = rows if year is None else rows[rows["school_year"] == year]
-        return rows if metric is None else rows[rows["metric_id"] == metric]
+        rows = self._places.get((school_id,) if metric is None else (school_id, metric), self.rows.iloc[:0])
+        return rows if year is None else rows[rows["school_year"] == year]
 
-    @property
+    @cached_property
+    def _places(self) -> dict[tuple, pd.DataFrame]:
+        by_place, by_metric = (
+            dict(list(self.rows.groupby(key))) for key in (["school_id"], ["school_id", "metric_id"])
+        )
+        return by_place | by_metric
+
+    @cached_property
     def metrics(self) -> list[str]:
         return list(self.rows.sort_values("metric_order")["metric_id"].unique())
 
-    @property
+    @cached_property
     def schools(self) -> list[str]:
         named = [school for school in self.rows["school_id"].unique() if school != "_all"]
         return sorted(named, key=lambda school: (self.context.school(school).casefold(), school))
@@ -65,16 +75,21 @@ def environment() -> Environment:
         loader=PackageLoader("equity_pipeline.publishing"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    made.filters |= {"points": words.points, "percent": words.percent, "count": words.count, "year": school_years.label}
+    made.filters |= {
+        "points": words.points,
+        "percent": words.percent,
+        "count": words.count,
+        "year": school_years.label,
+    }
     made.globals |= {"statuses": words.STATUSES, "status": tables.status, "plural": words.plural, "dumbbell": charts.rates,
                      "isna": pd.isna, "css": Markup(made.loader.get_source(made, "site.css")[0])}  # fmt: skip
     return made
 
 
 def slug(identifier: str) -> str:
-    """A file name for any identifier: itself where it is plain, else its plain letters and eight digits of its hash, so
+    """A file name for any identifier: itself where it is plain (and not `index`, the page of the list), else its plain letters and eight digits of its hash, so
     that two identifiers never share a page on a file system that ignores case."""
-    if re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,39}", identifier):
+    if identifier != "index" and re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,39}", identifier):
         return identifier
     plain = re.sub(r"[^a-z0-9]+", "-", identifier.lower()).strip("-")[:30]
     return f"{plain or 'x'}-{hashlib.sha256(identifier.encode()).hexdigest()[:8]}"
@@ -95,16 +110,36 @@ def pages(
             **values,
         )  # fmt: skip
 
-    page("index.html", "index.html.j2", f"{partner.name}: where opportunity gaps stand", "start", **_start(site))
+    page(
+        "index.html",
+        "index.html.j2",
+        f"{partner.name}: where opportunity gaps stand",
+        "start",
+        **_start(site),
+    )
     for metric in site.metrics:
-        page(f"tables/{metric}.html", "table.html.j2", site.labels.metric(metric), "tracker", **_metric(site, metric))
+        page(
+            f"tables/{metric}.html",
+            "table.html.j2",
+            site.labels.metric(metric),
+            "tracker",
+            **_metric(site, metric),
+        )
     if not frames["tools_package"].empty:
         page("tables/tools_package.html", "tools.html.j2", "Tools Package: do closed gaps stay closed?", "tools",
              **_tools(site, frames["tools_package"]))  # fmt: skip
     for school in site.schools:
-        page(f"schools/{slug(school)}.html", "school.html.j2", context.school(school), "schools", **_school(site, school))
+        page(
+            f"schools/{slug(school)}.html",
+            "school.html.j2",
+            context.school(school),
+            "schools",
+            **_school(site, school),
+        )
     page("schools/index.html", "schools.html.j2", "Schools", "schools", schools=_schools(site))
-    page("changes.html", "changes.html.j2", "What changed since the last release", "changes", **_changes(site))
+    page(
+        "changes.html", "changes.html.j2", "What changed since the last release", "changes", **_changes(site)
+    )
     page("quality.html", "quality.html.j2", "Data quality", "quality", **_quality(site))
     page("methods.html", "methods.html.j2", "Methods", "methods", **_methods(site))
     return made
@@ -130,7 +165,6 @@ def _gap_lines(site: _Site, school: str, limit: int) -> list[dict[str, object]]:
         rows = site.at(school, year=year, metric=metric)
         everyone = rows[rows["state"] == "everyone"]
         top = tracker.largest(rows, limit)
-        states = set(tracker.countable(rows)["state"])
         lines.append(
             {
                 "metric": metric,
@@ -139,7 +173,6 @@ def _gap_lines(site: _Site, school: str, limit: int) -> list[dict[str, object]]:
                 "gaps": [row | {"compared": _compared(site, row)} for row in top.to_dict("records")],
                 "statuses": tracker.statuses(rows),
                 "why": _why_none(site, rows) if top.empty else "",
-                "measured": bool(states & {"gap"}),
             }
         )
     return lines
@@ -148,7 +181,9 @@ def _gap_lines(site: _Site, school: str, limit: int) -> list[dict[str, object]]:
 def _compared(site: _Site, row: dict[str, object]) -> str:
     if row["reference"] == "designated":
         return site.labels.subgroup(row["dimension"], row["reference_subgroup"])
-    return {"rest": "everyone else", "overall": "all students", "highest": "the highest rate"}[row["reference"]]
+    return {"rest": "everyone else", "overall": "all students", "highest": "the highest rate"}[
+        row["reference"]
+    ]
 
 
 def _why_none(site: _Site, rows: pd.DataFrame) -> str:
@@ -221,18 +256,25 @@ def _trends(site: _Site) -> list[dict[str, object]]:
         top = tracker.largest(rows[rows["school_year"] == site.years[-1]], 1)
         if top.empty:
             continue
-        row = top.iloc[0]
-        told = [r if r is not None and r["state"] == "gap" else None for r in tracker.series(rows, row, site.years)]
+        row = top.iloc[0].to_dict()
+        told = [
+            r if r is not None and r["state"] == "gap" else None
+            for r in tracker.series(rows, row, site.years)
+        ]
         gaps = [None if r is None else float(r["gap"]) for r in told]
-        intervals = [None if r is None or pd.isna(r["gap_low"]) else (float(r["gap_low"]), float(r["gap_high"])) for r in told]
+        intervals = [
+            None if r is None or pd.isna(r["gap_low"]) else (float(r["gap_low"]), float(r["gap_high"]))
+            for r in told
+        ]
         goal = None if pd.isna(row["goal_gap"]) else float(row["goal_gap"])
-        said = ", ".join(f"{label} {words.points(g)}" for label, g in zip(labels, gaps, strict=True) if g is not None)
+        said = ", ".join(
+            f"{label} {words.points(g)}" for label, g in zip(labels, gaps, strict=True) if g is not None
+        )
         pictures.append(
             {
                 "label": site.labels.metric(metric), "metric": metric, "group": row["group"],
-                "compared": _compared(site, row.to_dict()), "status": row["status"],
+                "compared": _compared(site, row), "status": row["status"],
                 "svg": charts.trend(labels, gaps, intervals, goal=goal, name=f"Gap in percentage points: {said}"),
-                "interval": any(intervals),
             }
         )  # fmt: skip
     return pictures
@@ -271,15 +313,17 @@ def _unknowns(site: _Site, now: pd.DataFrame) -> list[dict[str, object]]:
 def _goals(site: _Site) -> list[dict[str, object]]:
     """The partner's goals with what the tracker says about each now."""
     year, lines = site.years[-1], []
-    for goal in sorted(site.partner.goals, key=lambda g: (g.school_year, g.metric_id, g.dimension, g.subgroup, g.school_id)):
+    for goal in sorted(
+        site.partner.goals, key=lambda g: (g.school_year, g.metric_id, g.dimension, g.subgroup, g.school_id)
+    ):
         rows = site.at(goal.school_id, year=year, metric=goal.metric_id)
         rows = rows[(rows["dimension"] == goal.dimension) & (rows["subgroup"] == goal.subgroup)]
-        row = rows.iloc[0] if len(rows) and rows.iloc[0]["reference"] == goal.reference else None
+        row = rows.iloc[0].to_dict() if len(rows) and rows.iloc[0]["reference"] == goal.reference else None
         lines.append(
             {
                 "metric": site.labels.metric(goal.metric_id), "group": site.labels.subgroup(goal.dimension, goal.subgroup),
                 "where": "District" if goal.school_id == "_all" else site.context.school(goal.school_id),
-                "by": goal.school_year, "goal": goal.gap, "row": None if row is None else row.to_dict(),
+                "by": goal.school_year, "goal": goal.gap, "row": row,
                 "cell": tables.cell(row), "status": tables.status(row["status"]) if row is not None else "",
             }
         )  # fmt: skip
@@ -309,9 +353,14 @@ def _parts(site: _Site, school: str, metric: str) -> list[dict[str, object]]:
     crossed = rows["dimension"].str.contains("*", regex=False)
     name, made = site.labels.metric(metric), []
     where = "district" if school == "_all" else site.context.school(school)
-    for part, suffix, said in ((rows[~crossed], "", ""), (rows[crossed], "-crossings", ", where two dimensions meet")):
+    for part, suffix, said in (
+        (rows[~crossed], "", ""),
+        (rows[crossed], "-crossings", ", where two dimensions meet"),
+    ):
         if not part.empty:
-            table = tables.gap_tracker(part, site.labels, id=f"{metric}{suffix}", years=site.years, caption=f"{name}, {where}{said}")
+            table = tables.gap_tracker(
+                part, site.labels, id=f"{metric}{suffix}", years=site.years, caption=f"{name}, {where}{said}"
+            )
             made.append({"table": table, "crossings": bool(suffix)})
     return made
 
@@ -325,13 +374,22 @@ def _metric(site: _Site, metric: str) -> dict[str, object]:
 
 def _missing_words(rows: pd.DataFrame) -> list[str]:
     """`2021-22: no exam results on file`, once per year that lacks a source."""
-    missing = rows[rows["state"] == "not_measured"].drop_duplicates(["school_year", "reason"]).sort_values(["school_year", "reason"])
-    return [f"{school_years.label(int(r['school_year']))}: {words.not_measured(r['reason'])}" for _, r in missing.iterrows()]
+    missing = (
+        rows[rows["state"] == "not_measured"]
+        .drop_duplicates(["school_year", "reason"])
+        .sort_values(["school_year", "reason"])
+    )
+    return [
+        f"{school_years.label(int(r['school_year']))}: {words.not_measured(r['reason'])}"
+        for _, r in missing.iterrows()
+    ]
 
 
 def _school(site: _Site, school: str) -> dict[str, object]:
     now = site.at(school, year=site.years[-1])
-    programmes = [p["name"] for p in _programme(site.partner, site.years)["history"] if p["school_id"] == school]
+    programmes = [
+        p["name"] for p in _programme(site.partner, site.years)["history"] if p["school_id"] == school
+    ]
     return {
         "school": school, "year": site.years[-1], "lines": _gap_lines(site, school, 2), "tally": tracker.statuses(now),
         "headline": _headline(tracker.statuses(now), site.years[-1]), "lede": _widest(site, now), "programmes": programmes,
@@ -345,6 +403,7 @@ def _tools(site: _Site, mart: pd.DataFrame) -> dict[str, object]:
     """Last year's status beside this year's for every row of the `tools_package` mart that can be told."""
     year = int(mart["school_year"].max())
     rows = tracker.tools_package(site.rows, mart, year)
+    rows["measure"] = rows["metric_id"].map(site.labels.metric)
     sections = []
     for school in ["_all", *site.schools]:
         part = rows[rows["school_id"] == school]
@@ -352,7 +411,9 @@ def _tools(site: _Site, mart: pd.DataFrame) -> dict[str, object]:
             continue
         name = "District" if school == "_all" else site.context.school(school)
         was = part[part["prior_status"].isin(words.CLOSED)]
-        table = tables.tools_package(part, site.labels, id=f"tools-{slug(school)}", caption=f"{name}: last year and this year")
+        table = tables.tools_package(
+            part, id=f"tools-{slug(school)}", caption=f"{name}: last year and this year"
+        )
         sections.append({"name": name, "id": slug(school), "table": table, "was": len(was),
                          "still": int(was["status"].isin(words.CLOSED).sum()),
                          "narrowing": int((part["status"] == "narrowing").sum())})  # fmt: skip
@@ -380,11 +441,13 @@ def _said(rate: object, n: object, hidden: object) -> str:
 
 
 def shown_quality(quality: pd.DataFrame, minimum_cell: int) -> pd.DataFrame:
-    """The counts of rows as they may leave: an extract of a year smaller than the smallest cell is not counted out loud, so
-    its counts are null. Grain: school_year × extract, newest first."""
+    """The counts of rows as they may leave: rows about students that are fewer than the smallest cell are not counted out
+    loud, so their counts are null. Grain: school_year × extract with a row delivered, newest first."""
     counts = [column for column in QUALITY_COLUMNS if column not in ("school_year", "extract")]
     shown = quality.astype(dict.fromkeys(["school_year", *counts], "Int64"))
-    shown[counts] = shown[counts].mask((shown["rows_in"] > 0) & (shown["rows_in"] < minimum_cell), pd.NA)
+    shown = shown[shown["rows_in"] > 0]
+    few = (shown["rows_in"] < minimum_cell) & ~shown["extract"].isin(_ABOUT_NO_STUDENT)
+    shown[counts] = shown[counts].mask(few, pd.NA)
     return shown.sort_values(["school_year", "extract"], ascending=[False, True], ignore_index=True)
 
 
@@ -402,11 +465,15 @@ def _quality(site: _Site) -> dict[str, object]:
 
 def _methods(site: _Site) -> dict[str, object]:
     labels = site.labels
-    metrics = labels.metrics[labels.metrics["metric_id"].isin(site.metrics)].sort_values("sort").to_dict("records")
+    metrics = (
+        labels.metrics[labels.metrics["metric_id"].isin(site.metrics)].sort_values("sort").to_dict("records")
+    )
     used = set(site.rows["dimension"])
     dimensions = [
         row | {"reference": _reference_words(labels, row["dimension"])}
-        for row in labels.dimensions[labels.dimensions["dimension"].isin(used)].sort_values("sort").to_dict("records")
+        for row in labels.dimensions[labels.dimensions["dimension"].isin(used)]
+        .sort_values("sort")
+        .to_dict("records")
     ]
     return {"metrics": metrics, "dimensions": dimensions, "policy": labels.policy.to_dict("records"),
             "references": words.REFERENCES, "minimum_cell": site.partner.privacy.minimum_cell}  # fmt: skip

@@ -10,8 +10,8 @@ import pandas as pd
 from equity_pipeline.domain.errors import EquityError
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.partners.registry import Partner
-from equity_pipeline.publishing.contracts import MARTS
 from equity_pipeline.publishing.context import QUALITY_COLUMNS, REJECTION_COLUMNS, Context, Labels
+from equity_pipeline.publishing.contracts import MARTS
 from equity_pipeline.storage.home import Home
 
 _SEEDS = ("metrics", "dimensions", "subgroups", "policy")
@@ -38,7 +38,9 @@ def read(home: Home, partner: Partner) -> tuple[dict[str, pd.DataFrame], Context
         labels=Labels(**seeds),
         schools=dict(names),
         deliveries=_deliveries(ledger, partner.partner_id),
-        quality=pd.DataFrame(ledger.summary(partner.partner_id), columns=["partner_id", *QUALITY_COLUMNS])[QUALITY_COLUMNS],
+        quality=pd.DataFrame(ledger.summary(partner.partner_id), columns=["partner_id", *QUALITY_COLUMNS])[
+            QUALITY_COLUMNS
+        ],
         rejections=_rejections(home, partner.partner_id),
     )
     return marts, context
@@ -48,7 +50,12 @@ def _deliveries(ledger: Ledger, partner_id: str) -> list[dict[str, object]]:
     """The deliveries that stand in the extracts now. No order of arrival: the same files give the same release."""
     return sorted(
         (
-            {"delivery_id": load["delivery_id"], "file": load["file"], "extract": load["extract"], "school_year": load["school_year"]}
+            {
+                "delivery_id": load["delivery_id"],
+                "file": load["file"],
+                "extract": load["extract"],
+                "school_year": load["school_year"],
+            }
             for load in ledger.loads(partner_id)
             if load["status"] == "loaded"
         ),
@@ -59,13 +66,22 @@ def _deliveries(ledger: Ledger, partner_id: str) -> list[dict[str, object]]:
 def _rejections(home: Home, partner_id: str) -> pd.DataFrame:
     """Rejected rows by extract, school year and reason; no other column of the quarantine is read."""
     parts = [
-        pd.read_parquet(file, columns=["_reason"]).assign(extract=file.parents[2].name, school_year=_school_year(file.parent))
-        for file in sorted((home.root / "quarantine").glob(f"*/partner_id={partner_id}/school_year=*/*.parquet"))
+        pd.read_parquet(file, columns=["_reason"]).assign(
+            extract=file.parents[2].name, school_year=_school_year(file.parent)
+        )
+        for file in sorted(
+            (home.root / "quarantine").glob(f"*/partner_id={partner_id}/school_year=*/*.parquet")
+        )
     ]
     if not parts:
         return pd.DataFrame(columns=REJECTION_COLUMNS)
     rows = pd.concat(parts).rename(columns={"_reason": "reason"})
-    return rows.groupby(["school_year", "extract", "reason"]).size().rename("rows").reset_index()[REJECTION_COLUMNS]
+    return (
+        rows.groupby(["school_year", "extract", "reason"])
+        .size()
+        .rename("rows")
+        .reset_index()[REJECTION_COLUMNS]
+    )
 
 
 def _school_year(folder: Path) -> int:

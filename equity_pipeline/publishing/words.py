@@ -22,11 +22,17 @@ class Status:
 
 STATUSES = {
     "reopened": Status("↺", "reopened", "The gap was closed the year before and is open again."),
-    "widening": Status("←→", "widening", "The gap grew since the year before by more than chance would explain."),
+    "widening": Status(
+        "←→", "widening", "The gap grew since the year before by more than chance would explain."
+    ),
     "open": Status("●", "open", "There is a gap and no clear change since the year before."),
-    "narrowing": Status("→←", "narrowing", "The gap shrank since the year before by more than chance would explain."),
+    "narrowing": Status(
+        "→←", "narrowing", "The gap shrank since the year before by more than chance would explain."
+    ),
     "closed": Status("✓", "closed", "The gap is within the tolerance this year."),
-    "maintained_closed": Status("✓✓", "stays closed", "The gap is closed this year and was closed the year before."),
+    "maintained_closed": Status(
+        "✓✓", "stays closed", "The gap is closed this year and was closed the year before."
+    ),
     "reversed": Status("⇄", "reversed", "This group's rate is clearly above the rate it is compared with."),
     "not_measurable": Status("?", NOT_ENOUGH, "Too few students in the group or in its comparison to tell."),
 }
@@ -59,7 +65,9 @@ MISSING = {
 def not_measured(reason: str | None) -> str:
     """`not_measured: exam_results` → `no exam results on file`; several tokens are joined by `;`."""
     tokens = (reason or "").partition(":")[2].replace(",", ";").split(";")
-    return "; ".join(MISSING.get(t.strip(), f"no {t.strip().replace('_', ' ')} on file") for t in tokens if t.strip())
+    return "; ".join(
+        MISSING.get(t.strip(), f"no {t.strip().replace('_', ' ')} on file") for t in tokens if t.strip()
+    )
 
 
 def points(rate_difference: float, digits: int = 1) -> str:

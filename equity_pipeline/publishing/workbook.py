@@ -30,7 +30,12 @@ _COLUMNS = [
     ("High (95%)", 9, "points", "Upper end of the 95% interval of the gap (Newcombe)."),
     ("Change (points)", 10, "points", "Gap minus the gap of the year before."),
     ("Status", 18, "text", None),
-    ("Students needed", 11, "count", "More students of the group that would bring its rate level with the comparison's."),
+    (
+        "Students needed",
+        11,
+        "count",
+        "More students of the group that would bring its rate level with the comparison's.",
+    ),
     ("Goal (points)", 9, "points", None),
     ("Note", 34, "text", "Why a number is not there."),
 ]
@@ -66,8 +71,8 @@ def _read_me(book: xlsxwriter.Workbook, formats: dict, context: Context, partner
     sheet.write_string(0, 0, "Equity gap tracker", formats["title"])
     lines = [
         ("Partner", partner_name),
-        ("Gap", "Rate of the group minus rate of the comparison, in percentage points. Negative: the system serves this group "
-                "at a lower rate."),
+        ("Gap", ("Rate of the group minus rate of the comparison, in percentage points. Negative: the system serves this group "
+                "at a lower rate.")),
         (words.HIDDEN_WORDS, "The number is hidden to protect the privacy of students. The row stays, the cells are empty."),
         (words.NOT_MEASURED, "The data needed is not on file. It is never counted as zero."),
         (words.NOT_ENOUGH, "Too few students to tell, which is not the same as no gap."),
@@ -78,7 +83,9 @@ def _read_me(book: xlsxwriter.Workbook, formats: dict, context: Context, partner
         sheet.write_string(line, 1, said, formats["text"])
 
 
-def _sheet(book: xlsxwriter.Workbook, formats: dict, context: Context, rows: pd.DataFrame, number: int) -> None:
+def _sheet(
+    book: xlsxwriter.Workbook, formats: dict, context: Context, rows: pd.DataFrame, number: int
+) -> None:
     metric = rows.iloc[0]["metric_id"]
     sheet = book.add_worksheet(_sheet_name(metric, number))
     for position, (heading, width, kind, note) in enumerate(_COLUMNS):
@@ -87,13 +94,14 @@ def _sheet(book: xlsxwriter.Workbook, formats: dict, context: Context, rows: pd.
         if note:
             sheet.write_comment(0, position, note, {"author": ""})
     ordered = rows.sort_values(
-        ["school_year", "school_id", "dimension_order", "subgroup_order", "dimension", "subgroup"], ascending=[False, *[True] * 5]
+        ["school_year", "school_id", "dimension_order", "subgroup_order", "dimension", "subgroup"],
+        ascending=[False, *[True] * 5],
     )
     for line, row in enumerate(ordered.to_dict("records"), start=1):
         for position, value in enumerate(_cells(row, context)):
-            if isinstance(value, str):
+            if isinstance(value, str) and value:
                 sheet.write_string(line, position, value, formats[_COLUMNS[position][2]])
-            elif not pd.isna(value):
+            elif not isinstance(value, str) and pd.notna(value):
                 sheet.write_number(line, position, float(value), formats[_COLUMNS[position][2]])
     sheet.freeze_panes(1, 4)
     sheet.autofilter(0, 0, len(ordered), len(_COLUMNS) - 1)
@@ -113,7 +121,11 @@ def _cells(row: dict[str, object], context: Context) -> list[object]:
         "no_comparison": "no comparison", "hidden_comparison": f"comparison {words.HIDDEN_WORDS}", "few": words.NOT_ENOUGH, "gap": "",
     }[row["state"]]  # fmt: skip
     reference = _text(row["reference_subgroup"]) if row["reference"] == "designated" else None
-    compared = labels.subgroup(row["dimension"], reference) if reference else {"rest": "everyone else"}.get(row["reference"], "all students")
+    compared = (
+        labels.subgroup(row["dimension"], reference)
+        if reference
+        else {"rest": "everyone else"}.get(row["reference"], "all students")
+    )
     return [
         school_years.label(int(row["school_year"])),
         "District" if row["school_id"] == "_all" else context.school(row["school_id"]),

@@ -24,7 +24,16 @@ from equity_pipeline.warehouse import project, raw
 from equity_pipeline.warehouse.project import manifest, metric_ids
 from equity_pipeline.warehouse.raw import CurrentDelivery
 
-__all__ = ["BuildError", "BuildResult", "CurrentDelivery", "NodeResult", "build", "is_current", "manifest", "metric_ids"]
+__all__ = [
+    "BuildError",
+    "BuildResult",
+    "CurrentDelivery",
+    "NodeResult",
+    "build",
+    "is_current",
+    "manifest",
+    "metric_ids",
+]
 
 
 class BuildError(EquityError):
@@ -80,13 +89,13 @@ def build(
         inputs = _digest(home, partner, deliveries)
         if target.exists() and (standing := _results_of(target, inputs)) is not None:
             return BuildResult(changed=False, results=standing)
+        for left_by_a_killed_build in target.parent.glob(".build-*"):
+            shutil.rmtree(left_by_a_killed_build, ignore_errors=True)
         scratch = target.parent / f".build-{os.getpid()}"
-        shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(mode=0o700)
         try:
             warehouse = scratch / target.name
-            with duckdb.connect(warehouse) as connection:
-                raw.load(connection, home, partner, deliveries)
+            _load_raw(warehouse, home, partner, deliveries)
             results = _finish(warehouse, inputs, _run_dbt(partner.partner_id, warehouse, scratch, on_event))
             warehouse.chmod(0o600)
             os.replace(warehouse, target)
@@ -102,6 +111,16 @@ def is_current(home: Home, partner: Partner) -> bool:
         return False
     inputs = _digest(home, partner, raw.current_deliveries(home, partner.partner_id))
     return _results_of(target, inputs) is not None
+
+
+def _load_raw(warehouse: Path, home: Home, partner: Partner, deliveries: list[CurrentDelivery]) -> None:
+    try:
+        with duckdb.connect(warehouse) as connection:
+            raw.load(connection, home, partner, deliveries)
+    except duckdb.Error as error:  # its message may quote a value
+        raise BuildError(
+            f"{partner.partner_id}: the extracts can't be loaded ({type(error).__name__}); load its deliveries again"
+        ) from None
 
 
 def _run_dbt(
@@ -122,7 +141,9 @@ def _run_dbt(
     bad = [result for result in results if result.status in {"error", "fail", "runtime error"}]
     if bad or not run.success:
         listed = "\n".join(f"  {result.unique_id}: {result.message}" for result in bad)
-        raise BuildError(f"{partner_id}: the warehouse was not built, the last good one stays:\n{listed}", results)
+        raise BuildError(
+            f"{partner_id}: the warehouse was not built, the last good one stays:\n{listed}", results
+        )
     return results
 
 
@@ -162,11 +183,14 @@ def _finish(warehouse: Path, inputs: str, results: list[NodeResult]) -> list[Nod
 
 
 def _results_of(warehouse: Path, inputs: str) -> list[NodeResult] | None:
-    """The results kept in a warehouse if it was built from these inputs."""
-    with duckdb.connect(warehouse, read_only=True) as connection:
-        if connection.execute("select digest from build.inputs").fetchall() != [(inputs,)]:
-            return None
-        return [NodeResult(*row) for row in connection.execute("select * from build.results").fetchall()]
+    """The results kept in a warehouse if it was built from these inputs; one that can't be read was not."""
+    try:
+        with duckdb.connect(warehouse, read_only=True) as connection:
+            if connection.execute("select digest from build.inputs").fetchall() != [(inputs,)]:
+                return None
+            return [NodeResult(*row) for row in connection.execute("select * from build.results").fetchall()]
+    except duckdb.Error:
+        return None
 
 
 def _digest(home: Home, partner: Partner, deliveries: list[CurrentDelivery]) -> str:
@@ -178,6 +202,7 @@ def _digest(home: Home, partner: Partner, deliveries: list[CurrentDelivery]) -> 
         for path in raw.parquet_files(home, partner.partner_id, extract):
             _add_file(digest, path, path.relative_to(home.root))
     digest.update(project.digest().encode())
+    digest.update(Path(raw.__file__).read_bytes())
     return digest.hexdigest()
 
 

@@ -152,9 +152,11 @@ def test_two_halves_of_a_table_merge_into_the_whole(truth, hidden, both):
         }
         for name, rows in (("one", first), ("two", second)):
             if rows:
-                pl.DataFrame(list(rows.values()), schema=dict.fromkeys(columns, pl.String)).write_csv(
-                    landing / f"{name}_students.csv"
-                )
+                # In another order of columns, because the same bytes twice are one delivery.
+                order = columns if name == "one" else columns[::-1]
+                pl.DataFrame(list(rows.values()), schema=dict.fromkeys(columns, pl.String)).select(
+                    order
+                ).write_csv(landing / f"{name}_students.csv")
         assert {result.status for result in take_delivery(home, partner)} == {"accepted"}
         [load] = load_extracts(home, partner, 2022)
         assert (load.rejected, load.duplicates, load.loaded) == (0, 0, len(first) + len(second))

@@ -4,6 +4,7 @@ import hashlib
 import os
 import random
 import zipfile
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -524,3 +525,15 @@ def test_pending_is_what_a_next_intake_would_find_to_do(home):
     assert pending_files(home, changed) == ["extras.csv"]
     take_delivery(home, changed)
     assert pending_files(home, changed) == []
+
+
+def test_a_dry_run_of_a_file_elsewhere_is_matched_by_the_end_of_its_path(home, tmp_path, monkeypatch):
+    (tmp_path / "out" / "pupils").mkdir(parents=True)
+    (tmp_path / "out" / "pupils" / "part1.csv").write_text(students("2022,a,9,F"))
+    one = partner(CANONICAL | {"files": ["pupils/part1.csv"], "extract": "students"})
+    monkeypatch.chdir(tmp_path)
+    for given, called in [("out/pupils/part1.csv", "out/pupils/part1.csv"), ("out", "pupils/part1.csv")]:
+        [check] = check_delivery(home, one, [Path(given)])
+        assert check.status == "accepted"
+        assert check.file.endswith(called)
+        assert check.counts[0]["loaded"] == 1

@@ -44,7 +44,11 @@ RACES = {
     "two_or_more": ("Two or more races", 0.05, -0.02),
     "white": ("White", 0.294, 0.0),
 }
-YES_NO = {"economically_disadvantaged": (0.48, -0.12), "english_learner": (0.11, -0.2), "disability_idea": (0.13, -0.22)}
+YES_NO = {
+    "economically_disadvantaged": (0.48, -0.12),
+    "english_learner": (0.11, -0.2),
+    "disability_idea": (0.13, -0.22),
+}
 
 
 def _subgroups() -> pd.DataFrame:
@@ -54,8 +58,8 @@ def _subgroups() -> pd.DataFrame:
               "disability_idea": "Students without disabilities"}  # fmt: skip
     rows = [("all_students", "all", "All students")]
     rows += [("race_ethnicity", code, name) for code, (name, _, _) in RACES.items()]
-    for dimension in names:
-        rows += [(dimension, "yes", names[dimension]), (dimension, "no", others[dimension])]
+    for dimension, name in names.items():
+        rows += [(dimension, "yes", name), (dimension, "no", others[dimension])]
     rows += [("sex", "female", "Female"), ("sex", "male", "Male")]
     crossing = "race_ethnicity*economically_disadvantaged"
     for code, (name, _, _) in RACES.items():
@@ -110,7 +114,11 @@ def _students(years: list[int], schools: list[str], size: int, rng: np.random.Ge
     for year in years:
         for position, school in enumerate(schools):
             n = max(3, int(size * (1.0, 0.85, 0.35, 0.2, 0.05)[position % 5]))
-            race = rng.choice(list(RACES), n, p=np.array([s for _, s, _ in RACES.values()]) / sum(s for _, s, _ in RACES.values()))
+            race = rng.choice(
+                list(RACES),
+                n,
+                p=np.array([s for _, s, _ in RACES.values()]) / sum(s for _, s, _ in RACES.values()),
+            )
             part = pd.DataFrame({"school_year": year, "school_id": school, "race_ethnicity": race})
             for dimension, (share, _) in YES_NO.items():
                 part[dimension] = np.where(rng.random(n) < share, "yes", "no")
@@ -118,7 +126,9 @@ def _students(years: list[int], schools: list[str], size: int, rng: np.random.Ge
             closing = 1 - 0.17 * (year - 2022)
             chance = 0.44 + closing * part["race_ethnicity"].map({c: e for c, (_, _, e) in RACES.items()})
             chance += np.where(part["economically_disadvantaged"] == "yes", 0.8 * closing * -0.1, 0)
-            chance += np.where(part["english_learner"] == "yes", -0.2, 0) + np.where(part["disability_idea"] == "yes", -0.21, 0)
+            chance += np.where(part["english_learner"] == "yes", -0.2, 0) + np.where(
+                part["disability_idea"] == "yes", -0.21, 0
+            )
             part["ap_ib_enrollment"] = (rng.random(n) < chance.clip(0.02, 0.95)).astype(float)
             inside = part["ap_ib_enrollment"] == 1
             for metric, base in (("course_grade_c_or_better", 0.8), ("exam_taken", 0.72)):
@@ -141,7 +151,11 @@ def _counts(students: pd.DataFrame) -> pd.DataFrame:
     for dimension, level in DIMENSIONS[["dimension", "publish_level"]].itertuples(index=False):
         rows = both if level == "all" else both[both["school_id"] == "_all"]
         for metric in METRICS["metric_id"]:
-            grouped = rows.groupby(["school_year", "school_id", dimension])[metric].agg(["count", "sum"]).reset_index()
+            grouped = (
+                rows.groupby(["school_year", "school_id", dimension])[metric]
+                .agg(["count", "sum"])
+                .reset_index()
+            )
             grouped.columns = ["school_year", "school_id", "subgroup", "n", "successes"]
             parts.append(grouped.assign(metric_id=metric, dimension=dimension))
     return pd.concat(parts, ignore_index=True)
@@ -159,7 +173,9 @@ def _gaps(counts: pd.DataFrame, reference: str) -> pd.DataFrame:
     frame["rate"] = frame["successes"] / frame["n"].where(frame["n"] > 0)
     if reference == "designated":
         named = frame[frame["subgroup"] == frame["reference_subgroup"]]
-        named = named[[*keys, "n", "successes"]].rename(columns={"n": "reference_n", "successes": "reference_successes"})
+        named = named[[*keys, "n", "successes"]].rename(
+            columns={"n": "reference_n", "successes": "reference_successes"}
+        )
         frame = frame.merge(named, on=keys, how="left")
     else:
         totals = frame.groupby(keys)[["n", "successes"]].transform("sum")
@@ -167,12 +183,18 @@ def _gaps(counts: pd.DataFrame, reference: str) -> pd.DataFrame:
         frame["reference_n"] = totals["n"] - own * frame["n"]
         frame["reference_successes"] = totals["successes"] - own * frame["successes"]
         frame["reference_subgroup"] = None
-    frame["reference_rate"] = frame["reference_successes"] / frame["reference_n"].where(frame["reference_n"] > 0)
+    frame["reference_rate"] = frame["reference_successes"] / frame["reference_n"].where(
+        frame["reference_n"] > 0
+    )
     frame["gap"] = frame["rate"] - frame["reference_rate"]
     low, high = _wilson(frame["successes"], frame["n"])
     rlow, rhigh = _wilson(frame["reference_successes"], frame["reference_n"])
-    frame["gap_low"] = frame["gap"] - np.sqrt((frame["rate"] - low) ** 2 + (rhigh - frame["reference_rate"]) ** 2)
-    frame["gap_high"] = frame["gap"] + np.sqrt((high - frame["rate"]) ** 2 + (frame["reference_rate"] - rlow) ** 2)
+    frame["gap_low"] = frame["gap"] - np.sqrt(
+        (frame["rate"] - low) ** 2 + (rhigh - frame["reference_rate"]) ** 2
+    )
+    frame["gap_high"] = frame["gap"] + np.sqrt(
+        (high - frame["rate"]) ** 2 + (frame["reference_rate"] - rlow) ** 2
+    )
     same = frame["subgroup"] == frame["reference_subgroup"]
     overlap = same | (reference == "overall")
     frame.loc[overlap, ["gap_low", "gap_high"]] = np.nan
@@ -197,16 +219,24 @@ def _closure(gaps: pd.DataFrame, who: Partner) -> pd.DataFrame:
     )
     frame = frame.merge(prior, on=["school_year", *keys], how="left", suffixes=("", "_prior"))
     frame["prior_gap"], frame["gap_change"] = frame["gap_prior"], frame["gap"] - frame["gap_prior"]
-    half = np.sqrt(((frame["gap_high"] - frame["gap_low"]) / 2) ** 2 + ((frame["gap_high_prior"] - frame["gap_low_prior"]) / 2) ** 2)
+    half = np.sqrt(
+        ((frame["gap_high"] - frame["gap_low"]) / 2) ** 2
+        + ((frame["gap_high_prior"] - frame["gap_low_prior"]) / 2) ** 2
+    )
     frame["gap_change_low"], frame["gap_change_high"] = frame["gap_change"] - half, frame["gap_change"] + half
-    closed, reversed_ = (frame["gap"] >= -0.02) & (frame["gap_high"] >= 0), (frame["gap"] > 0.02) & (frame["gap_low"] > 0)
+    closed, reversed_ = (
+        (frame["gap"] >= -0.02) & (frame["gap_high"] >= 0),
+        (frame["gap"] > 0.02) & (frame["gap_low"] > 0),
+    )
     was = (frame["gap_prior"] >= -0.02) & (frame["gap_high_prior"] >= 0)
     frame["status"] = np.select(
         [frame["gap"].isna() | ~frame["reliable"].astype(bool), reversed_, closed & was, closed, was,
          frame["gap_change_low"] > 0, frame["gap_change_high"] < 0],
         ["not_measurable", "reversed", "maintained_closed", "closed", "reopened", "narrowing", "widening"], "open",
     )  # fmt: skip
-    frame["status"] = frame["status"].where(frame["gap_prior"].notna() | (frame["status"] != "maintained_closed"), "closed")
+    frame["status"] = frame["status"].where(
+        frame["gap_prior"].notna() | (frame["status"] != "maintained_closed"), "closed"
+    )
     fall = frame["reference_rate_prior"] - frame["reference_rate"]
     frame["leveled_down"] = (frame["gap_change"] > 0) & (fall > 0) & (fall > frame["gap_change"] / 2)
     goals = pd.DataFrame([g.model_dump() for g in who.goals], columns=["metric_id", "dimension", "subgroup", "school_id",
@@ -219,7 +249,9 @@ def _closure(gaps: pd.DataFrame, who: Partner) -> pd.DataFrame:
     )  # fmt: skip
     values = ["gap", "prior_gap", "gap_change", "gap_change_low", "gap_change_high", "seats_gap", "goal_gap", "status",
               "leveled_down", "on_track", "baseline_gap", "years_to_parity", "baseline_school_year"]  # fmt: skip
-    frame = frame.astype({"status": object, "leveled_down": object, "on_track": object, "baseline_school_year": object})
+    frame = frame.astype(
+        {"status": object, "leveled_down": object, "on_track": object, "baseline_school_year": object}
+    )
     frame.loc[frame["suppressed"], values] = None
     return frame[["partner_id", "school_year", *keys[:1], "metric_id", "dimension", "subgroup", "reference", *values[:1],
                   "prior_gap", "baseline_school_year", "baseline_gap", "gap_change", "gap_change_low", "gap_change_high",
@@ -242,17 +274,24 @@ COLUMNS = ["partner_id", "school_year", "school_id", "grade_level", "metric_id",
 
 def frames(
     *, years: list[int] | None = None, schools: dict[str, str] | None = None, size: int = 1500, minimum_cell: int = 10,
-    seed: int = 7, who: Partner | None = None, hide_all: bool = False,
+    seed: int = 7, who: Partner | None = None, hide_all: bool = False, metrics: list[str] | None = None,
 ) -> dict[str, pd.DataFrame]:  # fmt: skip
-    """Protected marts. In 2021-22 the district sent no exam results. `hide_all` suppresses every row."""
-    years, schools, who = years or [2022, 2023, 2024, 2025, 2026], SCHOOLS if schools is None else schools, who or partner()
+    """Protected marts. In 2021-22 the district sent no exam results. `hide_all` suppresses every row; `metrics` keeps only some."""
+    years, schools, who = (
+        years or [2022, 2023, 2024, 2025, 2026],
+        SCHOOLS if schools is None else schools,
+        who or partner(),
+    )
     counts = _counts(_students(years, list(schools), size, np.random.default_rng(seed)))
+    counts = counts[counts["metric_id"].isin(metrics or METRICS["metric_id"])]
     gaps = pd.concat([_gaps(counts, r) for r in ("designated", "overall", "rest")], ignore_index=True)
     gaps = gaps.assign(
         partner_id=who.partner_id, metric_version="1", policy_version="1", race_standard="1997", econ_basis="meal_status",
         snapshot_date=pd.to_datetime(gaps["school_year"].sub(1).astype(str) + "-10-01").dt.date, extract_as_of=None, rate_band=None,
     )  # fmt: skip
-    gaps = gaps.astype({c: object for c in ("ppg2017_flag", "ppg2022_flag", "index80_flag", "reliable", "reason")})
+    gaps = gaps.astype(
+        {c: object for c in ("ppg2017_flag", "ppg2022_flag", "index80_flag", "reliable", "reason")}
+    )
     missing = gaps["metric_id"].str.startswith("exam_") & (gaps["school_year"] == 2022)
     gaps.loc[missing, VALUES] = None
     gaps.loc[missing, "reason"] = "not_measured: exam_results"
@@ -268,25 +307,50 @@ def frames(
     phase = METRICS.set_index("metric_id")["phase"]
     keep = ["partner_id", "school_year", "school_id", "metric_id", "dimension", "subgroup", "reference", "n", "rate", "gap",
             "students_needed", "suppressed", "suppression_reason", "rate_band"]  # fmt: skip
-    by_phase = {p: gaps.loc[gaps["metric_id"].map(phase) == p, keep].reset_index(drop=True) for p in ("access", "success")}
+    by_phase = {
+        p: gaps.loc[gaps["metric_id"].map(phase) == p, keep].reset_index(drop=True)
+        for p in ("access", "success")
+    }
+    named = dict(zip(DIMENSIONS["dimension"], DIMENSIONS["reference_subgroup"], strict=True))
     last = closure[(closure["school_year"] == max(years)) & (closure["reference"] == "designated")]
+    last = last[last["subgroup"] != last["dimension"].map(named)]
     before = closure.assign(school_year=closure["school_year"] + 1).rename(columns={"status": "prior_status"})
     keys = ["school_year", "school_id", "metric_id", "dimension", "subgroup"]
-    tools = last.merge(before.loc[before["reference"] == "designated", [*keys, "prior_status"]], on=keys, how="left")
+    tools = last.merge(
+        before.loc[before["reference"] == "designated", [*keys, "prior_status"]], on=keys, how="left"
+    )
     tools["urgency"] = tools["status"].map(URGENCY).astype("Int64")
     tools["what_to_do"] = tools["status"].map({status: f"What to do when {status}" for status in URGENCY})
     tools["urgency_rank"] = tools["urgency"].rank(method="first").astype("Int64")
-    tools = tools[["partner_id", *keys, "prior_status", "status", "prior_gap", "gap", "gap_change", "leveled_down", "seats_gap",
+    tools["school_name"] = tools["school_id"].map(schools | {"_all": who.name})
+    tools["metric_label"] = tools["metric_id"].map(METRICS.set_index("metric_id")["label"])
+    tools["dimension_label"] = tools["dimension"].map(DIMENSIONS.set_index("dimension")["label"])
+    tools["subgroup_label"] = [
+        LABELS.subgroup(d, s) for d, s in zip(tools["dimension"], tools["subgroup"], strict=True)
+    ]
+    tools = tools[["partner_id", *keys, "school_name", "metric_label", "dimension_label", "subgroup_label", "prior_status", "status", "prior_gap", "gap", "gap_change", "leveled_down", "seats_gap",
                    "comparable_to_prior_year", "comparability_reason", "urgency", "what_to_do", "urgency_rank", "suppressed",
                    "suppression_reason", "rate_band"]]  # fmt: skip
-    return {"gap_metrics": gaps, "gap_closure": closure, **by_phase, "tools_package": tools.reset_index(drop=True)}
+    return {
+        "gap_metrics": gaps,
+        "gap_closure": closure,
+        **by_phase,
+        "tools_package": tools.reset_index(drop=True),
+    }
 
 
 def context(schools: dict[str, str] | None = None, years: list[int] | None = None) -> Context:
     """What a release states besides the marts."""
     years = years or [2022, 2023, 2024, 2025, 2026]
     rows = [
-        {"school_year": y, "extract": e, "rows_in": r + y % 7, "loaded": r - 4, "rejected": 3 + y % 7, "duplicates": 1}
+        {
+            "school_year": y,
+            "extract": e,
+            "rows_in": r + y % 7,
+            "loaded": r - 4,
+            "rejected": 3 + y % 7,
+            "duplicates": 1,
+        }
         for y in years
         for e, r in (("students", 5100), ("course_enrollments", 31240), ("exam_results", 1900))
         if not (e == "exam_results" and y == 2022)
@@ -294,10 +358,20 @@ def context(schools: dict[str, str] | None = None, years: list[int] | None = Non
     return Context(
         labels=LABELS,
         schools=SCHOOLS if schools is None else schools,
-        deliveries=[{"delivery_id": f"{y:016x}", "file": f"students_{y - 1}-{y % 100}.csv", "extract": "students", "school_year": y}
-                    for y in years],  # fmt: skip
+        deliveries=[
+            {
+                "delivery_id": f"{y:016x}",
+                "file": f"students_{y - 1}-{y % 100}.csv",
+                "extract": "students",
+                "school_year": y,
+            }
+            for y in years
+        ],
         quality=pd.DataFrame(rows),
         rejections=pd.DataFrame(
-            [{"school_year": y, "extract": "students", "reason": "grade_level is missing", "rows": 3} for y in years]
+            [
+                {"school_year": y, "extract": "students", "reason": "grade_level is missing", "rows": 3}
+                for y in years
+            ]
         ),
     )

@@ -528,3 +528,49 @@ def test_which_course_grade_and_exam_count():
     assert who("s|course_grade_c_or_better") == "bf"
     assert who("s|exam_taken") == "abfg"
     assert who("s|exam_passed_of_takers") == "bg"
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "status"),
+    [
+        (200, 205, "open"),
+        (150, 250, "narrowing"),
+        (250, 150, "widening"),
+        (200, 295, "closed"),
+        (298, 300, "maintained_closed"),
+        (400, 290, "maintained_closed"),
+        (400, 200, "reopened"),
+        (300, 279, "reopened"),
+        (200, 400, "reversed"),
+    ],
+)
+def test_the_status_ladder(before, now, status):
+    rows = [
+        {"school_year": year, "subgroup": group, "n": 1000, "successes": successes}
+        for year, hits in ((2025, before), (2026, now))
+        for group, successes in (("black", hits), ("white", 300))
+    ]
+    place = {
+        "school_id": "_all",
+        "grade_level": "_all",
+        "metric_id": "exam_taken",
+        "dimension": "race_ethnicity",
+    }
+    gaps = recompute.compare(pd.DataFrame(rows).assign(**place, not_measured=None))
+    closure = recompute.gap_closure(gaps, "programs: []").set_index(["school_year", "subgroup", "reference"])
+    row = closure.loc[(2026, "black", "designated")]
+    assert row["status"] == status
+    assert row["gap_change"] == pytest.approx((now - before) / 1000)
+    assert closure.loc[(2025, "black", "designated"), "comparability_reason"] == "no_prior_year"
+    assert closure.loc[(2026, "white", "designated"), "status"] == "not_measurable"
+
+
+@pytest.mark.parametrize(("successes", "flagged"), [(63, True), (64, False), (79, False)])
+def test_the_80_percent_index_flags_below_four_fifths_of_the_best_rate(successes, flagged):
+    place = {"school_year": 2026, "school_id": "_all", "grade_level": "_all", "metric_id": "exam_taken"}
+    rows = [
+        place | {"dimension": "sex", "subgroup": "female", "n": 100, "successes": successes},
+        place | {"dimension": "sex", "subgroup": "male", "n": 100, "successes": 80},
+    ]
+    found = recompute.compare(pd.DataFrame(rows).assign(not_measured=None))
+    assert set(found.loc[found["subgroup"] == "female", "index80_flag"]) == {flagged}

@@ -8,3 +8,4 @@ select
   cast(n as bigint) as n,
   cast(successes as bigint) as successes
 from {{ source('raw', 'aggregate_counts') }}
+where n is not null and successes is not null

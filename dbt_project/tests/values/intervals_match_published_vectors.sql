@@ -1,4 +1,5 @@
 -- Newcombe 1998, method 10, at the digits printed: a macro no longer computes the published interval.
+-- The last row is none of a single student against all of 27: rounding must not carry an end beyond -1.
 with
 
 vectors (successes, n, reference_successes, reference_n, low, high, h) as (
@@ -10,7 +11,8 @@ vectors (successes, n, reference_successes, reference_n, low, high, h) as (
   (90, 450, 360, 900, -0.2472, -0.1495, -0.4421),
   (3, 12, 90, 200, -0.3753, 0.0902, -0.4234),
   (0, 15, 40, 100, -0.4980, -0.1769, -1.3694),
-  (1, 8, 360, 900, -0.3826, 0.0723, -0.6467)
+  (1, 8, 360, 900, -0.3826, 0.0723, -0.6467),
+  (0, 1, 27, 27, -1.0, -0.1968, -3.1416)
 ),
 
 rates as (
@@ -32,3 +34,5 @@ where
   abs({{ mover_low('rate', 'rate_low', 'reference_rate', 'reference_high') }} - low) > 0.00005
   or abs({{ mover_high('rate', 'rate_high', 'reference_rate', 'reference_low') }} - high) > 0.00005
   or abs({{ cohens_h('rate', 'reference_rate') }} - h) > 0.00005
+  or {{ mover_low('rate', 'rate_low', 'reference_rate', 'reference_high') }} < -1
+  or {{ mover_high('rate', 'rate_high', 'reference_rate', 'reference_low') }} > 1

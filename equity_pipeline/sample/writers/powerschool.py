@@ -94,7 +94,7 @@ def _students(students: pl.DataFrame, label: str) -> pl.DataFrame:
 
 
 def _enrollments(stints: pl.DataFrame, students: pl.DataFrame, label: str, year: int) -> pl.DataFrame:
-    never_came = students.join(stints, on="student_id", how="anti")
+    never_came = students.join(stints, on="student_id", how="anti", maintain_order="left")
     first = _us_date(pl.lit(first_day(CEDAR_VALLEY, year)))
     came = stints.select(
         pl.lit(label).alias("School_Year"), pl.col("student_id").alias("Student_Number"),

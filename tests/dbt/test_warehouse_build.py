@@ -1,0 +1,154 @@
+"""The life of a build: swapped in whole or not at all, side by side with others, nothing done twice."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+import sqlite3
+import stat
+
+import duckdb
+import pytest
+import raw_worlds as worlds
+
+from equity_pipeline.storage.home import Home
+from equity_pipeline.warehouse import project
+from equity_pipeline.warehouse.build import BuildError, build, is_current, manifest, metric_ids
+
+
+def test_two_partners_build_at_the_same_time_from_two_processes(built):
+    home, ended = built
+    for name, (code, output, errors) in ended.items():
+        assert code == 0, errors
+        assert output.startswith("True"), name
+    for partner_id in ("rows_usd", "counts_sd"):
+        folder = home.warehouse(partner_id).parent
+        assert sorted(path.name for path in folder.iterdir()) == [".lock", "warehouse.duckdb"]
+        assert stat.S_IMODE(home.warehouse(partner_id).stat().st_mode) == 0o600
+
+
+def test_nothing_new_builds_nothing_and_tells_what_stands(built):
+    home, _ = built
+    before = home.warehouse("counts_sd").stat().st_mtime_ns
+    result = build(home, worlds.COUNTS)
+    assert not result.changed and is_current(home, worlds.COUNTS)
+    assert home.warehouse("counts_sd").stat().st_mtime_ns == before
+    rows = {node.unique_id: node.rows for node in result.results}
+    assert rows["model.equity.stg_programs"] == 3 and rows["model.equity.int_student_year"] == 0
+
+
+@pytest.fixture
+def copy(built, tmp_path):
+    """A home of its own with what `counts_sd` has."""
+    home, _ = built
+    for layer in ("extracts", "warehouse"):
+        shutil.copytree(home.root / layer, tmp_path / layer, ignore=shutil.ignore_patterns("*rows_usd*"))
+    return Home(tmp_path)
+
+
+def test_a_failed_test_leaves_the_old_warehouse_and_tells_no_value(copy):
+    before = copy.warehouse("counts_sd").read_bytes()
+    worlds.put(copy, "counts_sd", 2026, "aggregate_counts", [
+        {"school_id": "closes", "metric_id": "ap_ib_enrollment", "dimension": "sex", "subgroup": "female",
+         "n": 4711, "successes": 4712}
+    ])  # fmt: skip
+    with pytest.raises(BuildError) as raised:
+        build(copy, worlds.COUNTS)
+    message = str(raised.value)
+    assert (
+        "counts_sd" in message
+        and "counts_rates_and_intervals_are_ordered" in message
+        and "1 failures" in message
+    )
+    assert "471" not in message and "closes" not in message
+    assert any(node.status == "fail" for node in raised.value.results)
+    assert copy.warehouse("counts_sd").read_bytes() == before
+    assert not list(copy.warehouse("counts_sd").parent.glob(".build-*"))
+
+
+def test_a_broken_old_warehouse_and_what_a_killed_build_left_are_replaced(copy):
+    folder = copy.warehouse("counts_sd").parent
+    copy.warehouse("counts_sd").write_bytes(b"not a database")
+    (folder / ".build-1").mkdir()
+    (folder / ".build-1" / "warehouse.duckdb").write_bytes(b"half of one")
+    assert not is_current(copy, worlds.COUNTS)
+    assert build(copy, worlds.COUNTS).changed and is_current(copy, worlds.COUNTS)
+    assert sorted(path.name for path in folder.iterdir()) == [".lock", "warehouse.duckdb"]
+
+
+def test_a_changed_extract_and_the_ledger_reach_the_marts(copy):
+    with sqlite3.connect(copy.ledger) as ledger:
+        ledger.execute("create table deliveries (partner_id text, delivery_id text, as_of text)")
+        ledger.execute(
+            "create table loads (partner_id text, delivery_id text, extract text, school_year integer, loaded integer, status text)"
+        )
+        ledger.executemany(
+            "insert into deliveries values ('counts_sd', ?, ?)",
+            [("new", "2025-11-03"), ("old", "2025-12-24")],
+        )
+        ledger.executemany(
+            "insert into loads values ('counts_sd', ?, 'aggregate_counts', 2026, 4, ?)",
+            [("new", "loaded"), ("old", "superseded")],
+        )
+    ended = []
+    result = build(copy, worlds.COUNTS, on_event=ended.append)
+    assert result.changed and {node.unique_id for node in ended} == {
+        node.unique_id for node in result.results
+    }
+    with duckdb.connect(copy.warehouse("counts_sd"), read_only=True) as connection:
+        days = connection.execute(
+            "select distinct school_year, extract_as_of from marts.gap_metrics where extract_as_of is not null"
+        ).fetchall()
+    assert days == [(2026, dt.date(2025, 11, 3))]
+
+
+def test_a_student_is_in_no_mart(query):
+    text = query(
+        "rows_usd",
+        "select table_name, column_name from information_schema.columns where table_schema = 'marts' "
+        "and column_name similar to '.*(student_id|birth|gpa|cell).*'",
+    )
+    assert text.empty
+
+
+def test_the_rules_stated_as_dbt_unit_tests_hold(built, tmp_path):
+    home, _ = built
+    warehouse = tmp_path / "warehouse.duckdb"
+    shutil.copy(home.warehouse("rows_usd"), warehouse)
+    run = project.invoke(
+        "test", "--select", "test_type:unit", "--no-write-json", warehouse=warehouse, scratch=tmp_path
+    )
+    assert {
+        result.node.name: str(result.status) for result in run.result.results if result.status != "pass"
+    } == {}
+    assert len(run.result.results) >= 6
+
+
+def test_every_metric_has_its_model_and_every_table_and_column_its_description():
+    nodes = manifest()["nodes"]
+    assert {f"model.equity.int_metric__{metric_id}" for metric_id in metric_ids()} <= set(nodes)
+    tables = [node for node in nodes.values() if node["resource_type"] in {"model", "seed"}]
+    bare = [node["name"] for node in tables if not node["description"]]
+    bare += [
+        f"{node['name']}.{name}"
+        for node in tables
+        for name, column in node["columns"].items()
+        if not column["description"]
+    ]
+    assert bare == []
+
+
+def test_every_column_of_every_table_is_documented_and_nothing_else(query):
+    nodes = manifest()["nodes"].values()
+    documented = {
+        (node["schema"], node["name"]): set(node["columns"])
+        for node in nodes
+        if node["resource_type"] in {"model", "seed"}
+    }
+    found: dict[tuple[str, str], set[str]] = {}
+    for row in query(
+        "rows_usd", "select table_schema, table_name, column_name from information_schema.columns"
+    ).itertuples():
+        if (key := (row.table_schema, row.table_name)) in documented:
+            found.setdefault(key, set()).add(row.column_name)
+    assert found == documented

@@ -1,0 +1,287 @@
+"""What a reader sees, in headless Chromium, against the Parquet beside the page."""
+
+import re
+import shutil
+
+import pandas as pd
+import pytest
+
+from equity_pipeline.domain import school_years
+from equity_pipeline.publishing import words
+from equity_pipeline.publishing.release import write_release
+from equity_pipeline.publishing.site import slug
+from equity_pipeline.storage.home import Home
+
+from .conftest import holds
+from .frames import LABELS, context, frames, partner
+
+READ_TABLE = """table => {
+  const heads = [...table.querySelectorAll('thead th')].filter(th => !th.classList.contains('gt_column_spanner_outer'))
+    .map(th => [th.id, th.innerText.replace(/\\s+/g, ' ').trim()]);
+  let dimension = null; const lines = [];
+  for (const tr of table.querySelectorAll('tbody tr')) {
+    const group = tr.querySelector('.gt_group_heading');
+    if (group) { dimension = group.innerText.trim(); continue; }
+    const cells = {};
+    for (const td of tr.querySelectorAll('td')) {
+      const id = td.getAttribute('headers').split(' ').pop();
+      cells[heads.find(h => h[0] === id)[1]] = td.innerText.trim().split('\\n').map(t => t.trim());
+    }
+    lines.push([dimension, tr.querySelector('th').innerText.trim().split('\\n')[0], cells]);
+  }
+  return lines;
+}"""
+
+
+def published(release, school, metric):
+    """(dimension label, group label, school year) → the headline row of the Parquet, chosen here by the rule in words."""
+    gaps = pd.read_parquet(release.path / "data/gap_metrics.parquet")
+    gaps = gaps[(gaps["school_id"] == school) & (gaps["metric_id"] == metric)]
+    named = dict(zip(LABELS.dimensions["dimension"], LABELS.dimensions["reference_subgroup"], strict=True))
+    rows = {}
+    for row in gaps.to_dict("records"):
+        if row["reference"] == ("designated" if isinstance(named[row["dimension"]], str) else "overall"):
+            dimension = (
+                "Everyone" if row["dimension"] == "all_students" else LABELS.dimension(row["dimension"])
+            )
+            rows[dimension, LABELS.subgroup(row["dimension"], row["subgroup"]), row["school_year"]] = row
+    return rows, named
+
+
+def check_cell(cell, row, named):
+    """One cell of the tracker says exactly what the row says. Returns which kind of cell it was."""
+    if row["suppression_reason"] == "privacy":
+        assert cell[0] == "—" and "not shown: privacy" in cell[-1]
+        return "hidden"
+    if row["suppression_reason"] == "not_measured":
+        assert cell == ["not measured"]
+        return "not measured"
+    if row["dimension"] == "all_students" or row["subgroup"] == named[row["dimension"]]:
+        assert cell[0].removeprefix("rate ") == words.percent(row["rate"])
+        assert cell[1] == f"n {row['n']:,}"
+        return "reference"
+    assert float(cell[0].replace("−", "-")) == pytest.approx(100 * row["gap"], abs=0.05 + 1e-9)
+    assert cell[1].endswith(f"{row['n']:,}")
+    if "%" in cell[1]:
+        assert float(cell[1].split("%")[0]) == pytest.approx(100 * row["rate"], abs=0.05 + 1e-9)
+    return "gap"
+
+
+@pytest.mark.parametrize(
+    ("school", "metric"),
+    [
+        ("_all", "ap_ib_enrollment"),
+        ("_all", "exam_passed_of_takers"),
+        ("0043", "ap_ib_enrollment"),
+        ("0090", "exam_taken"),
+    ],
+)
+def test_the_tracker_says_what_the_parquet_says(release, visit, school, metric):
+    page = f"tables/{metric}.html" if school == "_all" else f"schools/{school}.html"
+    tab = visit(release.path / page)
+    rows, named = published(release, school, metric)
+    tables = tab.query_selector_all(f"#{metric} table, #{metric}-crossings table")
+    seen, kinds = set(), set()
+    for table in tables:
+        for dimension, group, cells in table.evaluate(READ_TABLE):
+            for heading, cell in cells.items():
+                year = (
+                    2026
+                    if heading == "Gap (points)"
+                    else school_years.parse(heading)
+                    if heading[:2] == "20"
+                    else None
+                )
+                if year and (dimension, group, year) not in rows:
+                    assert cell == ["no data"]
+                elif year:
+                    kinds.add(check_cell(cell, rows[dimension, group, year], named))
+                    seen.add((dimension, group, year))
+            now = rows.get((dimension, group, 2026))
+            if (
+                now
+                and now["suppression_reason"] is None
+                and now["subgroup"] != named[now["dimension"]]
+                and dimension != "Everyone"
+            ):
+                assert cells["Students needed"] == [f"{now['students_needed']:,}"]
+                assert cells["Status"][0].split(" ", 1)[1] in {s.words for s in words.STATUSES.values()}
+    assert seen == set(rows), "every group and year of the Parquet stands in the table, and nothing else"
+    assert {"hidden"} <= kinds
+    assert school == "0090" or "gap" in kinds
+    assert metric == "ap_ib_enrollment" or "not measured" in kinds
+
+
+def test_status_words_equal_the_closure_mart(release, visit):
+    closure = pd.read_parquet(release.path / "data/gap_closure.parquet")
+    closure = closure[(closure["school_year"] == 2026) & (closure["school_id"] == "_all") & (closure["reference"] == "designated")
+                      & (closure["metric_id"] == "ap_ib_enrollment") & (closure["dimension"] == "race_ethnicity")]  # fmt: skip
+    said = dict(zip(closure["subgroup"], closure["status"], strict=True))
+    lines = (
+        visit(release.path / "tables/ap_ib_enrollment.html")
+        .query_selector("#ap_ib_enrollment table")
+        .evaluate(READ_TABLE)
+    )
+    read = {
+        group: cells["Status"][0].split(" ", 1)[-1]
+        for dimension, group, cells in lines
+        if dimension == "Race and ethnicity"
+    }
+    for subgroup, status in said.items():
+        if subgroup != "white":
+            assert read[LABELS.subgroup("race_ethnicity", subgroup)] == (
+                words.STATUSES[status].words if isinstance(status, str) else ""
+            )
+
+
+def test_the_start_page_names_the_widest_gap_and_counts_the_ladder(release, visit):
+    tab = visit(release.path / "index.html")
+    gaps = pd.read_parquet(release.path / "data/gap_metrics.parquet")
+    closure = pd.read_parquet(release.path / "data/gap_closure.parquet")
+    keys = ["school_year", "school_id", "metric_id", "dimension", "subgroup", "reference"]
+    now = gaps.merge(closure[[*keys, "status"]], on=keys)
+    now = now[
+        (now["school_year"] == 2026)
+        & (now["school_id"] == "_all")
+        & (now["reference"] == "designated")
+        & now["gap"].notna()
+    ]
+    now = now[
+        ~now["dimension"].str.contains("*", regex=False) & (now["subgroup"] != now["reference_subgroup"])
+    ]
+    counts = now["status"].value_counts()
+    tally = tab.eval_on_selector_all("main > .wrap > .big li", "items => items.map(i => i.innerText.trim())")
+    assert {re.split(r"\s+", t)[0] + " " + t.split(" ", 2)[2] for t in tally} == {
+        f"{counts[status]} {words.STATUSES[status].words}"
+        for status in counts.index
+        if status != "not_measurable"
+    }
+    worst = now[~now["status"].isin(words.CLOSED)].sort_values("gap").iloc[0]
+    lede = tab.inner_text(".lede")
+    assert f"{-100 * worst['gap']:.1f} percentage points" in lede
+    assert (
+        LABELS.subgroup(worst["dimension"], worst["subgroup"]) in lede
+        and words.percent(worst["rate"]) in lede
+    )
+
+
+def test_every_page_is_sound_and_every_link_leads_somewhere(release, visit):
+    for page in sorted(release.path.rglob("*.html")):
+        tab = visit(page)
+        assert tab.get_attribute("html", "lang") == "en"
+        assert tab.title() and tab.locator("h1").count() == 1 and tab.locator("main").count() == 1
+        broken = tab.evaluate("""() => [...document.querySelectorAll('table')].filter(t => !t.caption || !t.caption.innerText.trim()
+            || [...t.querySelectorAll('th')].some(th => !th.scope)).length""")
+        assert broken == 0, f"{page.name}: a table without caption or a header without scope"
+        ids = tab.evaluate("() => [...document.querySelectorAll('[id]')].map(e => e.id)")
+        assert len(ids) == len(set(ids)), f"{page.name}: an id stands twice"
+        for href in tab.evaluate(
+            "() => [...document.querySelectorAll('a[href]')].map(a => a.getAttribute('href'))"
+        ):
+            assert not href.startswith(("/", "http")), href
+            path, _, fragment = href.partition("#")
+            target = (page.parent / path).resolve() if path else page
+            assert target.is_file(), f"{page.name} → {href}"
+            assert not fragment or f'id="{fragment}"' in target.read_text(), f"{page.name} → {href}"
+
+
+@pytest.mark.parametrize("page", ["index.html", "tables/ap_ib_enrollment.html", "tables/tools_package.html", "schools/0011.html",
+                                  "schools/index.html", "methods.html", "quality.html", "changes.html"])  # fmt: skip
+def test_no_page_is_wider_than_its_screen(release, visit, page):
+    for width in (375, 768, 1280):
+        tab = visit(release.path / page, width)
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_text_has_contrast_of_at_least_four_and_a_half(release, visit):
+    """WCAG 2.2 1.4.3, computed from the colours that Chromium renders."""
+    for page in ("index.html", "tables/ap_ib_enrollment.html", "tables/tools_package.html"):
+        faint = visit(release.path / page).evaluate("""() => {
+          const rgb = c => c.match(/[\\d.]+/g).map(Number);
+          const light = c => { const [r, g, b] = rgb(c).map(v => v / 255).map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
+            return .2126 * r + .7152 * g + .0722 * b; };
+          const ground = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;
+            if (rgb(c)[3] !== 0 && c !== 'transparent') return c; } return 'rgb(255, 255, 255)'; };
+          const found = [];
+          for (const e of document.querySelectorAll('body *')) {
+            if (e.closest('svg') && e.tagName !== 'text') continue;
+            if (![...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim())) continue;
+            const style = getComputedStyle(e), [a, b] = [light(e.tagName === 'text' ? style.fill : style.color), light(ground(e))].sort((x, y) => y - x);
+            if ((a + .05) / (b + .05) < 4.5) found.push(e.className + ': ' + e.textContent.slice(0, 30));
+          }
+          return found; }""")
+        assert faint == []
+
+
+def test_pages_are_whole_without_script(release):
+    for page in release.path.rglob("*.html"):
+        text = page.read_text()
+        assert "<script" not in text and "http://" not in text and "https://" not in text
+
+
+HOSTILE = {
+    "a": "<script>alert(1)</script>",
+    "B/../x": '=HYPERLINK("http://example.com","x")',
+    "b": "\u202eמזרח ᴛᴇꜱᴛ",
+    "c": "Very long name " * 20,
+    "d": '"><img src=x onerror=alert(1)> 🎓',
+}
+
+
+def test_hostile_names_do_no_harm_and_break_no_layout(tmp_path, visit):
+    who = partner(name="<b>Bold</b> & =1+1 " + "x" * 300)
+    small = {"years": [2025, 2026], "schools": HOSTILE, "size": 300, "metrics": ["ap_ib_enrollment"]}
+    said = context(schools=HOSTILE, years=[2025, 2026])
+    said.deliveries.append(
+        {"delivery_id": "e" * 16, "file": "<img src=x>.csv", "extract": "students", "school_year": 2026}
+    )
+    release = write_release(Home(tmp_path), who, frames(who=who, **small), said, holds)
+    for page in sorted(release.path.rglob("*.html")):
+        for width in (375, 1280):
+            tab = visit(page, width)
+            assert tab.evaluate("document.documentElement.scrollWidth") <= width, page.name
+            assert tab.evaluate("document.querySelectorAll('script, img, h1 b').length") == 0
+    assert visit(release.path / "schools/a.html").inner_text("h1") == HOSTILE["a"]
+    assert len(list((release.path / "schools").glob("*.html"))) == len(HOSTILE) + 1
+
+
+def test_two_identifiers_never_share_a_page():
+    names = ["a", "A", "a b", "a-b", "../x", "x", "", "index", "ä" * 60]
+    assert len({slug(n) for n in names}) == len(names)
+    assert all(re.fullmatch(r"[a-z0-9_-]+", slug(n)) for n in names)
+    assert "index" not in {slug(n) for n in names}, "schools/index.html is the list of schools"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        pytest.param({"years": [2026]}, id="a single year"),
+        pytest.param({"schools": {"1": "Only School"}, "years": [2025, 2026]}, id="one school"),
+        pytest.param(
+            {"schools": {"1": "Tiny School"}, "years": [2026], "size": 3}, id="one school and three students"
+        ),
+        pytest.param({"years": [2025, 2026], "hide_all": True}, id="everything suppressed"),
+    ],
+)
+def test_odd_partners_still_make_sense(tmp_path, visit, asked):
+    asked = {
+        "schools": {"1": "One", "2": "Two"},
+        "size": 300,
+        "metrics": ["ap_ib_enrollment", "exam_taken"],
+    } | asked
+    marts = frames(**asked)
+    release = write_release(
+        Home(tmp_path), partner(), marts, context(schools=asked["schools"], years=asked["years"]), holds
+    )
+    for page in sorted(release.path.rglob("*.html")):
+        text = visit(page).inner_text("main")
+        assert len(text) > 40 and not re.search(r"\b(nan|None|NaT|<NA>)\b", text), page.name
+
+
+def test_a_release_works_where_it_is_moved_to(release, visit, tmp_path):
+    moved = tmp_path / "somewhere else"
+    shutil.copytree(release.path, moved)
+    tab = visit(moved / "index.html")
+    tab.click("text=Arroyo Vista High School")
+    tab.click("text=Methods")
+    assert tab.inner_text("h1") == "Methods"

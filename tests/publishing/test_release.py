@@ -1,0 +1,204 @@
+import hashlib
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from equity_pipeline.domain.errors import DisclosureError
+from equity_pipeline.publishing import network
+from equity_pipeline.publishing.release import write_release
+from equity_pipeline.storage.home import Home
+
+from .conftest import holds
+from .frames import context, frames, partner
+
+SMALL = {"years": [2025, 2026], "schools": {"1": "One High School", "2": "Two High School"}, "size": 300,
+         "metrics": ["ap_ib_enrollment", "exam_taken"]}  # fmt: skip
+
+
+def small(who=None, **changes):
+    asked = SMALL | changes
+    return frames(who=who, **asked), context(schools=asked["schools"], years=asked["years"])
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()
+    }
+
+
+def publish(home, made=None, attack=holds, who=None):
+    marts, said = made or small()
+    return write_release(home, who or partner(), marts, said, attack)
+
+
+def test_same_inputs_same_bytes_in_any_row_order(tmp_path):
+    marts, said = small()
+    shuffled = {m: f.sample(frac=1, random_state=3) for m, f in marts.items()}
+    one, two = publish(Home(tmp_path / "a")), publish(Home(tmp_path / "b"), (shuffled, said))
+    assert one.release_id == two.release_id
+    assert contents(one.path) == contents(two.path)
+
+
+def test_the_manifest_names_every_file_with_its_hash(tmp_path):
+    release = publish(Home(tmp_path))
+    files = contents(release.path)
+    manifest = json.loads(files.pop("manifest.json"))
+    assert {p: hashlib.sha256(c).hexdigest() for p, c in files.items()} == {
+        p: f["sha256"] for p, f in manifest["files"].items()
+    }
+    assert manifest["release_id"] == release.release_id == release.path.name and len(release.release_id) == 16
+    assert manifest["row_counts"]["gap_metrics"] == len(
+        pd.read_parquet(release.path / "data/gap_metrics.parquet")
+    )
+    assert {d["delivery_id"] for d in manifest["made_from"]} == {
+        d["delivery_id"] for d in small()[1].deliveries
+    }
+    assert str(tmp_path) not in json.dumps(manifest)
+    assert {
+        "index.html",
+        "certificate.json",
+        "data/gap_tracker.xlsx",
+        "tables/ap_ib_enrollment.html",
+        "schools/1.html",
+    } <= set(files)
+
+
+def test_nothing_new_writes_nothing(tmp_path):
+    home = Home(tmp_path)
+    first = publish(home)
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")}
+    again = publish(home)
+    assert (first.changed, again.changed, again.release_id, again.restated) == (
+        True,
+        False,
+        first.release_id,
+        0,
+    )
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")} == before
+
+
+def test_latest_is_a_relative_link_and_old_releases_stay(tmp_path):
+    home = Home(tmp_path)
+    first = publish(home)
+    second = publish(home, small(seed=8))
+    latest = home.releases("riverside_usd") / "latest"
+    assert os.readlink(latest) == second.release_id != first.release_id
+    assert first.path.is_dir()
+    assert json.loads((second.path / "manifest.json").read_text())["previous_release"] == first.release_id
+    back = publish(home)
+    assert (back.release_id, back.changed, os.readlink(latest)) == (first.release_id, True, first.release_id)
+    assert sorted(p.name for p in latest.parent.iterdir()) == sorted(
+        [first.release_id, second.release_id, "latest"]
+    )
+
+
+def test_a_correction_is_counted_and_told_row_by_row(tmp_path):
+    home = Home(tmp_path)
+    publish(home)
+    marts, said = small()
+    gaps = marts["gap_metrics"] = marts["gap_metrics"].copy()
+    black = (
+        (gaps["school_year"] == 2025)
+        & (gaps["school_id"] == "_all")
+        & (gaps["metric_id"] == "ap_ib_enrollment")
+    )
+    black &= (gaps["subgroup"] == "black") & (gaps["dimension"] == "race_ethnicity")
+    assert black.sum() == 3 and gaps.loc[black, "rate"].notna().all()
+    gaps.loc[black, "n"] += 1
+    gaps.loc[black, "rate"] = 0.1234
+    said.deliveries.append(
+        {"delivery_id": "f" * 16, "file": "corrected<2025>.csv", "extract": "students", "school_year": 2025}
+    )
+    release = publish(home, (marts, said))
+    assert release.restated == 3
+    assert json.loads((release.path / "manifest.json").read_text())["changes"]["restated_by_school_year"] == {
+        "2025": 3
+    }
+    page = (release.path / "changes.html").read_text()
+    assert "12.3% of" in page and "corrected&lt;2025&gt;.csv" in page and page.count("<td>2024-25</td>") == 1
+
+
+def test_a_new_year_restates_nothing(tmp_path):
+    home = Home(tmp_path)
+    marts, said = small(years=[2024, 2025])
+    publish(home, (marts, said))
+    grown = {
+        m: pd.concat([f, f[f["school_year"] == 2025].assign(school_year=2026)]) for m, f in marts.items()
+    }
+    release = publish(home, (grown, said))
+    assert (release.changed, release.restated) == (True, 0)
+    assert "New: 2025-26" in (release.path / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    "certificate", [{"pass": False, "findings": [{"kind": "known count"}]}, {}, {"pass": "yes"}]
+)
+def test_an_attack_that_succeeds_leaves_the_last_release(tmp_path, certificate):
+    home = Home(tmp_path)
+    first = publish(home)
+    before = contents(home.releases("riverside_usd"))
+    with pytest.raises(DisclosureError, match="last release stays"):
+        publish(home, small(seed=9), attack=lambda folder: certificate)
+    assert contents(home.releases("riverside_usd")) == before
+    assert os.readlink(home.releases("riverside_usd") / "latest") == first.release_id
+
+
+def test_the_attack_sees_the_files_that_would_leave(tmp_path):
+    seen = {}
+    release = publish(Home(tmp_path), attack=lambda folder: seen.update(contents(folder)) or {"pass": True})
+    assert {p: c for p, c in contents(release.path).items() if p.startswith("data/")} == {
+        p: c for p, c in seen.items() if p.startswith("data/")
+    }
+    assert "index.html" in seen
+
+
+def test_a_mart_that_breaks_its_contract_is_not_published(tmp_path):
+    home = Home(tmp_path)
+    marts, said = small()
+    leaky = marts["gap_metrics"].copy()
+    leaky.loc[leaky["suppressed"], "n"] = 3
+    with pytest.raises(DisclosureError, match="a suppressed row has no value"):
+        publish(home, (marts | {"gap_metrics": leaky}, said))
+    assert not home.releases("riverside_usd").exists()
+
+
+def test_where_everything_is_hidden_no_page_or_file_has_a_figure(tmp_path):
+    who = partner(goals=[])
+    release = publish(Home(tmp_path), small(who=who, hide_all=True), who=who)
+    for page in release.path.rglob("*.html"):
+        assert not re.search(r'class="(?:gap|rate|pp|interval)"|<svg', page.read_text()), page.name
+    assert "Nothing can be shown here" in (release.path / "index.html").read_text()
+    gaps = pd.read_parquet(release.path / "data/gap_metrics.parquet")
+    assert gaps["suppressed"].all() and gaps[["n", "rate", "gap", "students_needed"]].isna().all().all()
+
+
+def test_the_network_is_made_from_releases_alone(tmp_path):
+    home = Home(tmp_path)
+    other = partner(partner_id="lakeview_sd", name="Lakeview School District", programs=[], goals=[])
+    absent = partner(partner_id="new_sd", name="Newcomer District")
+    publish(home)
+    marts, said = small(who=other, seed=11)
+    write_release(home, other, marts | {"tools_package": marts["tools_package"].iloc[:0]}, said, holds)
+    partners = {p.partner_id: p for p in (partner(), other, absent)}
+    first = network.publish(home, partners)
+    page = (first.path / "index.html").read_text()
+    assert "Newcomer District" in page and "Riverside Unified" in page and "1 client" in page
+    assert network.publish(home, partners).changed is False
+    released = pd.read_parquet(home.releases("riverside_usd") / "latest/data/tools_package.parquet")
+    together = pd.read_parquet(first.path / "data/tools_package.parquet")
+    assert len(together) == len(released) and set(together["partner_id"]) == {"riverside_usd"}
+    shutil.rmtree(home.releases("lakeview_sd"))
+    again = network.publish(home, partners)
+    assert again.changed and os.readlink(home.network_releases / "latest") == again.release_id
+
+
+def test_a_network_without_any_release_says_so(tmp_path):
+    release = network.publish(
+        Home(tmp_path), {"new_sd": partner(partner_id="new_sd", name="Newcomer District")}
+    )
+    assert "No Tools Package client has a release yet" in (release.path / "index.html").read_text()
