@@ -20,6 +20,7 @@ for both:
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import polars as pl
 
@@ -27,8 +28,6 @@ from equity_pipeline.adapters import delimited
 from equity_pipeline.adapters.base import FILE, LINE, Mapped, RawTable
 from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
 from equity_pipeline.partners.registry import Partner, Source
-
-read = delimited.read
 
 SKIPPED, NOT_SHOWN, NOT_APPLICABLE = "_skipped", "_not_shown", "_not_applicable"
 """Responses that are no answer, each for its own reason. A null response is one of which the file does not say why."""
@@ -40,6 +39,16 @@ _IMPORT_ID = r'^\{"ImportId":\s*"(.*)"\}$'
 _RESPONSE_IDS = ("ResponseId", "V1")
 """The column of Qualtrics' response id now, and in its exports of old."""
 _PREVIEW = ("1", "survey preview", "2", "survey test")
+
+
+def read(path: Path, name: str, source: Source) -> list[RawTable]:
+    """As `delimited.read`, but the first record is the header, whatever headers the source names: those of Qualtrics may
+    stand in a heading below it.
+
+    Raises:
+        DeliveryError: as `delimited.read`.
+    """
+    return delimited.read(path, name, source.model_copy(update={"columns": {}}))
 
 
 def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped]:
