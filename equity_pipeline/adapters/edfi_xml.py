@@ -12,9 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
-from xml.sax import ContentHandler, SAXException, SAXParseException
-
-from defusedxml import DefusedXmlException, sax
+from xml.parsers import expat
 
 from equity_pipeline.domain.errors import DeliveryError
 
@@ -22,36 +20,39 @@ Shape = dict[str, "Shape"]
 """The fields wanted of an object; a collection's name ends in `[]`, a single value has no fields of its own."""
 
 _COLLECTIONS = {
-    "identificationCodes": "CourseIdentificationCode",
-    "levelCharacteristics": "CourseLevelCharacteristic",
-    "values": "SurveyQuestionResponseValue",
+    "identificationCodes": "courseIdentificationCode",
+    "levelCharacteristics": "courseLevelCharacteristic",
+    "values": "surveyQuestionResponseValue",
 }
 """Collections whose elements are called otherwise than the collection in the singular."""
-_WRAPPERS = {"AttendanceEvent", "BirthData"}
+_WRAPPERS = {"attendanceEvent", "birthData"}
 """Elements that the API's JSON does not have: their fields are the record's own."""
 _MAX_DEPTH = 100
 
 
 class _Node:
-    """An element: its children, or its text."""
+    """An element, under the name that a field of the JSON has: its children, or its text."""
 
-    __slots__ = ("children", "line", "tag", "text")
+    __slots__ = ("children", "line", "name", "text")
 
-    def __init__(self, tag: str, line: int) -> None:
-        self.tag, self.line = tag, line
-        self.text: list[str] = []
+    def __init__(self, name: str, line: int) -> None:
+        self.name, self.line = name, line
+        self.text = ""
         self.children: list[_Node] = []
 
     def value(self) -> str:
         node = self
         while node.children:
             node = node.children[0]
-        return "".join(node.text).strip()
+        return node.text.strip()
 
-    def own(self) -> Iterator[_Node]:
+    def fields(self) -> Iterator[_Node]:
         """The fields of the record itself, without those behind a reference."""
         for child in self.children:
-            yield from child.own() if child.tag in _WRAPPERS else (child,)
+            if child.name in _WRAPPERS:
+                yield from child.fields()
+            else:
+                yield child
 
     def leaves(self) -> Iterator[_Node]:
         if not self.children:
@@ -60,30 +61,45 @@ class _Node:
             yield from child.leaves()
 
 
-class _Handler(ContentHandler):
+class _Records:
     """Hands on each record as soon as it is whole; no more than one is held."""
 
     def __init__(self, found: Callable[[_Node], None]) -> None:
-        super().__init__()
         self._found = found
         self._open: list[_Node] = []
+        self.parser = parser = expat.ParserCreate()
+        parser.buffer_text = True
+        parser.StartElementHandler, parser.EndElementHandler = self._start, self._end
+        parser.CharacterDataHandler = self._characters
+        parser.StartDoctypeDeclHandler = _refuse
 
-    def startElement(self, name: str, attrs: object) -> None:
-        node = _Node(name.rsplit(":", 1)[-1], self._locator.getLineNumber())
+    def _start(self, tag: str, attributes: object) -> None:
+        tag = tag[tag.find(":") + 1 :]
+        node = _Node(tag[:1].lower() + tag[1:], self.parser.CurrentLineNumber)
         if len(self._open) > 1:
             self._open[-1].children.append(node)
         self._open.append(node)
         if len(self._open) > _MAX_DEPTH:
-            raise SAXParseException(f"more than {_MAX_DEPTH} elements inside each other", None, self._locator)
+            raise _Refused(f"it has more than {_MAX_DEPTH} elements inside each other")
 
-    def characters(self, content: str) -> None:
-        self._open[-1].text.append(content)
+    def _characters(self, content: str) -> None:
+        node = self._open[-1]
+        if not node.children:
+            node.text += content
 
-    def endElement(self, name: str) -> None:
+    def _end(self, tag: str) -> None:
         node = self._open.pop()
         if len(self._open) == 1:
             self._found(node)
-            self._open[0].text.clear()
+            self._open[0].text = ""
+
+
+class _Refused(Exception):
+    """What no data needs, and what can be made to harm."""
+
+
+def _refuse(*declared: object) -> None:
+    raise _Refused("it declares a document type or entities")
 
 
 def read_interchange(
@@ -99,79 +115,73 @@ def read_interchange(
     others: dict[str, int] = {}
 
     def take(node: _Node) -> None:
-        resource = resource_of(node.tag)
+        resource = f"{node.name}s"
         if shape := shapes.get(resource):
             found(resource, node.line, _filled(shape, node))
         else:
-            others[node.tag] = others.get(node.tag, 0) + 1
+            kind = node.name[:1].upper() + node.name[1:]
+            others[kind] = others.get(kind, 0) + 1
 
+    parser = _Records(take).parser
     try:
-        sax.parse(stream, _Handler(take), forbid_dtd=True)
-    except DefusedXmlException as error:
+        parser.ParseFile(stream)
+    except _Refused as error:
         raise DeliveryError(
-            "it declares a document type or entities",
+            str(error),
             file=name,
-            remedy="send plain interchange XML without <!DOCTYPE …>",
+            line=parser.CurrentLineNumber,
+            remedy="send plain interchange XML, without <!DOCTYPE …>",
         ) from error
-    except SAXParseException as error:
+    except expat.ExpatError as error:
         raise DeliveryError(
             "it is not well-formed XML from here on or was cut short",
-            file=name, line=error.getLineNumber(), remedy="export it again and compare the sizes",
+            file=name, line=error.lineno, remedy="export it again and compare the sizes",
         ) from error  # fmt: skip
-    except (SAXException, UnicodeError, LookupError, ValueError) as error:
+    except (UnicodeError, LookupError, ValueError) as error:
         raise DeliveryError("it is not readable as XML", file=name, remedy="send UTF-8") from error
     return others
 
 
-def resource_of(element: str) -> str:
-    """`StudentSchoolAssociation` → `studentSchoolAssociations`, the resource of the API."""
-    return f"{element[:1].lower()}{element[1:]}s"
-
-
 def _filled(shape: Shape, node: _Node) -> dict[str, object]:
+    fields: dict[str, list[_Node]] = {}
+    for field in node.fields() if node.children else (node,):
+        fields.setdefault(field.name, []).append(field)
     record: dict[str, object] = {}
     for name, below in shape.items():
         if name.endswith("[]"):
-            items = list(_items(name[:-2], below, node))
-            if items:
+            if items := _items(name[:-2], below, fields):
                 record[name[:-2]] = items
         elif name == "schoolYearTypeReference":
-            if (year := _leaf("schoolYear", node.own())) is not None:
+            if year := _value("schoolYear", fields):
                 record[name] = {"schoolYear": year}
         elif below:
-            reference = next((child for child in node.own() if _called(child.tag, name)), None)
-            if reference is not None:
-                record[name] = _keys(below, reference)
-        elif (value := _leaf(name, [*node.own()] or [node])) is not None:
+            if name in fields:
+                record[name] = _keys(below, fields[name][0])
+        elif value := _value(name, fields):
             record[name] = value
     return record
 
 
-def _items(name: str, below: Shape, node: _Node) -> Iterator[dict[str, object]]:
+def _items(name: str, below: Shape, fields: dict[str, list[_Node]]) -> list[dict[str, object]]:
     """A collection of objects, of single descriptors, or of references."""
-    ((only, its_own),) = list(below.items())[:1]
-    if only.endswith("Reference") and len(below) == 1:
-        yield from ({only: _keys(its_own, child)} for child in node.own() if _called(child.tag, only))
-        return
-    tag = _COLLECTIONS.get(name, name.removesuffix("s"))
-    yield from (_filled(below, child) for child in node.own() if _called(child.tag, tag))
+    only = next(iter(below))
+    if len(below) == 1 and only.endswith("Reference"):
+        return [{only: _keys(below[only], node)} for node in fields.get(only, ())]
+    element = _COLLECTIONS.get(name, name.removesuffix("s"))
+    return [_filled(below, node) for node in fields.get(element, ())]
 
 
 def _keys(wanted: Shape, reference: _Node) -> dict[str, object]:
-    leaves = list(reference.leaves())
-    values = {name: _leaf(name, leaves) for name in wanted}
-    return {name: value for name, value in values.items() if value is not None}
+    leaves: dict[str, list[_Node]] = {}
+    for leaf in reference.leaves():
+        leaves.setdefault(leaf.name, []).append(leaf)
+    return {name: value for name in wanted if (value := _value(name, leaves))}
 
 
-def _leaf(name: str, nodes: object) -> str | None:
-    text = next((node.value() for node in nodes if _called(node.tag, name)), None)
+def _value(name: str, fields: dict[str, list[_Node]]) -> str | None:
+    """The text of a field; XML has a descriptor without the word."""
+    node = fields.get(name) or fields.get(name.removesuffix("Descriptor"))
+    text = node[0].value() if node else None
     if text and name == "schoolYear" and (years := re.fullmatch(r"\d{4}-(\d{4})", text)):
         return years[1]
     return text or None
-
-
-def _called(tag: str, name: str) -> bool:
-    """Whether an element holds a field of the JSON."""
-    tag = tag[:1].lower() + tag[1:]
-    name = name[:1].lower() + name[1:]
-    return tag in (name, name.removesuffix("Descriptor"))
