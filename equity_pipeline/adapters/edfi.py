@@ -27,7 +27,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import polars as pl
-from polars.exceptions import PolarsError
+from polars.exceptions import ComputeError, PolarsError
 
 from equity_pipeline.adapters.base import FILE, LINE, REJECT, BadRecord, Mapped, RawTable
 from equity_pipeline.adapters.college_board_ap import EXAM_NAMES
@@ -304,7 +304,7 @@ def _table(lines: Iterable[int], records: Iterable[str], name: str, resource: st
     shape = _struct(_tree(paths))
     bad: tuple[BadRecord, ...] = ()
     try:
-        decoded = frame[RECORD].str.json_decode(shape)
+        decoded = _decoded(frame[RECORD], shape)
     except PolarsError:
         broken = _misfits(frame[RECORD], shape)
         if len(broken) == frame.height:
@@ -317,7 +317,7 @@ def _table(lines: Iterable[int], records: Iterable[str], name: str, resource: st
             for text, line in frame[broken].select(RECORD, LINE).iter_rows()
         )
         frame = frame.with_row_index("at").filter(~pl.col("at").is_in(broken)).drop("at")
-        decoded = frame[RECORD].str.json_decode(shape)
+        decoded = _decoded(frame[RECORD], shape)
     frame = frame.with_columns(decoded.alias("decoded")).select(
         RECORD, LINE, *(_at(path).replace("", None).alias(path) for path in paths if "[]" not in path)
     )
@@ -366,10 +366,31 @@ _PATHS = {
 _SHAPES = {resource: _tree(paths) for resource, paths in _PATHS.items()}
 
 
+def _decoded(records: pl.Series, shape: pl.Struct) -> pl.Series:
+    """The records as objects, one each.
+
+    polars reads all records as one array, in which broken ones may run into each other; each carries its number, so that
+    none can be taken for another or get lost.
+
+    Raises:
+        PolarsError: a record is no object of the shape.
+    """
+    numbered = pl.Series(range(len(records)), dtype=pl.Int64)
+    framed = pl.select(
+        pl.concat_str(pl.lit('{"number":'), numbered, pl.lit(',"record":'), records, pl.lit("}"))
+    )
+    decoded = (
+        framed.to_series().str.json_decode(pl.Struct({"number": pl.Int64, "record": shape})).struct.unnest()
+    )
+    if not decoded["number"].equals(numbered.alias("number")) or decoded["record"].null_count():
+        raise ComputeError("a record is no object")
+    return decoded["record"]
+
+
 def _misfits(records: pl.Series, shape: pl.Struct, start: int = 0) -> list[int]:
     """Positions of the records that can't be decoded, by halving."""
     try:
-        records.str.json_decode(shape)
+        _decoded(records, shape)
     except PolarsError:
         if len(records) == 1:
             return [start]

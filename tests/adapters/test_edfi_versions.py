@@ -54,6 +54,23 @@ def test_an_array_knows_its_lines_and_its_bad_records(tmp_path):
     assert edfi.read(path, path.name, source())[0].frame.is_empty()
 
 
+@pytest.mark.parametrize(
+    ("lines", "good", "bad"),
+    [
+        # One after the other with a comma between them, two broken lines are one object, and one line is two.
+        (['{"studentUniqueId": "a"', '"birthDate": "2010-01-02"}', '{"studentUniqueId": "b"}'], ["b"], [1, 2]),
+        (['{"studentUniqueId": "a"},{"studentUniqueId": "x"}', '{"studentUniqueId": "b"', '"x": 1}', '{"studentUniqueId": "c"}'], ["c"], [1, 2, 3]),
+        (["null", '{"studentUniqueId": "b"}', "7"], ["b"], [1, 3]),
+    ],
+)  # fmt: skip
+def test_broken_lines_do_not_run_into_each_other(tmp_path, lines, good, bad):
+    path = tmp_path / "students.jsonl"
+    path.write_text("\n".join(lines))
+    (table,) = edfi.read(path, path.name, source())
+    assert table.frame["studentUniqueId"].to_list() == good
+    assert [record.line for record in table.bad] == bad
+
+
 SCHOOL = {"schools.jsonl": [{"schoolId": 1, "nameOfInstitution": "High"}]}
 
 
