@@ -162,7 +162,8 @@ def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped
     live["orgs"] = live["orgs"].with_columns(school_id=_option(source, "school_id"))
     warnings += _disagreeing_years(live["academicSessions"])
 
-    sessions = _sessions(live["academicSessions"], source)
+    named = next(table.name for table in tables if _table_of(table) == "academicSessions")
+    sessions = _sessions(live["academicSessions"], source, named)
     seats = _seats(live, sessions, source)
     roles = _roles(live)
     year = _current_year(sessions, seats, max((t.inferred.get("as_of", "") for t in tables), default=""))
@@ -391,7 +392,7 @@ def _rows(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
 # --- school years ------------------------------------------------------------------------------------------------
 
 
-def _sessions(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
+def _sessions(frame: pl.DataFrame, source: Source, name: str) -> pl.DataFrame:
     """One row per session: title, start, end and the school year it belongs to, with that year's first and last day.
 
     The year is that of the session's ancestor of type schoolYear, else its own. Days decide over the column
@@ -429,7 +430,7 @@ def _sessions(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
     if not any(session["school_year"] for session in found):
         raise DeliveryError(
             "no session tells a school year",
-            file=frame[FILE][0] if frame.height else "academicSessions.csv",
+            file=name,
             remedy="give schoolYear, or startDate and endDate as YYYY-MM-DD",
         )
     types = {"session": pl.String, "title": pl.String, "school_year": pl.Int64, "whole": pl.Boolean}
