@@ -57,8 +57,6 @@ __all__ = [
 ]
 
 _CACHE_BYTES = 1024**3
-_SOME_OF_EARLIER_YEARS = ("college_board_ap",)
-"""Formats whose file of a year repeats, of the students in it, what they did in earlier years."""
 
 
 @dataclass(frozen=True)
@@ -228,13 +226,10 @@ def load_extracts(home: Home, partner: Partner, school_year: int) -> list[Extrac
     """
     ledger = Ledger(home)
     held = ledger.loads(partner.partner_id, school_year)
-    latest: dict[str, int] = {}
-    for load in ledger.loads(partner.partner_id):
-        latest[load["delivery_id"]] = max(load["school_year"], latest.get(load["delivery_id"], 0))
     results, finished = [], []
     for contract in EXTRACTS.values():
         loads = [load for load in held if load["extract"] == contract.name]
-        standing, replaced = _standing(partner, loads, latest)
+        standing, replaced = _standing(partner, loads)
         folder = home.extract(contract.name, partner.partner_id, school_year)
         rejects_folder = home.quarantine(contract.name, partner.partner_id, school_year)
         if not standing:
@@ -356,14 +351,15 @@ def _learned(part: Part) -> Iterator[dict[str, Any]]:
         }  # fmt: skip
 
 
-def _standing(
-    partner: Partner, loads: list[dict[str, Any]], latest: dict[str, int]
-) -> tuple[list[dict[str, Any]], int]:
+_SOME_OF_EARLIER_YEARS = ("college_board_ap",)
+"""Formats whose file of a year repeats, of the students in it, what they did in earlier years."""
+
+
+def _standing(partner: Partner, loads: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
     """One load per source and delivery that stands, in the order of the sources and the newest first; and how many
     deliveries are replaced. The order of arrival only counts between undated versions of one file.
 
-    `latest`: the last school year that each delivery holds. Where a format's files hold some of earlier years as well,
-    one of a later year is another file, no version of it: they add up.
+    Where a format's files hold some of earlier years as well, one of a later year is another file, no version: they add up.
     """
     rank = {source.name: position for position, source in enumerate(partner.sources)}
     adding = {source.name for source in partner.sources if source.format in _SOME_OF_EARLIER_YEARS}
@@ -372,7 +368,7 @@ def _standing(
     for load in deliveries.values():
         named = version(load["delivered_file"])
         candidate = ((named.dated, load["sequence"]), load)
-        own_year = latest[load["delivery_id"]] if load["source"] in adding else 0
+        own_year = load["last_year"] if load["source"] in adding else 0
         key = (load["source"], named.logical, own_year)
         newest[key] = max(newest.get(key, candidate), candidate, key=lambda one: one[0])
     by_age = sorted(newest.items(), key=lambda one: (one[1][0][0], one[0]), reverse=True)
