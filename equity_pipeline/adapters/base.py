@@ -42,7 +42,9 @@ class RawTable:
     name: str
     frame: pl.DataFrame
     bad: Sequence[BadRecord] = ()
-    inferred: dict[str, str] = field(default_factory=dict)  # what was not stated but found: encoding, delimiter, …
+    inferred: dict[str, str] = field(
+        default_factory=dict
+    )  # what was not stated but found: encoding, delimiter, …
 
 
 @dataclass(frozen=True)

@@ -327,10 +327,12 @@ def _other_width(found: int, expected: int) -> str:
 
 
 def _unique(names: list[str]) -> list[str]:
-    """Delivered names, the second `Filler` as `Filler (2)`, an empty one as `column 7`."""
+    """Delivered names, the second `Filler` as `Filler (2)`; an empty one, and one that polars would take for a pattern, as
+    `column 7`."""
     used, result = set(_RESERVED), []
     for position, name in enumerate(names, 1):
-        name = name or f"column {position}"
+        if not name or name == "*" or name.startswith("^"):
+            name = f"column {position}"
         candidate, count = name, 1
         while candidate in used:
             count += 1

@@ -392,6 +392,31 @@ EXTRACTS: dict[str, Extract] = {
             best="score",
         ),
         Extract(
+            "readiness_scores",
+            ("student_id", "assessment", "section"),
+            _columns(
+                "school_year*: year", "student_id*",
+                _choice("assessment*", "psat_8_9", "psat_10", "psat_nmsqt", "sat"),
+                # The last two: before 2016.
+                _choice(
+                    "section*", "total", "ebrw", "math", "reading_test", "writing_language_test", "math_test",
+                    "critical_reading", "writing",
+                ),
+                Column("score", "number", required=True),
+            ),
+            (
+                # Sections have 120 (PSAT 8/9) to 800 points, tests 6 to 40: AP Potential knows both.
+                Rule(
+                    "score",
+                    "score is not on the scale of its section",
+                    pl.when(pl.col("section").str.ends_with("_test"))
+                    .then(pl.col("score").is_between(6, 40))
+                    .otherwise(pl.col("score").is_between(120, 2400)),
+                ),
+            ),
+            best="score",
+        ),
+        Extract(
             "attendance",
             ("student_id", "school_id"),
             _columns(
@@ -411,11 +436,15 @@ EXTRACTS: dict[str, Extract] = {
         ),
         Extract(
             "survey_responses",
-            ("survey_id", "respondent_type", "respondent_id", "item_id"),
+            ("survey_id", "respondent_type", "respondent_id", "item_id", "submission"),
             _columns(
                 "school_year*: year", "survey_id*", _choice("respondent_type*", "student", "staff", "family"),
                 "respondent_id*", "student_id", "school_id*", "item_id*", "response", "submitted_at",
+                # Of several submissions of one respondent the first, or the only one without a number, counts.
+                Column("submission", "integer", low=1),
+                Column("mark", allowed=("duplicate", "other_respondent_type", "unknown_respondent"), several=True),
             ),
+            best="submitted_at",
         ),
         Extract(
             "survey_items",

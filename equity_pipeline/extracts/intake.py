@@ -573,16 +573,25 @@ def _loads_of(
         }  # fmt: skip
 
 
+_SOME_OF_EARLIER_YEARS = ("college_board_ap",)
+"""Formats whose file of a year repeats, of the students in it, what they did in earlier years."""
+
+
 def _standing(partner: Partner, loads: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
     """One load per source and delivery that stands, in the order of the sources and the newest first; and how many
-    deliveries are replaced. The order of arrival only counts between undated versions of one file."""
+    deliveries are replaced. The order of arrival only counts between undated versions of one file.
+
+    Where a format's files hold some of earlier years as well, one of a later year is another file, no version: they add up.
+    """
     rank = {source.name: position for position, source in enumerate(partner.sources)}
+    adding = {source.name for source in partner.sources if source.format in _SOME_OF_EARLIER_YEARS}
     deliveries = {(load["source"], load["delivery_id"]): load for load in loads}
-    newest: dict[tuple[str, str], tuple[tuple[str, int], dict[str, Any]]] = {}
+    newest: dict[tuple[str, str, int], tuple[tuple[str, int], dict[str, Any]]] = {}
     for load in deliveries.values():
         named = version(load["delivered_file"])
         candidate = ((named.dated, load["sequence"]), load)
-        key = (load["source"], named.logical)
+        own_year = load["last_year"] if load["source"] in adding else 0
+        key = (load["source"], named.logical, own_year)
         newest[key] = max(newest.get(key, candidate), candidate, key=lambda one: one[0])
     by_age = sorted(newest.items(), key=lambda one: (one[1][0][0], one[0]), reverse=True)
     standing = sorted((load for _, (_, load) in by_age), key=lambda load: rank[load["source"]])

@@ -151,10 +151,12 @@ class Ledger:
     def loads(
         self, partner_id: str, school_year: int | None = None, extract: str | None = None
     ) -> list[dict[str, Any]]:
-        """Loads with their delivery's `delivered_file`, `sha256`, `mapping`, `sequence` and `as_of`, in a fixed order."""
+        """Loads with their delivery's `delivered_file`, `sha256`, `mapping`, `sequence` and `as_of` and the last school
+        year that it holds, `last_year`, in a fixed order."""
         return self._rows(
-            "SELECT l.*, d.file AS delivered_file, d.sha256, d.mapping, d.sequence, d.as_of FROM loads l "
-            "JOIN deliveries d USING (partner_id, delivery_id) WHERE partner_id = ? AND records > 0 "
+            "SELECT l.*, d.file AS delivered_file, d.sha256, d.mapping, d.sequence, d.as_of, "
+            "(SELECT max(m.school_year) FROM loads m WHERE m.partner_id = l.partner_id "
+            "AND m.delivery_id = l.delivery_id) AS last_year FROM loads l JOIN deliveries d USING (partner_id, delivery_id) WHERE partner_id = ? AND records > 0 "
             "AND (? IS NULL OR school_year = ?) AND (? IS NULL OR extract = ?) "
             "ORDER BY school_year, extract, source, sequence, l.file",
             [partner_id, school_year, school_year, extract, extract],

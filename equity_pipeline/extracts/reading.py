@@ -33,8 +33,9 @@ UNREADABLE_YEAR = 0
 _ONEROSTER_FILES = {
     "manifest", "academicsessions", "categories", "classes", "classresources", "courses", "courseresources",
     "demographics", "enrollments", "lineitems", "lineitemlearningobjectiveids", "lineitemscorescales", "orgs",
+    "relationships",
     "resources", "resultlearningobjectiveids", "results", "resultscorescales", "roles", "scorescales", "userprofiles",
-    "userresources", "users",
+    "userflags", "userresources", "users",
 }  # fmt: skip
 
 

@@ -192,3 +192,8 @@ def test_a_truncated_zip_is_refused(tmp_path, keep):
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * keep)])
     with pytest.raises(DeliveryError, match="cut short"):
         list(members(path))
+
+
+def test_a_header_that_reads_like_a_pattern_is_a_name():
+    table = read_delimited(b"a,*,^.*$\n1,2,3\n", "f.csv")
+    assert table.frame.select("a", "column 2", "column 3").rows() == [("1", "2", "3")]
