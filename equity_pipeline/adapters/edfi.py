@@ -252,7 +252,8 @@ def _read_json(data: bytes, name: str, resource: str) -> RawTable:
             remedy="send UTF-8",
         ) from error
     if name.lower().endswith(".json") and text.lstrip().startswith("["):
-        lines, records = zip(*_items(text, name), strict=True) if text.strip("[] \r\n\t") else ((), ())
+        items = list(_items(text, name))
+        lines, records = [line for line, _ in items], [record for _, record in items]
     else:
         records = text.split("\n")
         lines = range(1, len(records) + 1)

@@ -50,8 +50,9 @@ def test_an_array_knows_its_lines_and_its_bad_records(tmp_path):
         DeliveryError, match="students.json, line 4: the array is not valid JSON from here on"
     ):
         edfi.read(path, path.name, source())
-    path.write_text(" [ ] ")
-    assert edfi.read(path, path.name, source())[0].frame.is_empty()
+    for empty in (" [ ] ", "[,]"):
+        path.write_text(empty)
+        assert edfi.read(path, path.name, source())[0].frame.is_empty()
 
 
 @pytest.mark.parametrize(
