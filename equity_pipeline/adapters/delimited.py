@@ -3,7 +3,7 @@
 Belongs here: headers → canonical columns, codes → canonical values, stated date formats. Does not belong here: what a
 value may be (contracts), or one vendor's habits (they are a mapping in YAML).
 
-Options: `encoding`, `delimiter` (else found), `escape: backslash`, `layout` (fixed widths), `sheet` (of a workbook),
+Options: `encoding`, `delimiter` (else found), `escape: backslash`, `fixed_widths` (column: first-last character), `sheet` (of a workbook),
 `date_format` (strptime; else ISO, or found where days after the 12th tell the order), `thousands` (their mark), `exit_date`: `last_day` (default) or
 `first_day_after` where the source writes the first day on which the student was no longer there (CEDS defines exit
 dates both ways, so the source must say).
@@ -26,7 +26,7 @@ from equity_pipeline.extracts.contracts import EXTRACTS, Extract
 from equity_pipeline.extracts.distinct import by_distinct
 from equity_pipeline.partners.registry import Partner, Source
 
-OPTIONS = {"encoding", "delimiter", "escape", "layout", "sheet", "date_format", "thousands", "exit_date"}
+OPTIONS = {"encoding", "delimiter", "escape", "fixed_widths", "sheet", "date_format", "thousands", "exit_date"}
 
 
 def read(path: Path, name: str, source: Source) -> list[RawTable]:
@@ -52,8 +52,8 @@ def read_member(
     stated = {key: options[key] for key in ("encoding", "delimiter", "escape") if key in options}
     if PurePath(called).suffix.lower() in WORKBOOKS:
         yield read_workbook(content, called, options.get("sheet"), expects)
-    elif "layout" in options:
-        yield from read_fixed(content, called, options["layout"], stated.get("encoding", "auto"))
+    elif "fixed_widths" in options:
+        yield from read_fixed(content, called, options["fixed_widths"], stated.get("encoding", "auto"))
     else:
         yield from read_batches(content, called, **stated, expects=expects)
 

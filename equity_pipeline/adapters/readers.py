@@ -199,7 +199,7 @@ def read_fixed(
     for column, place in layout.items():
         match = re.fullmatch(r"\s*(\d+)\s*-\s*(\d+)\s*", str(place))
         if not match or not 1 <= int(match[1]) <= int(match[2]):
-            raise PartnerFileError(f"layout: {column} is {place!r}, no place such as 1-10")
+            raise PartnerFileError(f"fixed_widths: {column} is {place!r}, no place such as 1-10")
         places[column] = int(match[1]) - 1, int(match[2])
     shortest = max(start for start, _ in places.values()) + 1
     with io.BytesIO(path) if isinstance(path, bytes) else open(path, "rb") as stream:

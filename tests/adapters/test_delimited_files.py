@@ -123,7 +123,7 @@ def test_fixed_widths(tmp_path):
     text = "0042  Zoë 09\r\n\r\n0043  Li  10\r\n0044\r\n"
     result, table = mapped(
         tmp_path, text, "f.txt", columns={"student_id": "id", "grade_level": "grade"},
-        options={"layout": {"id": "1-6", "grade": "11-12"}},
+        options={"fixed_widths": {"id": "1-6", "grade": "11-12"}},
     )  # fmt: skip
     assert cells(result, "student_id", "grade_level", "_line") == [("0042", "09", 1), ("0043", "10", 3)]
     assert [(bad.line, bad.reason) for bad in table.bad] == [(4, "4 characters where at least 11 are needed")]
