@@ -1,0 +1,151 @@
+"""The published counts as a system of equations: what an outsider knows about hidden counts without being
+told.
+
+A *group* is a school × dimension × subgroup; a *count* is a number of students per group and school year,
+such as the `n` of a
+metric. Within one school year and one count, groups add up (`equations`), and that holds for every count
+alike. A published row
+states counts of its own group and of its reference; rates, gaps, intervals and students needed follow from
+these four numbers,
+so they add no equation of their own.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import pandas as pd
+
+DISTRICT = "_all"
+CELL = ["school_year", "metric_id", "school_id", "dimension", "subgroup"]
+REST = "not "
+
+# metric, count → the same number under the name it has in another metric: takers are the successes of taking.
+COUNT_IDENTITIES = {
+    ("exam_taken", "n"): ("ap_ib_enrollment", "successes"),
+    ("exam_passed_of_takers", "n"): ("exam_taken", "successes"),
+}
+
+_OF_COLOR = (
+    "american_indian_or_alaska_native", "asian", "black", "hispanic", "middle_eastern_or_north_african",
+    "native_hawaiian_or_pacific_islander", "two_or_more",
+)  # fmt: skip
+
+# dimension, subgroup → the finer dimension and its subgroups whose sum it is. english_learner_ever.yes is
+# not here: current and
+# former learners are published together only, so nothing adds up to it.
+COARSENINGS = {
+    ("student_of_color", "yes"): ("race_ethnicity", _OF_COLOR),
+    ("student_of_color", "no"): ("race_ethnicity", ("white",)),
+    ("student_of_color", "unknown"): ("race_ethnicity", ("unknown",)),
+    ("race_alone_or_in_combination", "hispanic"): ("race_ethnicity", ("hispanic",)),
+    ("english_learner_ever", "unknown"): ("english_learner", ("unknown",)),
+    ("underrepresented", "no"): (
+        "race_ethnicity*economically_disadvantaged",
+        ("asian*no", "middle_eastern_or_north_african*no", "two_or_more*no", "white*no"),
+    ),
+}
+
+
+class Group(NamedTuple):
+    """Whom a row is about. `school_id` is `_all` for the district."""
+
+    school_id: str
+    dimension: str
+    subgroup: str
+
+
+class Equation(NamedTuple):
+    """The count of `total` is the sum of the counts of `parts`."""
+
+    total: Group
+    parts: tuple[Group, ...]
+
+
+def count_name(metric_id: str, count: str) -> tuple[str, str]:
+    """The one name of a count (`n` or `successes`) that several metrics publish."""
+    return COUNT_IDENTITIES.get((metric_id, count), (metric_id, count))
+
+
+def is_unknown(subgroup: str) -> bool:
+    """Whether some attribute of the subgroup is not reported; such groups are in `overall` and never in
+    `rest`."""
+    return "unknown" in subgroup.split("*")
+
+
+def everyone(school_id: str) -> Group:
+    return Group(school_id, "all_students", "all")
+
+
+def rest_of(group: Group) -> Group:
+    """The name of the group's reference `rest`."""
+    return Group(group.school_id, group.dimension, REST + group.subgroup)
+
+
+def published(frame: pd.DataFrame, dimensions: pd.DataFrame) -> pd.Series:
+    """Per row of a mart: whether its kind of row is published at all, hidden or not.
+
+    All grades together only, and dimensions with `publish_level` district at the district only.
+    """
+    district_only = set(dimensions.loc[dimensions["publish_level"] == "district", "dimension"])
+    keep = ~frame["dimension"].isin(district_only) | (frame["school_id"] == DISTRICT)
+    return keep & (frame["grade_level"] == DISTRICT) if "grade_level" in frame else keep
+
+
+def rests(groups: Iterable[Group], dimensions: pd.DataFrame) -> dict[Group, tuple[Group, ...]]:
+    """Group of a partitioning dimension → the groups that its reference `rest` is made of."""
+    partitioning = set(dimensions.loc[dimensions["partitioning"] == "yes", "dimension"])
+    known = defaultdict(list)
+    for group in sorted(groups):
+        if group.dimension in partitioning and not is_unknown(group.subgroup):
+            known[group.school_id, group.dimension].append(group)
+    return {
+        group: tuple(other for other in known[group.school_id, group.dimension] if other != group)
+        for group in sorted(groups)
+        if group.dimension in partitioning and group.dimension != "all_students"
+    }
+
+
+def equations(groups: Iterable[Group], dimensions: pd.DataFrame) -> list[Equation]:
+    """What adds up among the groups that have a row, in a fixed order. A group without a row has no students.
+
+    Partitioning dimensions to all students, schools to the district, crossings to their margins, coarse
+    dimensions to finer ones.
+    Each is used whether or not the partner's counts obey it: an outsider would assume it, and an equation
+    too many only hides more.
+    """
+    groups = sorted(set(groups))
+    present = set(groups)
+    sums: dict[tuple[str, Group], list[Group]] = defaultdict(list)
+    partitioning = set(dimensions.loc[dimensions["partitioning"] == "yes", "dimension"])
+    crosses = {
+        row.dimension: row.crosses.split(";")
+        for row in dimensions.itertuples()
+        if isinstance(row.crosses, str) and row.crosses
+    }
+    # A group of the district that no school has: the schools' rows of that dimension are not all there, so
+    # they are no partition.
+    in_schools = {g[1:] for g in groups if g.school_id != DISTRICT}
+    incomplete = {g.dimension for g in groups if g.school_id == DISTRICT and g[1:] not in in_schools}
+    for group in groups:
+        school_id, dimension, subgroup = group
+        whole = school_id == DISTRICT or dimension not in incomplete
+        if dimension in partitioning and dimension != "all_students" and whole:
+            sums["partition of " + dimension, everyone(school_id)].append(group)
+        if school_id != DISTRICT:
+            sums["schools", Group(DISTRICT, dimension, subgroup)].append(group)
+        if dimension in crosses:
+            for margin, value in zip(crosses[dimension], subgroup.split("*"), strict=True):
+                sums["margin of " + dimension, Group(school_id, margin, value)].append(group)
+        fine = COARSENINGS.get((dimension, subgroup))
+        if fine and (school_id == DISTRICT or fine[0] not in incomplete or len(fine[1]) == 1):
+            sums["coarsening", group] += [
+                part for name in fine[1] if (part := Group(school_id, fine[0], name)) in present
+            ]
+    return [
+        Equation(total, tuple(parts))
+        for (_, total), parts in sorted(sums.items())
+        if parts and total in present
+    ]
