@@ -68,6 +68,7 @@
 {% macro pooled_z(n, successes, reference_n, reference_successes) -%}
   {%- set pooled = divide(successes ~ ' + ' ~ reference_successes, n ~ ' + ' ~ reference_n) -%}
   case
+    when {{ n }} = 0 or {{ reference_n }} = 0 then null
     when {{ successes }} + {{ reference_successes }} in (0, {{ n }} + {{ reference_n }}) then 0.0
     else ({{ divide(successes, n) }} - {{ divide(reference_successes, reference_n) }})
       / sqrt({{ pooled }} * (1.0 - {{ pooled }}) * (1.0 / {{ n }} + 1.0 / {{ reference_n }}))
