@@ -19,7 +19,7 @@ from equity_pipeline.warehouse import raw
 from tests.end_to_end.truth import recompute
 
 KEYS = ["school_year", "school_id", "grade_level", "metric_id", "dimension", "subgroup", "reference"]
-a_few = settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+a_few = settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
 seeds = st.integers(0, 10**6)
 
 

@@ -269,7 +269,8 @@ def _climate(frames: Mapping[str, pd.DataFrame], students: pd.DataFrame, per_stu
             where = where.reindex(pd.MultiIndex.from_frame(students[key])).set_axis(students.index)
             result |= {f"n|{metric}": 1, f"s|{metric}": where.notna(), f"school|{metric}": where.fillna(students["school_id"])}
     if "survey_responses" in frames:
-        answers = frames["survey_responses"].merge(frames["survey_items"], on=["survey_id", "item_id"])
+        items = frames["survey_items"].drop(columns="school_year", errors="ignore")
+        answers = frames["survey_responses"].merge(items, on=["survey_id", "item_id"])
         answers = answers[answers["respondent_type"].eq("student") & answers["response"].notna()]
         points = answers["response"].astype(float)
         points = points.where(answers["reverse"] != "yes", answers["scale_min"] + answers["scale_max"] - points)
@@ -304,7 +305,8 @@ def _on_file(frames: Mapping[str, pd.DataFrame]) -> dict[str, set[int]]:
     }
     years["earlier_years"] = years["ap_ib_courses"][years["ap_ib_courses"] > years["ap_ib_courses"].min()]
     if "survey_responses" in frames:
-        answers = frames["survey_responses"].merge(frames["survey_items"], on=["survey_id", "item_id"])
+        items = frames["survey_items"].drop(columns="school_year", errors="ignore")
+        answers = frames["survey_responses"].merge(items, on=["survey_id", "item_id"])
         answers = answers[answers["respondent_type"].eq("student") & answers["response"].notna()]
         years |= {f"survey_{construct}": of["school_year"] for construct, of in answers.groupby("construct")}
     return {token: set(found) for token, found in years.items()}
