@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import duckdb
@@ -48,15 +50,29 @@ def demo(tmp_path_factory) -> Demo:
 
 
 @pytest.fixture
-def copy_of(demo, tmp_path):
+def undelivered(demo, tmp_path) -> Callable[[str], Home]:
     """A function: a new home with one sample partner's file and deliveries, nothing taken in yet."""
-    import shutil
 
     def copy(partner_id: str) -> Home:
-        home = Home(tmp_path / "copy")
+        home = Home(tmp_path / "undelivered")
         home.partners.mkdir(parents=True)
         shutil.copy(demo.home.partner_file(partner_id), home.partners)
         shutil.copytree(demo.home.landing(partner_id), home.landing(partner_id))
+        return home
+
+    return copy
+
+
+@pytest.fixture
+def built(demo, tmp_path) -> Callable[[str], Home]:
+    """A function: a copy of the home in which everything has been run, with only one of its partners left."""
+
+    def copy(partner_id: str) -> Home:
+        home = Home(tmp_path / "built")
+        shutil.copytree(demo.home.root, home.root, symlinks=True)
+        for path in home.partners.iterdir():
+            if path.stem != partner_id:
+                path.unlink()
         return home
 
     return copy

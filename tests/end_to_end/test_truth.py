@@ -2,9 +2,9 @@
 
 import pandas as pd
 import pytest
-from truth import recompute
 
-from .conftest import mart
+from tests.end_to_end.conftest import mart
+from tests.end_to_end.truth import recompute
 
 PARTNERS = ["riverside_usd", "lakeview_sd", "cedar_valley_isd", "harborview_ps", "prairie_rose_sd"]
 CELL = ["school_year", "school_id", "metric_id", "dimension", "subgroup", "reference"]
