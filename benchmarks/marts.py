@@ -25,9 +25,9 @@ import duckdb
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from equity_pipeline.partners.registry import Partner  # noqa: E402
-from equity_pipeline.storage.home import Home  # noqa: E402
-from equity_pipeline.warehouse import build, project, raw  # noqa: E402
+from equity_pipeline.partners.registry import Partner
+from equity_pipeline.storage.home import Home
+from equity_pipeline.warehouse import build, project
 
 YEARS = range(2022, 2027)
 PARTNER = Partner.model_validate(

@@ -10,15 +10,14 @@ from subprocess import PIPE, Popen
 import duckdb
 import pandas as pd
 import pytest
-import raw_worlds as worlds
-from workshop import Workshop
 
 from equity_pipeline.storage.home import Home
+from tests.dbt import raw_worlds as worlds
+from tests.dbt.workshop import Workshop
 
 _BUILD = """
 import sys; sys.path[:0] = {path!r}
 import raw_worlds as worlds
-from workshop import Workshop
 from equity_pipeline.storage.home import Home
 from equity_pipeline.warehouse.build import build
 result = build(Home.resolve({home!r}), getattr(worlds, {partner!r}))

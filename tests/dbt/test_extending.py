@@ -9,11 +9,11 @@ import duckdb
 import pandas as pd
 import polars as pl
 import pytest
-import raw_worlds as worlds
 
 from equity_pipeline.storage.home import Home
 from equity_pipeline.warehouse import project
 from equity_pipeline.warehouse.build import build
+from tests.dbt import raw_worlds as worlds
 
 METRIC = (
     "two_graded_seats,Two graded seats,success,99,higher_is_better,student,fall_snapshot,no,no,ap_ib_courses,"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from raw_worlds import STORIES
+
+from tests.dbt.raw_worlds import STORIES
 
 STATUSES = {
     "closes": {2022: "open", 2023: "open", 2024: "narrowing", 2025: "closed", 2026: "maintained_closed"},

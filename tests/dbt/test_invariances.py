@@ -9,13 +9,13 @@ import duckdb
 import pandas as pd
 import polars as pl
 import pytest
-import raw_worlds as worlds
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from random_district import Tables, tables
 
 from equity_pipeline.storage.home import Home
 from equity_pipeline.warehouse import raw
+from tests.dbt import raw_worlds as worlds
+from tests.dbt.random_district import Tables, tables
 from tests.end_to_end.truth import recompute
 
 KEYS = ["school_year", "school_id", "grade_level", "metric_id", "dimension", "subgroup", "reference"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from random_district import tables
+
+from tests.dbt.random_district import tables
 
 
 @pytest.fixture(scope="module")

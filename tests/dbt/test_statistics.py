@@ -123,7 +123,7 @@ def test_whole_number_columns_equal_counting_by_hand(workshop, places):
             if race != "unknown" and n >= 10
         }  # fmt: skip
         named = set(of.loc[of["reference"] == "highest", "reference_subgroup"].dropna())
-        best = {min(groups, key=lambda race: (-better * groups[race], race))} if groups else set()  # noqa: B023
+        best = {min(groups, key=lambda race: (-better * groups[race], race))} if groups else set()
         assert named == best
 
 

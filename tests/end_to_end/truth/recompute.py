@@ -422,7 +422,7 @@ def compare(counts: pd.DataFrame) -> pd.DataFrame:
     rows["ppg2017_flag"] = _flag(sign * rate + rows["ppg2017_margin"], sign * overall)
     rows["ppg2022_flag"] = _flag(sign * (rate - ratio(rows["rest_s"], rows["rest_n"])), -rows["ppg2022_margin"])
     # Where lower is better, the share that was spared is compared.
-    spared = lambda good, of: good.where(sign == 1, of - good)  # noqa: E731
+    spared = lambda good, of: good.where(sign == 1, of - good)
     best = spared(rows["highest_s"], rows["highest_n"]) * n
     rows["index80_flag"] = pd.array(100 * spared(s, n) * rows["highest_n"] < 80 * best, "boolean")
     rows.loc[~(best > 0), "index80_flag"] = pd.NA
