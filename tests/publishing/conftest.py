@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -21,21 +20,6 @@ def release(tmp_path_factory):
     """One ordinary release; tests read it and change nothing."""
     home = Home(tmp_path_factory.mktemp("home"))
     return write_release(home, partner(), frames(), context(), holds)
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """Headless Chromium of the machine; nothing is downloaded."""
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if not found:
-        pytest.skip("no chromium, chromium-browser or google-chrome on this machine")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        opened = play.chromium.launch(executable_path=found, args=args)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
