@@ -18,3 +18,8 @@
 
 {# Whether `item` is one of the `;`-separated items of `list`. #}
 {% macro list_holds(list, item) %}(concat(';', {{ list }}, ';') like concat('%;', {{ item }}, ';%')){% endmacro %}
+
+{# The `;`-separated items of a text, each in a row of its own. #}
+{% macro split_rows(list) %}{{ adapter.dispatch('split_rows')(list) }}{% endmacro %}
+{% macro default__split_rows(list) %}explode(split({{ list }}, ';')){% endmacro %}
+{% macro duckdb__split_rows(list) %}unnest(string_split({{ list }}, ';')){% endmacro %}

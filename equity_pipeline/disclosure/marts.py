@@ -38,6 +38,7 @@ STATED = frozenset(
         "extract_as_of",
         "baseline_school_year",
         "goal_gap",
+        "alternate_risk_ratio_reason",
     ]
 )
 
@@ -61,6 +62,11 @@ RESTS_ON = {
             "rate_ratio",
             "odds_ratio",
             "cohens_h",
+            "parity_index_adjusted",
+            "p_value",
+            "risk_ratio",
+            "risk_ratio_reason",
+            "alternate_risk_ratio",
             "students_needed",
             "seats_gap",
         ],
@@ -72,7 +78,9 @@ RESTS_ON = {
     "index80_flag": _OWN | {"highest"},
     "prior_gap": frozenset({"prior"}),
     "baseline_gap": frozenset({"baseline"}),
-    **dict.fromkeys(["gap_change", "gap_change_low", "gap_change_high", "leveled_down", "status"], _CHANGE),
+    **dict.fromkeys(
+        ["gap_change", "gap_change_low", "gap_change_high", "leveled_down", "status", "what_changed"], _CHANGE
+    ),
     **dict.fromkeys(["comparable_to_prior_year", "comparability_reason"], _CHANGE),
     "years_to_parity": _CHANGE | {"baseline"},
     "on_track": _GAP | {"baseline"},

@@ -61,6 +61,21 @@ class Goal(_Strict):
     reference: Literal["rest", "overall", "highest", "designated"] = "designated"
 
 
+class CourseDecision(_Strict):
+    """What a person decided a course to be; it outranks every rule, SCED included.
+
+    `level` is a row of the seed `course_classes`. Without `school_id` it holds at every school that has no decision of
+    its own, without `from` in every school year.
+    """
+
+    course_id: str
+    level: Literal[
+        "ap", "ib", "ib_core", "ib_myp", "ib_pyp", "ib_cp", "aice", "dual_enrollment", "honors", "other"
+    ]  # fmt: skip
+    school_id: str | None = None
+    from_school_year: SchoolYear | None = Field(default=None, alias="from")
+
+
 class Source(_Strict):
     """One kind of file that a partner sends and how to read it.
 
@@ -122,6 +137,14 @@ class Partner(_Strict):
     accepted_files: list[AcceptedFile] = []
     accepted_drift: list[AcceptedDrift] = []
     rekey: list[Rekey] = []
+    courses: list[CourseDecision] = []
+
+    @model_validator(mode="after")
+    def _decided_once(self) -> Partner:
+        decided = [(row.course_id, row.school_id, row.from_school_year) for row in self.courses]
+        if repeated := {row[0] for row in decided if decided.count(row) > 1}:
+            raise ValueError(f"courses {sorted(repeated)} are decided twice for the same school and year: keep one")
+        return self
 
     @model_validator(mode="after")
     def _unique_sources(self) -> Partner:
@@ -155,7 +178,7 @@ def load(path: Path) -> Partner:
     try:
         text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=_TextLoader)
-        data = yaml.load(text, Loader=_TextLoader)  # noqa: S506 - a SafeLoader subclass
+        data = yaml.load(text, Loader=_TextLoader)
     except (OSError, UnicodeDecodeError) as error:
         raise PartnerFileError(f"{path}: can't be read ({error.__class__.__name__})") from error
     except yaml.YAMLError as error:

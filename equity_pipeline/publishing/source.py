@@ -14,6 +14,8 @@ from equity_pipeline.publishing.context import QUALITY_COLUMNS, REJECTION_COLUMN
 from equity_pipeline.publishing.contracts import MARTS
 from equity_pipeline.storage.home import Home
 
+# Values made of counts of other rows, hidden ones among them: a family's p-values, a partner's schools.
+_STAYS = ["p_value_adjusted", "within_school_gap", "between_school_gap", "availability_gap", "assignment_gap"]
 _SEEDS = ("metrics", "dimensions", "subgroups", "policy")
 
 
@@ -27,7 +29,12 @@ def read(home: Home, partner: Partner) -> tuple[dict[str, pd.DataFrame], Context
     if not warehouse.is_file():
         raise EquityError(f"{partner.partner_id} has no warehouse yet; run the partner first")
     with duckdb.connect(str(warehouse), read_only=True) as con:
-        marts = {mart: con.execute(f"select * from marts.{mart}").df() for mart in MARTS}
+        marts = {
+            mart: con.execute(
+                f"select * from marts.{mart} where metric_id in (select metric_id from policy.metrics where publish = 'yes')"
+            ).df().drop(columns=_STAYS, errors="ignore")
+            for mart in MARTS
+        }  # fmt: skip
         seeds = {seed: con.execute(f"select * from policy.{seed} order by all").df() for seed in _SEEDS}
         names = con.execute(
             "select school_id, max_by(school_name, school_year) from marts.access where school_id <> '_all' "

@@ -205,7 +205,8 @@ def _gaps(counts: pd.DataFrame, reference: str) -> pd.DataFrame:
     return frame.assign(
         reference=reference, grade_level="_all", students_needed=needed, reliable=reliable, reason=reason,
         representation_index=frame["rate"] / frame["reference_rate"], rate_ratio=frame["rate"] / frame["reference_rate"],
-        odds_ratio=np.nan, cohens_h=np.nan, ppg2017_margin=0.03, ppg2017_flag=frame["gap"] < -0.03,
+        odds_ratio=np.nan, cohens_h=np.nan, parity_index_adjusted=np.nan, p_value=np.nan, risk_ratio=np.nan,
+        risk_ratio_reason=None, alternate_risk_ratio=np.nan, alternate_risk_ratio_reason=None, ppg2017_margin=0.03, ppg2017_flag=frame["gap"] < -0.03,
         ppg2022_margin=0.02, ppg2022_flag=frame["gap"] < -0.02, index80_flag=frame["rate"] < 0.8 * frame["reference_rate"],
     )  # fmt: skip
 
@@ -262,11 +263,13 @@ def _closure(gaps: pd.DataFrame, who: Partner) -> pd.DataFrame:
 URGENCY = {"reopened": 1, "widening": 2, "open": 3, "narrowing": 4, "closed": 5, "maintained_closed": 6, "reversed": 6,
            "not_measurable": 7}  # fmt: skip
 VALUES = ["n", "successes", "rate", "reference_n", "reference_successes", "reference_rate", "gap", "gap_low", "gap_high",
-          "representation_index", "rate_ratio", "odds_ratio", "cohens_h", "ppg2017_margin", "ppg2017_flag", "ppg2022_margin",
+          "representation_index", "rate_ratio", "odds_ratio", "cohens_h", "parity_index_adjusted", "p_value", "risk_ratio",
+          "risk_ratio_reason", "alternate_risk_ratio", "ppg2017_margin", "ppg2017_flag", "ppg2022_margin",
           "ppg2022_flag", "index80_flag", "students_needed", "reliable"]  # fmt: skip
 COLUMNS = ["partner_id", "school_year", "school_id", "grade_level", "metric_id", "dimension", "subgroup", "reference", "n",
            "successes", "rate", "reference_subgroup", "reference_n", "reference_successes", "reference_rate", "gap",
-           "gap_low", "gap_high", "representation_index", "rate_ratio", "odds_ratio", "cohens_h", "ppg2017_margin",
+           "gap_low", "gap_high", "representation_index", "rate_ratio", "odds_ratio", "cohens_h", "parity_index_adjusted", "p_value", "risk_ratio",
+          "risk_ratio_reason", "alternate_risk_ratio", "alternate_risk_ratio_reason", "ppg2017_margin",
            "ppg2017_flag", "ppg2022_margin", "ppg2022_flag", "index80_flag", "students_needed", "reliable", "reason",
            "metric_version", "policy_version", "race_standard", "econ_basis", "snapshot_date", "extract_as_of",
            "suppressed", "suppression_reason", "rate_band"]  # fmt: skip
