@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -72,6 +73,8 @@ class Context:
 
     `schools`: school_id → name. `deliveries`: one dict per delivery × extract × school year that the numbers rest on
     (delivery_id, file, extract, school_year). `quality`: `QUALITY_COLUMNS`, `rejections`: `REJECTION_COLUMNS`, rows.
+    `refused`: files that no number rests on (file, message); `superseded`: files that a newer one replaced (file, extract,
+    school_year); `as_of`: the newest date that a delivery states. `dictionary`: mart → column → description.
     """
 
     labels: Labels
@@ -79,6 +82,10 @@ class Context:
     deliveries: list[dict[str, object]] = field(default_factory=list)
     quality: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=QUALITY_COLUMNS))
     rejections: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=REJECTION_COLUMNS))
+    refused: list[dict[str, str]] = field(default_factory=list)
+    superseded: list[dict[str, object]] = field(default_factory=list)
+    as_of: dt.date | None = None
+    dictionary: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def school(self, school_id: str) -> str:
         return self.schools.get(school_id) or f"School {school_id}"

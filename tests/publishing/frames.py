@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import numpy as np
 import pandas as pd
 
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.publishing.context import Context, Labels
+from equity_pipeline.publishing.source import descriptions
 
 METRICS = pd.DataFrame(
     [
@@ -77,6 +80,7 @@ LABELS = Labels(
         [
             ("n_reliability", "10", "students", "1", "Multiple Measures for Accountability"),
             ("closure_tolerance", "0.02", "rate", "1", "Parity Index literature"),
+            ("portfolio_smallest_partners", "3", "partners", "1", "Small portfolios name their members"),
             ("interval_z", "1.959963984540054", "z", "1", "Newcombe 1998, method 10"),
         ],
         columns=["key", "value", "unit", "version", "source"],
@@ -98,6 +102,7 @@ def partner(**changes: object) -> Partner:
             {"school_year": "2025-26", "program": "tools_package"},
             {"school_year": "2025-26", "program": "equity_leader_lab", "school_id": "0042"},
         ],
+        "expected": {"students": "10-15", "course_enrollments": "10-31", "exam_results": "08-15"},
         "sources": [{"name": "sis", "format": "canonical", "files": ["*.csv"]}],
         "goals": [
             {"metric_id": "ap_ib_enrollment", "dimension": "race_ethnicity", "subgroup": "black",
@@ -374,4 +379,8 @@ def context(schools: dict[str, str] | None = None, years: list[int] | None = Non
                 for y in years
             ]
         ),
+        refused=[{"file": "grades_final.csv", "message": "grades_final.csv: no column final_grade; map it in the partner file"}],
+        superseded=[{"file": f"students_{years[-1] - 1}-draft.csv", "extract": "students", "school_year": years[-1]}],
+        as_of=dt.date(years[-1] - 1, 11, 3),
+        dictionary=descriptions(),
     )
