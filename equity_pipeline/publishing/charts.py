@@ -69,7 +69,7 @@ def trend(
     if goal is not None:
         parts.append(f'<line class="goal" x1="9%" x2="100%" y1="{y(goal):.1f}" y2="{y(goal):.1f}"/>')
         parts.append(
-            f'<text class="goal-label" x="10%" y="{y(goal) - 5:.1f}">{escape(goal_label)} {words.points(goal)}</text>'
+            f'<text class="goal-label" x="100%" y="{y(goal) - 5:.1f}">{escape(goal_label)} {words.points(goal)}</text>'
         )
     for position, label in enumerate(labels):
         parts.append(f'<text class="year" x="{x(position):.2f}%" y="{height - 6}">{escape(label)}</text>')

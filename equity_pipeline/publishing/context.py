@@ -8,6 +8,8 @@ from functools import cached_property
 
 import pandas as pd
 
+from equity_pipeline.publishing.words import ENGLISH, Language
+
 QUALITY_COLUMNS = ["school_year", "extract", "rows_in", "loaded", "rejected", "duplicates"]
 REJECTION_COLUMNS = ["school_year", "extract", "reason", "rows"]
 
@@ -36,13 +38,13 @@ class Labels:
     def dimension(self, dimension: str) -> str:
         return self._dimensions[dimension]["label"]
 
-    def subgroup(self, dimension: str, subgroup: str) -> str:
+    def subgroup(self, dimension: str, subgroup: str, say: Language = ENGLISH) -> str:
         """The label of a subgroup; of a crossing without a row of its own, the labels of its parts."""
         label = self._subgroup_labels.get((dimension, subgroup))
         if label is None and "*" in dimension and len(dimension.split("*")) == len(subgroup.split("*")):
             parts = zip(dimension.split("*"), subgroup.split("*"), strict=True)
-            return ", ".join(self.subgroup(*part) for part in parts)
-        return label or subgroup.replace("_", " ").capitalize()
+            return ", ".join(self.subgroup(*part, say) for part in parts)
+        return say(label or subgroup.replace("_", " ").capitalize())
 
     def reference_subgroup(self, dimension: str) -> str | None:
         """The designated reference of a dimension, or None."""

@@ -20,12 +20,13 @@ _REASONS = {"suppression_reason": ["privacy", "not_measured"], "status": contrac
 def package(frames: dict[str, pd.DataFrame], described: dict[str, dict[str, str]], files: dict[str, bytes]) -> bytes:
     """The descriptor of the CSV files. `frames`: as published, mart → frame; `described`: mart → column → description;
     `files`: the data files, path → bytes."""
+    shared = {column: said for columns in described.values() for column, said in columns.items() if column}
     return manifest.dump(
         {
             "profile": "tabular-data-package",
             "name": "equity-gap-tracker",
             "title": "Equity gap tracker",
-            "resources": [_resource(mart, frame, described.get(mart, {}), files) for mart, frame in sorted(frames.items())],
+            "resources": [_resource(mart, frame, shared | described.get(mart, {}), files) for mart, frame in sorted(frames.items())],
         }
     )
 

@@ -171,7 +171,7 @@ def _gap_lines(site: _Site, school: str, limit: int) -> list[dict[str, object]]:
 
 def _compared(site: _Site, row: dict[str, object], say: Language = ENGLISH) -> str:
     if row["reference"] == "designated":
-        return say(site.labels.subgroup(row["dimension"], row["reference_subgroup"]))
+        return site.labels.subgroup(row["dimension"], row["reference_subgroup"], say)
     return say({"rest": "everyone else", "overall": "all students", "highest": "the highest rate"}[row["reference"]])
 
 
@@ -228,16 +228,19 @@ def _headline(counts: dict[str, int], year: int) -> str:
 
 
 def _widest(site: _Site, rows: list[dict], say: Language = ENGLISH) -> str:
-    """The widest gap in one sentence, or why none is named."""
+    """The widest gap in one sentence, or why none is named. Its measure is named where the rows are of several."""
     top = tracker.largest(rows, 1)
     if not top:
         return _why_none(rows, say)
     row = top[0]
-    return say(
-        "The widest is {gap} percentage points, in “{metric}”: {group} {rate}, {compared} {other}.",
-        gap=words.points(row["gap"]).lstrip("−+"), metric=say(site.labels.metric(row["metric_id"])), group=say(row["group"]),
-        rate=words.percent(row["rate"]), compared=_compared(site, row, say), other=words.percent(row["reference_rate"]),
-    )  # fmt: skip
+    said = {
+        "gap": words.points(row["gap"]).lstrip("−+"), "metric": say(site.labels.metric(row["metric_id"])),
+        "group": site.labels.subgroup(row["dimension"], row["subgroup"], say), "rate": words.percent(row["rate"]),
+        "compared": _compared(site, row, say), "other": words.percent(row["reference_rate"]),
+    }  # fmt: skip
+    if len({row["metric_id"] for row in rows}) > 1:
+        return say("The widest is {gap} percentage points, in “{metric}”: {group} {rate}, {compared} {other}.", **said)
+    return say("The widest gap is {gap} percentage points: {group} {rate}, {compared} {other}.", **said)
 
 
 def _trends(site: _Site) -> list[dict[str, object]]:
@@ -268,7 +271,8 @@ def _pictures(site: _Site, chosen: list[dict], metric: str, say: Language = ENGL
             span=(min(ends), max(ends)) if len(chosen) > 1 else None, height=190 if len(chosen) == 1 else 150,
         )  # fmt: skip
         pictures.append(
-            {"label": say(site.labels.metric(metric)), "metric": metric, "group": say(row["group"]), "svg": svg,
+            {"label": say(site.labels.metric(metric)), "metric": metric, "svg": svg,
+             "group": site.labels.subgroup(row["dimension"], row["subgroup"], say),
              "compared": _compared(site, row, say), "status": row["status"]}
         )  # fmt: skip
     return pictures

@@ -22,7 +22,7 @@ from equity_pipeline.publishing.words import ENGLISH, Language
 _ORDER = operator.itemgetter("dimension_order", "dimension", "subgroup_order", "subgroup")
 
 # What great-tables writes for other readers than browsers, and header lists that `scope` says as well: half of a table's weight.
-_WEIGHT = re.compile(r' headers="[^"]*"| (?:rowspan|colspan)="1"| data-quarto-[a-z-]+="[^"]*"| gt_columns_bottom_border|(?<=<t[dh]) class="gt_row gt_left"')
+_WEIGHT = re.compile(r' headers="[^"]*"| (?:rowspan|colspan)="1"| data-quarto-[a-z-]+="[^"]*"| gt_columns_bottom_border')
 _STUB_ID = re.compile(r' id="[^"]*-stub-\d+"')
 
 
@@ -96,7 +96,7 @@ def goal(row: dict | None, say: Language = ENGLISH) -> Markup:
 
 
 def _group(labels: Labels, row: dict, say: Language) -> Markup:
-    name = say(row["group"])
+    name = labels.subgroup(row["dimension"], row["subgroup"], say)
     if row["state"] == "reference" or row["subgroup"] == labels.reference_subgroup(row["dimension"]):
         return Markup('{}<span class="n">{}</span>').format(name, say("comparison group"))
     return escape(name)

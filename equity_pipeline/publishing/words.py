@@ -1,6 +1,6 @@
 """The words and number formats of everything published. Gaps belong to the system, so no word here rates a group.
 
-Every string stands in the code and templates in English inside `say("…")` or `_("…")`; `catalogue.json` lists all of them, each with
+Every string stands in the code and templates in English where it is said (`say` in code, `_` in templates); `catalogue.json` lists all of them, each with
 its Spanish or null where no Spanish page uses it yet.
 """
 
@@ -28,7 +28,7 @@ def catalogue() -> dict[str, str | None]:
 
 @dataclass(frozen=True)
 class Language:
-    """Says a string of the catalogue in a language: `say("{n} more", n=3)`. What has no translation is said in English."""
+    """Says a string of the catalogue in a language, with values for its places. What has no translation is said in English."""
 
     code: str
     name: str

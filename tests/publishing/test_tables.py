@@ -1,13 +1,13 @@
 import re
 
-import pandas as pd
 import pytest
 
 from equity_pipeline.publishing import contracts, tables, tracker
 
 from .frames import LABELS, context, frames
 
-ROW = {"state": "gap", "n": 412, "rate": 0.381, "gap": -0.095, "gap_low": -0.14, "gap_high": -0.05}
+BANDS = {"n_band": None, "rate_band": None, "gap_band": None}
+ROW = BANDS | {"state": "gap", "n": 412, "rate": 0.381, "gap": -0.095, "gap_low": -0.14, "gap_high": -0.05}
 
 
 def text(cell):
@@ -31,6 +31,19 @@ def test_a_cell_says_its_gap_or_why_there_is_none(state, said):
     assert text(tables.cell(ROW | {"state": state})) == said
 
 
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        ({"gap_band": "−20 to −10", "rate_band": "20% to 40%", "n_band": "10 to 19"}, "−20 to −10 20% to 40% of 10 to 19"),
+        ({"gap_band": "−20 to −10", "n": 412}, "−20 to −10 n 412"),
+        ({"rate_band": "less than 10%", "n": 412}, "— not shown: privacy less than 10% of 412"),
+    ],
+)
+def test_a_range_stands_where_the_number_may_not(known, said):
+    row = ROW | {"state": "band", "n": None, "rate": None, "gap": None} | known
+    assert text(tables.cell(row)) == said
+
+
 @pytest.fixture(scope="module")
 def view():
     marts = frames(years=[2025, 2026], schools={"1": "One"}, size=300, metrics=["ap_ib_enrollment"])
@@ -49,8 +62,11 @@ def view():
             "reliable": None,
             "students_needed": None,
         },
+        "two_or_more": {"n": None, "successes": None, "rate": None, "gap": None, "gap_low": None, "gap_high": None,
+                        "reliable": None, "students_needed": None},
     }.items():
         gaps.loc[mine & (gaps["subgroup"] == subgroup), list(values)] = list(values.values())
+    gaps.loc[mine & (gaps["subgroup"] == "two_or_more"), ["rate_band", "gap_band", "n_band"]] = ["20% to 40%", "−10 to 0", "20 to 49"]
     return tracker.view({mart: contracts.check(mart, frame) for mart, frame in marts.items()}, context())
 
 
@@ -63,22 +79,41 @@ def test_states_are_read_from_the_row(view):
     states = dict(zip(now["subgroup"], now["state"], strict=True))
     assert states["asian"] == "few"
     assert states["hispanic"] == "hidden_comparison"
+    assert states["two_or_more"] == "band"
     assert states["white"] == "reference"
-    assert not now.set_index("subgroup").loc[["asian", "hispanic", "white"], "told"].any()
+    assert not now.set_index("subgroup").loc[["asian", "hispanic", "two_or_more", "white"], "told"].any()
 
 
 def test_the_same_rows_give_the_same_table_with_its_fixed_id(view):
     rows = view[view["school_id"] == "_all"]
     made = [
-        tables.gap_tracker(part, LABELS, id="one", caption="A <b>", years=[2025, 2026])
+        tables.gap_tracker(tracker.plain(part), LABELS, id="one", caption="A <b>", years=[2025, 2026])
         for part in (rows, rows.sample(frac=1, random_state=5))
     ]
     assert made[0] == made[1]
+    assert "−10 to 0" in made[0] and "20% to 40% of 20 to 49" in made[0]
     assert 'id="one"' in made[0] and "A &lt;b&gt;" in made[0] and "<style>\n#one" not in made[0]
 
 
 def test_ranking_counts_each_gap_once_and_never_a_closed_one(view):
-    top = tracker.largest(view[view["school_year"] == 2026], 50)
-    assert not top["dimension"].str.contains("*", regex=False).any()
-    assert not set(top["status"]) & {"closed", "maintained_closed", "reversed", "not_measurable"}
-    assert pd.Series(top["behind"]).is_monotonic_decreasing
+    top = tracker.largest(tracker.plain(view[view["school_year"] == 2026]), 50)
+    assert top and not any("*" in row["dimension"] for row in top)
+    assert not {row["status"] for row in top} & {"closed", "maintained_closed", "reversed", "not_measurable"}
+    behind = [row["behind"] for row in top]
+    assert behind == sorted(behind, reverse=True)
+
+
+def test_the_funnel_counts_each_step_of_all_students_of_the_group():
+    marts = frames(years=[2026], schools={"1": "One"}, size=2000)
+    rows = tracker.plain(tracker.view({m: contracts.check(m, f) for m, f in marts.items()}, context()))
+    gaps = marts["gap_metrics"]
+    black = gaps[(gaps["school_id"] == "_all") & (gaps["subgroup"] == "black") & (gaps["reference"] == "designated")]
+    black = black.set_index("metric_id")
+    line = next(
+        line for line in tracker.funnel([r for r in rows if r["school_id"] == "_all"]) if line["group"] == "Black"
+    )
+    n = black.loc["ap_ib_enrollment", "n"]
+    assert line["n"] == n
+    assert line["shares"] == pytest.approx([black.loc[metric, "successes"] / n for metric in tracker.FUNNEL])
+    hidden = [row | {"n": None, "successes": None} if row["metric_id"] == "exam_taken" else row for row in rows]
+    assert next(f for f in tracker.funnel(hidden) if f["group"] == "Black")["shares"][2] is None
