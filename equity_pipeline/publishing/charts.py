@@ -71,8 +71,10 @@ def trend(
         parts.append(
             f'<text class="goal-label" x="100%" y="{y(goal) - 5:.1f}">{escape(goal_label)} {words.points(goal)}</text>'
         )
+    every = math.ceil(len(labels) / 5)  # more labels than five would run into each other on a phone
     for position, label in enumerate(labels):
-        parts.append(f'<text class="year" x="{x(position):.2f}%" y="{height - 6}">{escape(label)}</text>')
+        if (len(labels) - 1 - position) % every == 0:
+            parts.append(f'<text class="year" x="{x(position):.2f}%" y="{height - 6}">{escape(label)}</text>')
         if pair := intervals[position]:
             parts.append(
                 f'<line class="interval" x1="{x(position):.2f}%" x2="{x(position):.2f}%" y1="{y(pair[1]):.1f}" y2="{y(pair[0]):.1f}"/>'

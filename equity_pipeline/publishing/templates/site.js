@@ -32,10 +32,16 @@
     heads.sort((a, b) => a.getBoundingClientRect().left - b.getBoundingClientRect().left);
     heads.forEach((head, place) => {
       if (/-trend$/.test(head.id)) return;
-      const button = make("button", { type: "button", className: "sort" });
+      // A span, because Chromium leaves buttons out of the head that it repeats on each printed page.
+      const button = make("span", { role: "button", tabIndex: 0, className: "sort" });
       button.append(...head.childNodes);
       button.title = say.sort.replace("{column}", text(button));
       head.append(button);
+      button.addEventListener("keydown", (event) => {
+        if (event.key !== "Enter" && event.key !== " ") return;
+        event.preventDefault();
+        button.click();
+      });
       button.addEventListener("click", () => {
         const way = head.getAttribute("aria-sort") === "ascending" ? -1 : 1;
         heads.forEach((other) => other.removeAttribute("aria-sort"));
