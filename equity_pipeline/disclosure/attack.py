@@ -134,7 +134,8 @@ def audit(
     if "gap_metrics" not in frames:
         raise DisclosureError("the release has no data/gap_metrics to attack; nothing is published")
     findings = [finding for mart, twins in sorted(frames.items()) for finding in _twins(mart, twins)]
-    for suffix in (".csv", ".parquet"):
+    # Where the formats say the same in every cell, an attack on one speaks for both.
+    for suffix in (".csv", ".parquet") if findings else (".parquet",):
         marts = {mart: twins[suffix] for mart, twins in frames.items() if suffix in twins}
         if "gap_metrics" in marts:
             result = attack(marts, dimensions, minimum_cell)
@@ -165,22 +166,19 @@ def _twins(mart: str, twins: dict[str, pd.DataFrame]) -> Iterable[Finding]:
         return
     for name in csv.columns:
         left, right = (_plain(frame[name]) for frame in (csv, parquet))
-        numbers = [pd.to_numeric(side, errors="coerce") for side in (left, right)]
-        same = (left == right) | (left.isna() & right.isna()) | ((numbers[0] - numbers[1]).abs() <= 1e-12)
+        same = (left == right) | (left.isna() & right.isna())
+        numbers = [pd.to_numeric(side[~same], errors="coerce") for side in (left, right)]
+        same[~same] = (numbers[0] - numbers[1]).abs() <= 1e-12
         if not same.all():
             yield Finding("formats disagree", mart, f"column {name}, {int((~same).sum())} rows")
 
 
 def _plain(column: pd.Series) -> pd.Series:
     """Values as text, the same for every format: flags lower case, whole floats as they come, null null."""
-    text = column.map(
-        lambda v: None if pd.isna(v) else str(v).lower() if isinstance(v, (bool, np.bool_)) else str(v)
-    )
-    return (
-        text.map(lambda v: v.lower() if v in ("True", "False") else v)
-        .astype(object)
-        .where(column.notna(), None)
-    )
+
+    position, distinct = pd.factorize(column)
+    texts = [str(value).lower() if str(value) in ("True", "False") else str(value) for value in distinct]
+    return pd.Series(np.array([*texts, None], dtype=object)[position], index=column.index)
 
 
 def attack(frames: dict[str, pd.DataFrame], dimensions: pd.DataFrame, minimum_cell: int) -> AuditResult:
@@ -521,11 +519,16 @@ class _System:
         gone = {(cell[1], *cell[2:]) for cell in absent if cell[0] == year}
         totals: dict[tuple, list[Variable]] = defaultdict(list)
         present = set()
-        broken = set()
-        places = sorted({(*self._variable(c, k)[:2], *c[2:]) for c in self.cells for k in ("n", "successes")})
-        places += sorted(
-            {(metric, "n", *group) for metric, *group in gone if any(p[0] == metric for p in places)}
-        )
+        stated = {self._variable(cell, count) for cell in self.cells for count in ("n", "successes")}
+        # A group that is not measured under any name of the count may have any number of students: its sums
+        # say nothing.
+        broken = {
+            self._variable((year, metric, *group), count)
+            for metric, *group in gone
+            for count in ("n", "successes")
+        } - stated
+        broken = {v for v in broken if v[:2] in {other[:2] for other in stated}}
+        places = sorted(stated) + sorted(broken)
         # Schools that lack a group of the district altogether have not stated all their groups of that
         # dimension.
         of_schools = {(cell[3], cell[4]) for cell in self.cells if cell[2] != DISTRICT}
@@ -548,8 +551,6 @@ class _System:
                 totals[kind, name, (metric, count, *group)].append(
                     (metric, count, school, dimension, subgroup)
                 )
-        for metric, *group in gone:
-            broken |= {(metric, count, *group) for count in ("n", "successes")}
         for cell, numbers in sorted(self.reading.rest.items()):
             if cell[0] != year:
                 continue
