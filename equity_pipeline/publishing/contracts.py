@@ -40,14 +40,14 @@ STATUSES = [
 # years, whose suppression is their own, say already.
 _STATED = {*KEYS, "prior_gap", "prior_status", "baseline_gap", "reference_subgroup", "reason", "metric_version", "policy_version", "race_standard", "econ_basis",
            "snapshot_date", "extract_as_of", "comparable_to_prior_year", "comparability_reason", "goal_gap",
-           "baseline_school_year", "suppressed", "suppression_reason", "n_band", "rate_band", "gap_band"}  # fmt: skip
+           "baseline_school_year", "suppressed", "suppression_reason", "n_band", "rate_band", "reference_n_band", "reference_rate_band", "gap_band"}  # fmt: skip
 _IDENTIFIES = re.compile(
     r"(?!(?:partner|school|metric)_id$).*_id$|.*(?:first|last|middle|full|student)_?name|birth|e_?mail|phone|address|gpa$"
 )
 
 _ADDED = {"prior_status": TEXT, "urgency": INTEGER, "urgency_rank": INTEGER}
-_FLAGGED = {"suppressed": FLAG, "suppression_reason": TEXT, "rate_band": TEXT}
-_BANDS = {"n_band": TEXT, "gap_band": TEXT}  # only where a range stands for a number
+_BANDS = ["n_band", "rate_band", "reference_n_band", "reference_rate_band", "gap_band"]
+_FLAGGED = {**dict.fromkeys(_BANDS, TEXT), "suppressed": FLAG, "suppression_reason": TEXT}
 _TYPES = {
     "gap_metrics": {
         **dict.fromkeys(KEYS, TEXT), "school_year": INTEGER, "n": INTEGER, "successes": INTEGER, "rate": NUMBER,
@@ -87,7 +87,11 @@ def _column(name: str, dtype: object) -> pa.Column:
         "students_needed": [pa.Check.ge(0)],
     }.get(name, [])
     return pa.Column(
-        dtype, checks, nullable=name not in KEYS and name != "suppressed", coerce=dtype is not None
+        dtype,
+        checks,
+        nullable=name not in KEYS and name != "suppressed",
+        coerce=dtype is not None,
+        required=name not in _BANDS,
     )
 
 
@@ -95,15 +99,11 @@ def schema(mart: str, columns: list[str]) -> pa.DataFrameSchema:
     """The schema of one published mart. Exact columns for the two marts the contracts list; the reader's marts made from
     them (`access`, `success`, `tools_package`) may choose their columns, under the same rules."""
     types = _TYPES.get(mart)
-    known = _TYPES["gap_metrics"] | _TYPES["gap_closure"] | _ADDED | _BANDS
+    known = _TYPES["gap_metrics"] | _TYPES["gap_closure"] | _ADDED
     return pa.DataFrameSchema(
         {
             name: _column(name, dtype)
-            for name, dtype in (
-                ({c: known.get(c) for c in columns} | _FLAGGED)
-                if types is None
-                else types | {c: t for c, t in _BANDS.items() if c in columns}
-            ).items()
+            for name, dtype in (types or {c: known.get(c) for c in columns} | _FLAGGED).items()
         },
         checks=[
             pa.Check(_has_no_value, name="a suppressed row has no value"),
@@ -136,7 +136,7 @@ def check(mart: str, frame: pd.DataFrame) -> pd.DataFrame:
         raise DisclosureError(
             f"mart {mart} may not be published: {said}; see publishing/contracts.py"
         ) from None
-    columns = [*dict.fromkeys([*_TYPES.get(mart, ()), *frame.columns])]
+    columns = [c for c in _TYPES.get(mart, dict.fromkeys(frame.columns)) if c in frame]
     return frame[columns].sort_values([key for key in KEYS if key in columns], ignore_index=True)
 
 

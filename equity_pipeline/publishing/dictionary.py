@@ -12,6 +12,8 @@ _PUBLISHED = {
     "suppression_reason": "`privacy`: showing it would show something about few students; `not_measured`: the data needed is not on file.",
     "n_band": "The range that n lies in, where the number itself is not shown.",
     "rate_band": "The range that the rate lies in, where the number itself is not shown.",
+    "reference_n_band": "The range that reference_n lies in, where the number itself is not shown.",
+    "reference_rate_band": "The range that the reference rate lies in, where the number itself is not shown.",
     "gap_band": "The range that the gap lies in, where the number itself is not shown.",
 }
 _REASONS = {"suppression_reason": ["privacy", "not_measured"], "status": contracts.STATUSES}

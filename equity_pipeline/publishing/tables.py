@@ -60,15 +60,14 @@ def cell(row: dict | None, *, small: str = "n", say: Language = ENGLISH) -> Mark
     if state == "hidden_comparison":
         return Markup('{}<span class="n">{}</span>').format(not_shown(say), share(row, say))
     if state == "band":
-        gap = Markup('<b class="gap">{}</b>').format(row["gap_band"]) if row["gap_band"] else not_shown(say)
-        return Markup('{}<span class="n">{}</span>').format(gap, share(row, say))
+        return Markup('<b class="gap">{}</b><span class="n">{}</span>').format(row["gap_band"], share(row, say))
     if state in ("not_measured", "no_students", "no_comparison", "few"):
         said = {"not_measured": words.NOT_MEASURED, "no_students": "no students", "no_comparison": "no comparison",
                 "few": words.NOT_ENOUGH}[state]  # fmt: skip
         return Markup('<span class="void">{}</span>').format(say(said))
-    n = words.count(row["n"])
+    n = row["n_band"] if row["n"] is None else words.count(row["n"])
     if state in ("reference", "everyone"):
-        rate = words.percent(row["rate"])
+        rate = row["rate_band"] if row["rate"] is None else words.percent(row["rate"])
         return Markup('<span class="rate">{}</span><span class="n">n {}</span>').format(
             say("rate {rate}", rate=rate) if small == "rate" else rate, n
         )

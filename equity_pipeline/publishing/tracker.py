@@ -10,6 +10,7 @@ The other references stay in the data files.
 from __future__ import annotations
 
 import collections
+import math
 
 import pandas as pd
 
@@ -21,7 +22,7 @@ KEY = ["school_year", "school_id", "metric_id", "dimension", "subgroup"]
 _CLOSURE = ["prior_gap", "gap_change", "status", "leveled_down", "goal_gap", "on_track", "comparable_to_prior_year",
             "comparability_reason"]  # fmt: skip
 
-_METRICS = ["n", "successes", "rate", "reference_subgroup", "reference_rate", "gap", "gap_low", "gap_high", "students_needed", "reliable",
+_METRICS = ["n", "rate", "reference_subgroup", "reference_rate", "gap", "gap_low", "gap_high", "students_needed", "reliable",
             "reason", "suppressed", "suppression_reason"]  # fmt: skip
 BANDS = ["n_band", "rate_band", "gap_band"]
 
@@ -47,8 +48,8 @@ def view(frames: dict[str, pd.DataFrame], context: Context) -> pd.DataFrame:
 
     Adds the closure columns, the bands (null where a number is exact or hidden), labels, the sort order of the seeds and `state`:
     `privacy`, `not_measured`, `no_students`, `reference` (the group the others are compared with), `everyone`, `no_comparison`,
-    `hidden_comparison` (the group's own numbers are shown, its comparison's are not), `band` (only ranges are shown), `few` (not
-    reliable) or `gap`. `counted`: a summary counts the row (see `countable`); `told`: its gap can be told. Groups without a student
+    `hidden_comparison` (the group's own numbers are shown, its comparison's are not), `band` (the gap is only known as a range),
+    `few` (not reliable) or `gap`. `counted`: a summary counts the row (see `countable`); `told`: its gap can be told. Groups without a student
     in any year are left out.
     """
     labels = context.labels
@@ -75,7 +76,7 @@ def view(frames: dict[str, pd.DataFrame], context: Context) -> pd.DataFrame:
         & (rows["subgroup"] != "unknown")
     )
     rows["counted"] = (kept & ~rows["state"].isin(["reference", "everyone", "no_students"])).astype(bool)
-    known = rows["status"].notna() & (rows["status"] != "not_measurable").fillna(False)
+    known = rows[["status", "rate", "reference_rate"]].notna().all(axis=1) & (rows["status"] != "not_measurable").fillna(False)
     rows["told"] = (rows["counted"] & (rows["state"] == "gap") & known).astype(bool)
     rows["direction"] = rows["metric_id"].map({m: labels.direction(m) for m in rows["metric_id"].unique()})
     rows["behind"] = -(rows["gap"] * rows["direction"])
@@ -159,24 +160,27 @@ FUNNEL = ("ap_ib_enrollment", "course_grade_c_or_better", "exam_taken", "exam_pa
 
 def funnel(rows: list[dict]) -> list[dict]:
     """Of all students of a group, the share that reached each step of `FUNNEL`: one line per group of one place and year, in the
-    order of the seeds, `shares` from 0 to 1 or None where a count is not published.
+    order of the seeds, `shares` from 0 to 1 or None where a rate on the way is not published.
 
-    Steps need not lie within each other: who has no final grade on file may have passed an exam.
+    A step's rate counts those of the step before it, so the shares are products of published rates; a course grade and an exam
+    both follow enrollment. Who has no final grade on file is taken to do as the others of the group.
     """
     lines: dict[tuple, dict] = {}
     for row in rows:
-        if row["metric_id"] in FUNNEL and row["dimension"] in ("all_students", "race_ethnicity") and row["subgroup"] != "unknown":
+        if row["dimension"] in ("all_students", "race_ethnicity") and row["subgroup"] != "unknown":
             key = (row["dimension_order"], row["subgroup_order"], row["subgroup"])
-            lines.setdefault(key, {"group": row["group"], "of": {}})["of"][row["metric_id"]] = row
+            lines.setdefault(key, {})[row["metric_id"]] = row
     made = []
-    for key in sorted(lines):
-        of = lines[key]["of"]
-        everyone = of.get(FUNNEL[0], {}).get("n")
-        reached = [of.get(metric, {}).get("successes") for metric in FUNNEL]
-        shares = [None if not everyone or r is None else r / everyone for r in reached]
-        if any(share is not None for share in shares):
-            made.append({"group": lines[key]["group"], "n": everyone, "shares": shares})
+    for _, of in sorted(lines.items()):
+        enrolled, grade, taken, passed = (of.get(metric, {}).get("rate") for metric in FUNNEL)
+        shares = [_product(enrolled), _product(enrolled, grade), _product(enrolled, taken), _product(enrolled, taken, passed)]
+        if enrolled is not None:
+            made.append({"group": of[FUNNEL[0]]["group"], "n": of[FUNNEL[0]]["n"], "shares": shares})
     return made
+
+
+def _product(*rates: float | None) -> float | None:
+    return None if None in rates else math.prod(rates)
 
 
 def years_of(rows: list[dict]) -> list[int]:
@@ -189,19 +193,20 @@ def year_labels(years: list[int]) -> list[str]:
 
 def _state(row: dict, reference: str | None) -> str:
     reason = row["reason"] or ""
-    if row["gap"] is None and any(row[band] is not None for band in BANDS):
-        return "band"
-    if row["suppressed"] and row["suppression_reason"] == "privacy":
+    known = row["rate"] is not None or row["rate_band"] is not None
+    if row["suppressed"] and row["suppression_reason"] == "privacy" and not known and row["gap_band"] is None:
         return "privacy"
-    if row["suppressed"] or reason.startswith("not_measured"):
+    if row["suppression_reason"] == "not_measured" or reason.startswith("not_measured"):
         return "not_measured"
-    if reason == "no_students" or row["rate"] is None:
+    if reason == "no_students" or (not known and row["gap_band"] is None):
         return "no_students"
     if row["dimension"] == "all_students":
         return "everyone"
     if row["reference"] == "designated" and row["subgroup"] == reference:
         return "reference"
     if row["gap"] is None:
+        if row["gap_band"] is not None:
+            return "band"
         return "no_comparison" if reason else "hidden_comparison"
     return "gap" if row["reliable"] else "few"
 

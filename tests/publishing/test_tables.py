@@ -36,7 +36,8 @@ def test_a_cell_says_its_gap_or_why_there_is_none(state, said):
     [
         ({"gap_band": "−20 to −10", "rate_band": "20% to 40%", "n_band": "10 to 19"}, "−20 to −10 20% to 40% of 10 to 19"),
         ({"gap_band": "−20 to −10", "n": 412}, "−20 to −10 n 412"),
-        ({"rate_band": "less than 10%", "n": 412}, "— not shown: privacy less than 10% of 412"),
+        ({"state": "hidden_comparison", "rate_band": "less than 10%", "n": 412}, "— not shown: privacy less than 10% of 412"),
+        ({"state": "reference", "rate_band": "less than 10%", "n": 410}, "less than 10% n 410"),
     ],
 )
 def test_a_range_stands_where_the_number_may_not(known, said):
@@ -106,14 +107,22 @@ def test_ranking_counts_each_gap_once_and_never_a_closed_one(view):
 def test_the_funnel_counts_each_step_of_all_students_of_the_group():
     marts = frames(years=[2026], schools={"1": "One"}, size=2000)
     rows = tracker.plain(tracker.view({m: contracts.check(m, f) for m, f in marts.items()}, context()))
+    rows = [row for row in rows if row["school_id"] == "_all"]
     gaps = marts["gap_metrics"]
     black = gaps[(gaps["school_id"] == "_all") & (gaps["subgroup"] == "black") & (gaps["reference"] == "designated")]
     black = black.set_index("metric_id")
-    line = next(
-        line for line in tracker.funnel([r for r in rows if r["school_id"] == "_all"]) if line["group"] == "Black"
-    )
+    line = next(line for line in tracker.funnel(rows) if line["group"] == "Black")
     n = black.loc["ap_ib_enrollment", "n"]
     assert line["n"] == n
     assert line["shares"] == pytest.approx([black.loc[metric, "successes"] / n for metric in tracker.FUNNEL])
-    hidden = [row | {"n": None, "successes": None} if row["metric_id"] == "exam_taken" else row for row in rows]
-    assert next(f for f in tracker.funnel(hidden) if f["group"] == "Black")["shares"][2] is None
+    hidden = [row | {"rate": None} if row["metric_id"] == "exam_taken" else row for row in rows]
+    shares = next(line for line in tracker.funnel(hidden) if line["group"] == "Black")["shares"]
+    assert [share is None for share in shares] == [False, False, True, True]
+
+
+def test_a_reference_group_or_everyone_known_as_a_range_is_no_gap(view):
+    rows = view[(view["school_year"] == 2026) & (view["school_id"] == "_all")].copy()
+    for subgroup, state in (("white", "reference"), ("all", "everyone"), ("hispanic", "band")):
+        row = tracker.plain(rows[rows["subgroup"] == subgroup])[0]
+        banded = row | BANDS | {"rate": None, "gap": None, "rate_band": "20% to 40%", "gap_band": "−10 to 0", "n_band": "20 to 29"}
+        assert tracker._state(banded, "white") == state
