@@ -45,7 +45,11 @@ def trend(
     A year without a published gap is left out and the line is broken there. `span`: lowest and highest value of the
     scale, where several pictures share one.
     """
-    known = list(span or ()) + [v for v in gaps if v is not None] + [v for pair in intervals if pair for v in pair]
+    known = (
+        list(span or ())
+        + [v for v in gaps if v is not None]
+        + [v for pair in intervals if pair for v in pair]
+    )
     known += [0.0] + ([goal] if goal is not None else [])
     low, high = math.floor(min(known) * 20 - 0.2) / 20, math.ceil(max(known) * 20 + 0.2) / 20
     top, bottom, left, right = 14, height - 26, 22.0, 87.0
@@ -112,7 +116,8 @@ def nanoplot(gaps: list[float | None], span: tuple[float, float], name: str) -> 
 
     shown = [position for position, gap in enumerate(gaps) if gap is not None]
     path = "".join(
-        f"{'L' if position and gaps[position - 1] is not None else 'M'}{place(position)}" for position in shown
+        f"{'L' if position and gaps[position - 1] is not None else 'M'}{place(position)}"
+        for position in shown
     )
     dot = place(shown[-1]).split()
     zero = f"{3 + 24 * high / (high - low):.1f}"

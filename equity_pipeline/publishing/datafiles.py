@@ -30,7 +30,11 @@ def both(path: str, frame: pd.DataFrame) -> dict[str, bytes]:
 def _harmless(texts: pd.Series) -> pd.Series:
     """Each different text is looked at once: a column of a mart repeats few."""
     changed = {text: said for text in texts.dropna().unique() if (said := harmless(text)) != text}
-    return texts.map(lambda text: changed.get(text, text), na_action="ignore").astype(texts.dtype) if changed else texts
+    return (
+        texts.map(lambda text: changed.get(text, text), na_action="ignore").astype(texts.dtype)
+        if changed
+        else texts
+    )
 
 
 def csv(frame: pd.DataFrame) -> bytes:

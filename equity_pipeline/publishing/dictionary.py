@@ -19,7 +19,9 @@ _PUBLISHED = {
 _REASONS = {"suppression_reason": ["privacy", "not_measured"], "status": contracts.STATUSES}
 
 
-def package(frames: dict[str, pd.DataFrame], described: dict[str, dict[str, str]], files: dict[str, bytes]) -> bytes:
+def package(
+    frames: dict[str, pd.DataFrame], described: dict[str, dict[str, str]], files: dict[str, bytes]
+) -> bytes:
     """The descriptor of the CSV files. `frames`: as published, mart → frame; `described`: mart → column → description;
     `files`: the data files, path → bytes."""
     shared = {column: said for columns in described.values() for column, said in columns.items() if column}
@@ -28,12 +30,17 @@ def package(frames: dict[str, pd.DataFrame], described: dict[str, dict[str, str]
             "profile": "tabular-data-package",
             "name": "equity-gap-tracker",
             "title": "Equity gap tracker",
-            "resources": [_resource(mart, frame, shared | described.get(mart, {}), files) for mart, frame in sorted(frames.items())],
+            "resources": [
+                _resource(mart, frame, shared | described.get(mart, {}), files)
+                for mart, frame in sorted(frames.items())
+            ],
         }
     )
 
 
-def _resource(mart: str, frame: pd.DataFrame, described: dict[str, str], files: dict[str, bytes]) -> dict[str, object]:
+def _resource(
+    mart: str, frame: pd.DataFrame, described: dict[str, str], files: dict[str, bytes]
+) -> dict[str, object]:
     data = files[f"data/{mart}.csv"]
     return {
         "profile": "tabular-data-resource", "name": mart, "path": f"{mart}.csv", "format": "csv", "mediatype": "text/csv",

@@ -121,7 +121,11 @@ def _on_the_ladder(counts: dict[str, int]) -> dict[str, int]:
 def _middle(released: list[_Released], portfolio: list[dict]) -> float | None:
     """The median share of closed gaps, where as many partners have one as policy asks for; a comparison among fewer would show
     each partner to the others. The largest number that any release states counts; where none states one, nothing is compared."""
-    asked = [int(p) for r in released if (p := r.manifest["versions"].get("policy", {}).get("portfolio_smallest_partners"))]
+    asked = [
+        int(p)
+        for r in released
+        if (p := r.manifest["versions"].get("policy", {}).get("portfolio_smallest_partners"))
+    ]
     shares = [line["closed_share"] for line in portfolio if line["closed_share"] is not None]
     return float(np.median(shares)) if asked and len(shares) >= max(asked) else None
 
@@ -138,7 +142,11 @@ def _late(released: _Released) -> list[dict[str, object]]:
 def _labs(released: _Released) -> list[dict[str, object]]:
     """The Equity Leader Labs of a partner's latest year: the school, or the partner where the programme names no school."""
     said = released.manifest
-    labs = [p for p in said["partner"]["programs"] if p["program"] == "equity_leader_lab" and p["school_year"] == released.year]
+    labs = [
+        p
+        for p in said["partner"]["programs"]
+        if p["program"] == "equity_leader_lab" and p["school_year"] == released.year
+    ]
     return [
         {
             "partner_id": released.partner_id, "name": released.name, "year": released.year,

@@ -17,7 +17,16 @@ import pandas as pd
 
 from equity_pipeline.domain.errors import DisclosureError
 from equity_pipeline.partners.registry import Partner
-from equity_pipeline.publishing import changes, contracts, datafiles, dictionary, manifest, quality, site, tracker
+from equity_pipeline.publishing import (
+    changes,
+    contracts,
+    datafiles,
+    dictionary,
+    manifest,
+    quality,
+    site,
+    tracker,
+)
 from equity_pipeline.publishing.context import Context
 from equity_pipeline.publishing.workbook import workbook
 from equity_pipeline.storage.atomic import new_folder
@@ -77,7 +86,12 @@ def write_release(
     frames = {mart: contracts.check(mart, frames[mart]) for mart in contracts.MARTS}
     data = _data(frames, context)
     stated = manifest.versions(frames, context)
-    said = {"partner": _stated(partner), "schools": context.schools, "versions": stated, "quality": _quality(context, partner)}
+    said = {
+        "partner": _stated(partner),
+        "schools": context.schools,
+        "versions": stated,
+        "quality": _quality(context, partner),
+    }
     release_id = manifest.release_id(data, said)
 
     releases = home.releases(partner.partner_id)
@@ -128,7 +142,10 @@ def _data(frames: dict[str, pd.DataFrame], context: Context) -> dict[str, bytes]
 
 def _quality(context: Context, partner: Partner) -> dict[str, object]:
     """What the data-quality page is made of, for the id."""
-    counts = {"rows": quality.shown(context.quality, partner.privacy.minimum_cell), "rejected": context.rejections}
+    counts = {
+        "rows": quality.shown(context.quality, partner.privacy.minimum_cell),
+        "rejected": context.rejections,
+    }
     return {name: datafiles.csv(frame).decode() for name, frame in counts.items()} | {
         "refused": context.refused, "superseded": context.superseded, "as_of": str(context.as_of), "expected": partner.expected,
     }  # fmt: skip

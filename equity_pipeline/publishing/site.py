@@ -24,7 +24,6 @@ from equity_pipeline.publishing.changes import Changes
 from equity_pipeline.publishing.context import Context
 from equity_pipeline.publishing.words import ENGLISH, SPANISH, Language
 
-
 _LINES = 200  # restated groups that a page lists; more is for the data files
 
 
@@ -66,7 +65,9 @@ class _Site:
 
     @cached_property
     def metrics(self) -> list[str]:
-        return list(dict.fromkeys(m for _, m in sorted({(r["metric_order"], r["metric_id"]) for r in self.rows})))
+        return list(
+            dict.fromkeys(m for _, m in sorted({(r["metric_order"], r["metric_id"]) for r in self.rows}))
+        )
 
     @cached_property
     def schools(self) -> list[str]:
@@ -115,9 +116,13 @@ def pages(
     shared = {"site": site, "partner": partner, "edition": edition, "years": site.years, "tools": tools,
               "programme": _programme(partner, site.years), "other_language": None}  # fmt: skip
 
-    def page(path: str, template: str, title: str, current: str, say: Language = ENGLISH, **values: object) -> None:
-        made[path] = environment(say).get_template(template).render(
-            shared, root="../" * path.count("/"), title=title, current=current, **values
+    def page(
+        path: str, template: str, title: str, current: str, say: Language = ENGLISH, **values: object
+    ) -> None:
+        made[path] = (
+            environment(say)
+            .get_template(template)
+            .render(shared, root="../" * path.count("/"), title=title, current=current, **values)
         )
 
     name = partner.name
@@ -130,10 +135,24 @@ def pages(
         page("tables/tools_package.html", "tools.html.j2", "Tools Package: do closed gaps stay closed?", "tools",
              **_tools(site, frames["tools_package"]))  # fmt: skip
     for school in site.schools:
-        page(f"schools/{slug(school)}.html", "school.html.j2", context.school(school), "schools", **_school(site, school))
+        page(
+            f"schools/{slug(school)}.html",
+            "school.html.j2",
+            context.school(school),
+            "schools",
+            **_school(site, school),
+        )
     page("schools/index.html", "schools.html.j2", "Schools", "schools", schools=_schools(site))
-    page("changes.html", "changes.html.j2", "What changed since the last release", "changes", **_changes(site))
-    page("quality.html", "quality.html.j2", "Data quality", "quality", **quality.account(context, partner, site.years))
+    page(
+        "changes.html", "changes.html.j2", "What changed since the last release", "changes", **_changes(site)
+    )
+    page(
+        "quality.html",
+        "quality.html.j2",
+        "Data quality",
+        "quality",
+        **quality.account(context, partner, site.years),
+    )
     page("methods.html", "methods.html.j2", "Methods", "methods", **_methods(site))
     return made
 
@@ -172,7 +191,9 @@ def _gap_lines(site: _Site, school: str, limit: int) -> list[dict[str, object]]:
 def _compared(site: _Site, row: dict[str, object], say: Language = ENGLISH) -> str:
     if row["reference"] == "designated":
         return site.labels.subgroup(row["dimension"], row["reference_subgroup"], say)
-    return say({"rest": "everyone else", "overall": "all students", "highest": "the highest rate"}[row["reference"]])
+    return say(
+        {"rest": "everyone else", "overall": "all students", "highest": "the highest rate"}[row["reference"]]
+    )
 
 
 def _why_none(rows: list[dict], say: Language = ENGLISH) -> str:
@@ -239,7 +260,10 @@ def _widest(site: _Site, rows: list[dict], say: Language = ENGLISH) -> str:
         "compared": _compared(site, row, say), "other": words.percent(row["reference_rate"]),
     }  # fmt: skip
     if len({row["metric_id"] for row in rows}) > 1:
-        return say("The widest is {gap} percentage points, in “{metric}”: {group} {rate}, {compared} {other}.", **said)
+        return say(
+            "The widest is {gap} percentage points, in “{metric}”: {group} {rate}, {compared} {other}.",
+            **said,
+        )
     return say("The widest gap is {gap} percentage points: {group} {rate}, {compared} {other}.", **said)
 
 
@@ -252,17 +276,29 @@ def _trends(site: _Site) -> list[dict[str, object]]:
     return pictures
 
 
-def _pictures(site: _Site, chosen: list[dict], metric: str, say: Language = ENGLISH) -> list[dict[str, object]]:
+def _pictures(
+    site: _Site, chosen: list[dict], metric: str, say: Language = ENGLISH
+) -> list[dict[str, object]]:
     """The trend of each chosen gap, all on one scale."""
     rows = site.at("_all", metric=metric)
     labels = [school_years.label(year) for year in site.years]
     through = [
-        [r if r and r["state"] == "gap" else None for r in tracker.series(rows, row, site.years)] for row in chosen
+        [r if r and r["state"] == "gap" else None for r in tracker.series(rows, row, site.years)]
+        for row in chosen
     ]
-    ends = [r[end] for told in through for r in told if r for end in ("gap", "gap_low", "gap_high") if r[end] is not None]
+    ends = [
+        r[end]
+        for told in through
+        for r in told
+        if r
+        for end in ("gap", "gap_low", "gap_high")
+        if r[end] is not None
+    ]
     pictures = []
     for row, told in zip(chosen, through, strict=True):
-        said = ", ".join(f"{label} {words.points(r['gap'])}" for label, r in zip(labels, told, strict=True) if r)
+        said = ", ".join(
+            f"{label} {words.points(r['gap'])}" for label, r in zip(labels, told, strict=True) if r
+        )
         svg = charts.trend(
             labels,
             [r and r["gap"] for r in told],
@@ -349,10 +385,18 @@ def _parts(site: _Site, school: str, metric: str, say: Language = ENGLISH) -> li
     rows = site.at(school, metric=metric)
     name, made = say(site.labels.metric(metric)), []
     where = say("district") if school == "_all" else site.context.school(school)
-    for crossed, suffix, said in ((False, "", ""), (True, "-crossings", ", " + say("where two dimensions meet"))):
+    for crossed, suffix, said in (
+        (False, "", ""),
+        (True, "-crossings", ", " + say("where two dimensions meet")),
+    ):
         if part := [row for row in rows if ("*" in row["dimension"]) == crossed]:
             table = tables.gap_tracker(
-                part, site.labels, id=f"{metric}{suffix}", years=site.years, caption=f"{name}, {where}{said}", say=say
+                part,
+                site.labels,
+                id=f"{metric}{suffix}",
+                years=site.years,
+                caption=f"{name}, {where}{said}",
+                say=say,
             )
             made.append({"table": table, "crossings": crossed})
     return made
@@ -360,8 +404,16 @@ def _parts(site: _Site, school: str, metric: str, say: Language = ENGLISH) -> li
 
 def _metric(site: _Site, metric: str, say: Language) -> dict[str, object]:
     now = site.at("_all", year=site.years[-1], metric=metric)
-    charted = [row for row in tracker.measured(now) if sum(
-        1 for r in tracker.series(site.at("_all", metric=metric), row, site.years) if r and r["state"] == "gap") > 1]
+    charted = [
+        row
+        for row in tracker.measured(now)
+        if sum(
+            1
+            for r in tracker.series(site.at("_all", metric=metric), row, site.years)
+            if r and r["state"] == "gap"
+        )
+        > 1
+    ]
     seed = site.labels.metrics.set_index("metric_id").loc[metric]
     return {"metric": metric, "statuses_now": tracker.statuses(now), "lede": _widest(site, now, say),
             "definition": say(seed["definition"]), "parts_": _parts(site, "_all", metric, say),

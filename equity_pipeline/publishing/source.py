@@ -48,7 +48,14 @@ def read(home: Home, partner: Partner) -> tuple[dict[str, pd.DataFrame], Context
         rejections=_rejections(home, partner.partner_id),
         refused=_refused(ledger, partner.partner_id),
         superseded=_files(ledger, partner.partner_id, "superseded", ["file", "extract", "school_year"]),
-        as_of=max((dt.date.fromisoformat(d["as_of"][:10]) for d in ledger.deliveries(partner.partner_id) if d["as_of"]), default=None),
+        as_of=max(
+            (
+                dt.date.fromisoformat(d["as_of"][:10])
+                for d in ledger.deliveries(partner.partner_id)
+                if d["as_of"]
+            ),
+            default=None,
+        ),
         dictionary=descriptions(),
     )
     return marts, context
@@ -61,7 +68,9 @@ def descriptions() -> dict[str, dict[str, str]]:
     for file in sorted((project.FOLDER / "models" / "marts").rglob("*.yml")):
         for model in yaml.safe_load(file.read_text(encoding="utf-8")).get("models", []):
             columns = {column["name"]: column.get("description", "") for column in model.get("columns", [])}
-            said[model["name"]] = columns | {"": model.get("description", "").removesuffix(" Restricted, not suppressed.")}
+            said[model["name"]] = columns | {
+                "": model.get("description", "").removesuffix(" Restricted, not suppressed.")
+            }
     return said
 
 
@@ -72,7 +81,9 @@ def _deliveries(ledger: Ledger, partner_id: str) -> list[dict[str, object]]:
 
 def _files(ledger: Ledger, partner_id: str, status: str, columns: list[str]) -> list[dict[str, object]]:
     found = [{c: load[c] for c in columns} for load in ledger.loads(partner_id) if load["status"] == status]
-    return sorted(found, key=lambda f: (f["school_year"], f["extract"], f["file"], *(str(f[c]) for c in columns)))
+    return sorted(
+        found, key=lambda f: (f["school_year"], f["extract"], f["file"], *(str(f[c]) for c in columns))
+    )
 
 
 def _refused(ledger: Ledger, partner_id: str) -> list[dict[str, str]]:

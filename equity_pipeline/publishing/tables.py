@@ -22,7 +22,9 @@ from equity_pipeline.publishing.words import ENGLISH, Language
 _ORDER = operator.itemgetter("dimension_order", "dimension", "subgroup_order", "subgroup")
 
 # What great-tables writes for other readers than browsers, and header lists that `scope` says as well: half of a table's weight.
-_WEIGHT = re.compile(r' headers="[^"]*"| (?:rowspan|colspan)="1"| data-quarto-[a-z-]+="[^"]*"| gt_columns_bottom_border')
+_WEIGHT = re.compile(
+    r' headers="[^"]*"| (?:rowspan|colspan)="1"| data-quarto-[a-z-]+="[^"]*"| gt_columns_bottom_border'
+)
 _STUB_ID = re.compile(r' id="[^"]*-stub-\d+"')
 
 
@@ -60,7 +62,9 @@ def cell(row: dict | None, *, small: str = "n", say: Language = ENGLISH) -> Mark
     if state == "hidden_comparison":
         return Markup('{}<span class="n">{}</span>').format(not_shown(say), share(row, say))
     if state == "band":
-        return Markup('<b class="gap">{}</b><span class="n">{}</span>').format(row["gap_band"], share(row, say))
+        return Markup('<b class="gap">{}</b><span class="n">{}</span>').format(
+            row["gap_band"], share(row, say)
+        )
     if state in ("not_measured", "no_students", "no_comparison", "few"):
         said = {"not_measured": words.NOT_MEASURED, "no_students": "no students", "no_comparison": "no comparison",
                 "few": words.NOT_ENOUGH}[state]  # fmt: skip
@@ -122,7 +126,11 @@ def _tracker_lines(rows: list[dict], labels: Labels, years: list[int], say: Lang
         by_year = {row["school_year"]: row for row in of_group}
         now = by_year.get(years[-1])
         told = [row["gap"] if (row := by_year.get(y)) and row["state"] == "gap" else None for y in years]
-        spoken = ", ".join(f"{school_years.label(y)} {words.points(g)}" for y, g in zip(years, told, strict=True) if g is not None)
+        spoken = ", ".join(
+            f"{school_years.label(y)} {words.points(g)}"
+            for y, g in zip(years, told, strict=True)
+            if g is not None
+        )
         any_row = now or by_year[max(by_year)]
         lines.append(
             {
@@ -149,7 +157,13 @@ def gap_tracker(
     """
     lines = _tracker_lines(rows, labels, years, say)
     before = [str(year) for year in years[:-1]]
-    shown = ["now", "status", "needed", "interval", *(["trend"] if any(line["trend"] for line in lines) else [])]
+    shown = [
+        "now",
+        "status",
+        "needed",
+        "interval",
+        *(["trend"] if any(line["trend"] for line in lines) else []),
+    ]
     table = (
         GT(_frame(lines, ["dimension", "group", *shown, *before]), rowname_col="group", groupname_col="dimension", id=id)
         .tab_stubhead(say("Group"))
@@ -169,7 +183,9 @@ def _heads(say: Language) -> dict[str, object]:
 
 
 def _frame(lines: list[dict[str, str]], columns: list[str]) -> pl.DataFrame:
-    return pl.DataFrame({c: [str(line[c]) for line in lines] for c in columns}, schema=dict.fromkeys(columns, pl.String))
+    return pl.DataFrame(
+        {c: [str(line[c]) for line in lines] for c in columns}, schema=dict.fromkeys(columns, pl.String)
+    )
 
 
 def dress(table: str, caption: str, kind: str = "") -> Markup:

@@ -13,6 +13,7 @@ import collections
 import math
 
 import pandas as pd
+import pyarrow as pa
 
 from equity_pipeline.domain import school_years
 from equity_pipeline.publishing import words
@@ -68,7 +69,22 @@ def view(frames: dict[str, pd.DataFrame], context: Context) -> pd.DataFrame:
     alive = (~empty).groupby([rows[k] for k in KEY[1:]]).transform("any")
     rows = rows[alive].copy()
     references = {d: labels.reference_subgroup(d) for d in chosen}
-    read = plain(rows[["dimension", "subgroup", "reference", "rate", "gap", "reliable", "reason", "suppressed", "suppression_reason", *BANDS]])
+    read = plain(
+        rows[
+            [
+                "dimension",
+                "subgroup",
+                "reference",
+                "rate",
+                "gap",
+                "reliable",
+                "reason",
+                "suppressed",
+                "suppression_reason",
+                *BANDS,
+            ]
+        ]
+    )
     rows["state"] = [_state(row, references.get(row["dimension"])) for row in read]
     kept = (
         ~rows["dimension"].str.contains("*", regex=False)
@@ -76,7 +92,9 @@ def view(frames: dict[str, pd.DataFrame], context: Context) -> pd.DataFrame:
         & (rows["subgroup"] != "unknown")
     )
     rows["counted"] = (kept & ~rows["state"].isin(["reference", "everyone", "no_students"])).astype(bool)
-    known = rows[["status", "rate", "reference_rate"]].notna().all(axis=1) & (rows["status"] != "not_measurable").fillna(False)
+    known = rows[["status", "rate", "reference_rate"]].notna().all(axis=1) & (
+        rows["status"] != "not_measurable"
+    ).fillna(False)
     rows["told"] = (rows["counted"] & (rows["state"] == "gap") & known).astype(bool)
     rows["direction"] = rows["metric_id"].map({m: labels.direction(m) for m in rows["metric_id"].unique()})
     rows["behind"] = -(rows["gap"] * rows["direction"])
@@ -99,8 +117,7 @@ def view(frames: dict[str, pd.DataFrame], context: Context) -> pd.DataFrame:
 
 def plain(frame: pd.DataFrame) -> list[dict]:
     """The rows of a frame as dicts of plain values, None for what is missing."""
-    columns = [frame[c].astype(object).where(frame[c].notna(), None).tolist() for c in frame.columns]
-    return [dict(zip(frame.columns, values, strict=True)) for values in zip(*columns, strict=True)]
+    return pa.Table.from_pandas(frame, preserve_index=False).to_pylist()
 
 
 def countable(rows: list[dict]) -> list[dict]:
@@ -132,7 +149,8 @@ def tools_package(rows: list[dict], mart: pd.DataFrame, year: int) -> list[dict]
     }
     told = [row for row in measured(rows) if row["school_year"] == year]
     found = [row | listed[key] for row in told if (key := tuple(row[k] for k in KEY)) in listed]
-    return sorted(found, key=lambda row: row["urgency_rank"])
+    # A rank can be hidden where the gap is not; such a row comes last.
+    return sorted(found, key=lambda row: (row["urgency_rank"] is None, row["urgency_rank"] or 0))
 
 
 def largest(rows: list[dict], limit: int) -> list[dict]:
@@ -173,7 +191,12 @@ def funnel(rows: list[dict]) -> list[dict]:
     made = []
     for _, of in sorted(lines.items()):
         enrolled, grade, taken, passed = (of.get(metric, {}).get("rate") for metric in FUNNEL)
-        shares = [_product(enrolled), _product(enrolled, grade), _product(enrolled, taken), _product(enrolled, taken, passed)]
+        shares = [
+            _product(enrolled),
+            _product(enrolled, grade),
+            _product(enrolled, taken),
+            _product(enrolled, taken, passed),
+        ]
         if enrolled is not None:
             made.append({"group": of[FUNNEL[0]]["group"], "n": of[FUNNEL[0]]["n"], "shares": shares})
     return made

@@ -39,9 +39,12 @@ class Language:
 
     def not_measured(self, reason: str | None) -> str:
         """`not_measured: exam_results` → `no exam results on file`; several tokens are joined by `;`."""
-        tokens = [t.strip() for t in (reason or "").partition(":")[2].replace(",", ";").split(";") if t.strip()]
+        tokens = [
+            t.strip() for t in (reason or "").partition(":")[2].replace(",", ";").split(";") if t.strip()
+        ]
         return "; ".join(
-            self(MISSING[t]) if t in MISSING else self("no {what} on file", what=t.replace("_", " ")) for t in tokens
+            self(MISSING[t]) if t in MISSING else self("no {what} on file", what=t.replace("_", " "))
+            for t in tokens
         )
 
 

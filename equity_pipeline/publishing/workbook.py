@@ -94,9 +94,7 @@ def _read_me(book: xlsxwriter.Workbook, formats: dict, context: Context, partner
         sheet.write_string(line, 1, said, formats["text"])
 
 
-def _sheet(
-    book: xlsxwriter.Workbook, formats: dict, context: Context, rows: list[dict], number: int
-) -> None:
+def _sheet(book: xlsxwriter.Workbook, formats: dict, context: Context, rows: list[dict], number: int) -> None:
     metric = rows[0]["metric_id"]
     sheet = book.add_worksheet(_sheet_name(metric, number))
     for position, (heading, width, kind, note) in enumerate(_COLUMNS):

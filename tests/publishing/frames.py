@@ -375,8 +375,15 @@ def context(schools: dict[str, str] | None = None, years: list[int] | None = Non
                 for y in years
             ]
         ),
-        refused=[{"file": "grades_final.csv", "message": "grades_final.csv: no column final_grade; map it in the partner file"}],
-        superseded=[{"file": f"students_{years[-1] - 1}-draft.csv", "extract": "students", "school_year": years[-1]}],
+        refused=[
+            {
+                "file": "grades_final.csv",
+                "message": "grades_final.csv: no column final_grade; map it in the partner file",
+            }
+        ],
+        superseded=[
+            {"file": f"students_{years[-1] - 1}-draft.csv", "extract": "students", "school_year": years[-1]}
+        ],
         as_of=dt.date(years[-1] - 1, 11, 3),
         dictionary=descriptions(),
     )

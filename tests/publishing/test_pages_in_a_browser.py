@@ -233,13 +233,16 @@ def test_pages_are_whole_without_script(release, browser, visit, page):
 
 
 @pytest.mark.parametrize(
-    ("page", "media"), [*((page, "screen") for page in [*PAGE_TYPES, "network"]), ("tables/ap_ib_enrollment.html", "print")]
+    ("page", "media"),
+    [*((page, "screen") for page in [*PAGE_TYPES, "network"]), ("tables/ap_ib_enrollment.html", "print")],
 )
 def test_axe_finds_nothing(release, network_page, visit, page, media):
     """axe-core with the rules of WCAG 2.2 A and AA and its best practices."""
     tab = visit(network_page if page == "network" else release.path / page)
     tab.emulate_media(media=media)
-    found = Axe().run(tab, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})
+    found = Axe().run(
+        tab, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+    )
     tab.emulate_media(media="screen")
     assert [(v["id"], v["help"], v["nodes"][0]["html"][:120]) for v in found.response["violations"]] == []
 
@@ -258,7 +261,9 @@ def test_filters_show_what_is_asked_for(release, visit):
     tab.get_by_label("Find").first.fill("islander")
     assert shown(tab, table) == ["Native Hawaiian or Pacific Islander"]
     assert tab.locator("output").first.inner_text() == f"1 of {len(everything)} rows shown"
-    assert tab.locator(f"{table} .gt_group_heading_row:visible").count() == 1, "a heading without rows goes as well"
+    assert tab.locator(f"{table} .gt_group_heading_row:visible").count() == 1, (
+        "a heading without rows goes as well"
+    )
     tab.get_by_label("Find").first.fill("")
     tab.get_by_label("Show").first.select_option("Sex")
     assert shown(tab, table) == ["Female", "Male"]
@@ -296,7 +301,12 @@ def test_the_spanish_tracker_says_the_same_numbers(release, visit):
     read = []
     for ending in ("", ".es"):
         tab = visit(release.path / f"tables/ap_ib_enrollment{ending}.html")
-        read.append([re.findall(r"[−+]?\d[\d.,%]*", text) for text in tab.locator("#ap_ib_enrollment tbody tr td").all_inner_texts()])
+        read.append(
+            [
+                re.findall(r"[−+]?\d[\d.,%]*", text)
+                for text in tab.locator("#ap_ib_enrollment tbody tr td").all_inner_texts()
+            ]
+        )
     assert read[0] == read[1] and sum(map(len, read[0])) > 50
     text = tab.inner_text("main")
     assert not re.search(r"\b(the|students|school|status|group|not shown|comparison)\b", text, re.IGNORECASE)
@@ -322,7 +332,9 @@ def test_printed_pages_fit_the_paper(release, visit):
         tab.emulate_media(media="print")
         for width in (688, 710):
             tab.set_viewport_size({"width": width, "height": 1000})
-            cut = tab.evaluate("[...document.querySelectorAll('.table')].filter(t => t.scrollWidth > t.clientWidth + 1).map(t => t.ariaLabel)")
+            cut = tab.evaluate(
+                "[...document.querySelectorAll('.table')].filter(t => t.scrollWidth > t.clientWidth + 1).map(t => t.ariaLabel)"
+            )
             assert cut == [], f"{page} at {width} px"
         assert tab.locator(".filters:visible, nav:visible").count() == 0
         tab.emulate_media(media="screen")
@@ -349,7 +361,9 @@ def test_hostile_names_do_no_harm_and_break_no_layout(tmp_path, visit):
         for width in (375, 1280):
             tab = visit(page, width)
             assert tab.evaluate("document.documentElement.scrollWidth") <= width, page.name
-            assert tab.evaluate("document.querySelectorAll('img, h1 b').length + document.scripts.length") == 2
+            assert (
+                tab.evaluate("document.querySelectorAll('img, h1 b').length + document.scripts.length") == 2
+            )
     assert visit(release.path / "schools/a.html").inner_text("h1") == HOSTILE["a"]
     assert len(list((release.path / "schools").glob("*.html"))) == len(HOSTILE) + 1
 

@@ -2,7 +2,6 @@ import dataclasses
 import datetime as dt
 
 import pandas as pd
-
 import pytest
 
 from equity_pipeline.publishing import quality as account
@@ -49,7 +48,8 @@ def test_few_rows_about_students_are_not_counted_out_loud():
 )
 def test_expected_data_is_overdue_when_its_day_lies_before_the_newest_date_on_file(as_of, overdue):
     who = partner(
-        first_school_year="2021-22", expected={"exam_results": "08-15", "discipline": "10-20", "students": "10-15"}
+        first_school_year="2021-22",
+        expected={"exam_results": "08-15", "discipline": "10-20", "students": "10-15"},
     )
     said = dataclasses.replace(context(), as_of=as_of)
     lines = account.missing(said, who, [2022, 2023, 2024, 2025, 2026])
@@ -58,4 +58,6 @@ def test_expected_data_is_overdue_when_its_day_lies_before_the_newest_date_on_fi
     }
     late = {(line["extract"], line["school_year"]) for line in lines if line["overdue"]}
     assert overdue <= late
-    assert (("discipline", 2026) in late) == (as_of is not None), "its day, 2025-10-20, is not over on 2025-07-01"
+    assert (("discipline", 2026) in late) == (as_of is not None), (
+        "its day, 2025-10-20, is not over on 2025-07-01"
+    )

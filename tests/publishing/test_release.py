@@ -224,7 +224,9 @@ def test_the_network_says_what_is_overdue_and_how_its_labs_stand(tmp_path):
         ("discipline", year) for year in range(2022, 2027)
     } | {("students", year) for year in range(2022, 2025)}
     page = (network.publish(home, {who.partner_id: who}).path / "index.html").read_text()
-    assert page.count("2025-10-20") == 1 and "2023-10-20" not in page, "two years back is for the partner's own page"
+    assert page.count("2025-10-20") == 1 and "2023-10-20" not in page, (
+        "two years back is for the partner's own page"
+    )
     assert "Equity Leader Labs" in page and "latest/index.html" in page
 
 

@@ -1,5 +1,6 @@
 import re
 
+import pandas as pd
 import pytest
 
 from equity_pipeline.publishing import contracts, tables, tracker
@@ -34,9 +35,15 @@ def test_a_cell_says_its_gap_or_why_there_is_none(state, said):
 @pytest.mark.parametrize(
     ("known", "said"),
     [
-        ({"gap_band": "−20 to −10", "rate_band": "20% to 40%", "n_band": "10 to 19"}, "−20 to −10 20% to 40% of 10 to 19"),
+        (
+            {"gap_band": "−20 to −10", "rate_band": "20% to 40%", "n_band": "10 to 19"},
+            "−20 to −10 20% to 40% of 10 to 19",
+        ),
         ({"gap_band": "−20 to −10", "n": 412}, "−20 to −10 n 412"),
-        ({"state": "hidden_comparison", "rate_band": "less than 10%", "n": 412}, "— not shown: privacy less than 10% of 412"),
+        (
+            {"state": "hidden_comparison", "rate_band": "less than 10%", "n": 412},
+            "— not shown: privacy less than 10% of 412",
+        ),
         ({"state": "reference", "rate_band": "less than 10%", "n": 410}, "less than 10% n 410"),
     ],
 )
@@ -63,11 +70,23 @@ def view():
             "reliable": None,
             "students_needed": None,
         },
-        "two_or_more": {"n": None, "successes": None, "rate": None, "gap": None, "gap_low": None, "gap_high": None,
-                        "reliable": None, "students_needed": None},
+        "two_or_more": {
+            "n": None,
+            "successes": None,
+            "rate": None,
+            "gap": None,
+            "gap_low": None,
+            "gap_high": None,
+            "reliable": None,
+            "students_needed": None,
+        },
     }.items():
         gaps.loc[mine & (gaps["subgroup"] == subgroup), list(values)] = list(values.values())
-    gaps.loc[mine & (gaps["subgroup"] == "two_or_more"), ["rate_band", "gap_band", "n_band"]] = ["20% to 40%", "−10 to 0", "20 to 49"]
+    gaps.loc[mine & (gaps["subgroup"] == "two_or_more"), ["rate_band", "gap_band", "n_band"]] = [
+        "20% to 40%",
+        "−10 to 0",
+        "20 to 49",
+    ]
     return tracker.view({mart: contracts.check(mart, frame) for mart, frame in marts.items()}, context())
 
 
@@ -109,7 +128,9 @@ def test_the_funnel_counts_each_step_of_all_students_of_the_group():
     rows = tracker.plain(tracker.view({m: contracts.check(m, f) for m, f in marts.items()}, context()))
     rows = [row for row in rows if row["school_id"] == "_all"]
     gaps = marts["gap_metrics"]
-    black = gaps[(gaps["school_id"] == "_all") & (gaps["subgroup"] == "black") & (gaps["reference"] == "designated")]
+    black = gaps[
+        (gaps["school_id"] == "_all") & (gaps["subgroup"] == "black") & (gaps["reference"] == "designated")
+    ]
     black = black.set_index("metric_id")
     line = next(line for line in tracker.funnel(rows) if line["group"] == "Black")
     n = black.loc["ap_ib_enrollment", "n"]
@@ -124,5 +145,25 @@ def test_a_reference_group_or_everyone_known_as_a_range_is_no_gap(view):
     rows = view[(view["school_year"] == 2026) & (view["school_id"] == "_all")].copy()
     for subgroup, state in (("white", "reference"), ("all", "everyone"), ("hispanic", "band")):
         row = tracker.plain(rows[rows["subgroup"] == subgroup])[0]
-        banded = row | BANDS | {"rate": None, "gap": None, "rate_band": "20% to 40%", "gap_band": "−10 to 0", "n_band": "20 to 29"}
+        banded = (
+            row
+            | BANDS
+            | {
+                "rate": None,
+                "gap": None,
+                "rate_band": "20% to 40%",
+                "gap_band": "−10 to 0",
+                "n_band": "20 to 29",
+            }
+        )
         assert tracker._state(banded, "white") == state
+
+
+def test_a_tools_package_row_whose_rank_is_hidden_comes_last():
+    marts = frames(years=[2025, 2026], schools={"1": "One"}, size=900, metrics=["ap_ib_enrollment"])
+    tools = marts["tools_package"].sort_values("urgency_rank", ignore_index=True)
+    rows = tracker.plain(tracker.view({m: contracts.check(m, f) for m, f in marts.items()}, context()))
+    first = tracker.tools_package(rows, tools, 2026)[0]
+    same = (tools[tracker.KEY] == pd.Series({key: first[key] for key in tracker.KEY})).all(axis=1)
+    tools.loc[same, "urgency_rank"] = pd.NA
+    assert tracker.tools_package(rows, tools, 2026)[-1]["subgroup"] == first["subgroup"]

@@ -54,7 +54,9 @@ def strings(file: Path) -> set[str]:
     text = file.read_text()
     if file.suffix == ".j2":
         return set(re.findall(r'(?<![\w.])_\("((?:[^"\\]|\\.)*)"', text))
-    return set(re.findall(r'(?<!\w)(?:say|self)\(\s*"((?:[^"\\]|\\.)*)"', text)) | set(re.findall(r"(?<!\w)say\('([^']*)'", text))
+    return set(re.findall(r'(?<!\w)(?:say|self)\(\s*"((?:[^"\\]|\\.)*)"', text)) | set(
+        re.findall(r"(?<!\w)say\('([^']*)'", text)
+    )
 
 
 def test_every_string_stands_in_the_catalogue():
@@ -64,8 +66,13 @@ def test_every_string_stands_in_the_catalogue():
 
 
 def test_the_spanish_pages_say_everything_in_spanish_with_the_same_places():
-    said = set().union(*(strings(PUBLISHING / f"templates/{name}.html.j2") for name in SPANISH_PAGES), strings(PUBLISHING / "tables.py"))
-    said |= {part for step in words.STATUSES.values() for part in (step.words, step.meaning)} | set(words.MISSING.values())
+    said = set().union(
+        *(strings(PUBLISHING / f"templates/{name}.html.j2") for name in SPANISH_PAGES),
+        strings(PUBLISHING / "tables.py"),
+    )
+    said |= {part for step in words.STATUSES.values() for part in (step.words, step.meaning)} | set(
+        words.MISSING.values()
+    )
     said |= {words.HIDDEN_WORDS, words.NOT_ENOUGH, words.NOT_MEASURED}
     spanish = words.catalogue()
     assert {text for text in said if not spanish.get(text)} == set()
