@@ -300,6 +300,7 @@ def audit(release: Path) -> None:
 @_with_home
 def erase(home: Home, partner_id: str) -> None:
     """Remove a partner from every layer and write an erasure receipt."""
+    _known(home, (partner_id,))
     from equity_pipeline.defs import history, runs
     from equity_pipeline.defs.erasure import ERASE
     from equity_pipeline.defs.jobs import NETWORK

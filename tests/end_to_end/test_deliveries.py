@@ -100,8 +100,8 @@ def test_a_correction_changes_its_year_and_the_next_ones_comparison_and_nothing_
 def test_damaged_and_unknown_files_are_named_with_their_line_and_hold_nothing_up(built):
     home = built(ROSTERS)
     release, landing = latest_release(home, ROSTERS), home.landing(ROSTERS)
-    _, rows = (landing / "final_grades_2025-26.csv").read_bytes().split(b"\n", 1)
-    (landing / "final_grades_2026-27.csv").write_bytes(b"a,b,c\n" + rows)
+    header, rows = (landing / "final_grades_2025-26.csv").read_bytes().split(b"\n", 1)
+    (landing / "final_grades_2026-27.csv").write_bytes(header.replace(b"Student", b"Pupil") + b"\n" + rows)
     whole = (landing / "roster_2025-26.zip").read_bytes()
     (landing / "roster_2026-27.zip").write_bytes(whole[: len(whole) // 2])
     (landing / "letter to the board.docx").write_bytes(b"nothing of ours")

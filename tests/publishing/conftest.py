@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -37,21 +36,6 @@ def network_page(tmp_path_factory):
         write_release(home, who, made, context(years=[2024, 2025, 2026]), holds)
         partners[name] = who
     return network.publish(home, partners).path / "index.html"
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """Headless Chromium of the machine; nothing is downloaded."""
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if not found:
-        pytest.skip("no chromium, chromium-browser or google-chrome on this machine")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        opened = play.chromium.launch(executable_path=found, args=args)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
