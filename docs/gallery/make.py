@@ -20,7 +20,10 @@ from tests.publishing.frames import context, frames, partner
 
 HERE = Path(__file__).parent
 PAGES = {
-    "start": ("Start page: where the largest gaps are, whether they close, what is not known", "riverside_usd/latest/index.html"),
+    "start": (
+        "Start page: where the largest gaps are, whether they close, what is not known",
+        "riverside_usd/latest/index.html",
+    ),
     "tracker": ("Gap tracker of one measure", "riverside_usd/latest/tables/ap_ib_enrollment.html"),
     "tracker_es": ("Gap tracker in Spanish", "riverside_usd/latest/tables/ap_ib_enrollment.es.html"),
     "tools": ("Tools Package: do closed gaps stay closed?", "riverside_usd/latest/tables/tools_package.html"),
@@ -31,7 +34,12 @@ PAGES = {
     "methods": ("Methods", "riverside_usd/latest/methods.html"),
     "network": ("The network, for programme staff", "_network/latest/index.html"),
 }
-VIEWS = {"1280": (1280, 1000, "screen"), "768": (768, 1000, "screen"), "375": (375, 812, "screen"), "print": (794, 1123, "print")}
+VIEWS = {
+    "1280": (1280, 900, "screen"),
+    "768": (768, 1000, "screen"),
+    "375": (375, 812, "screen"),
+    "print": (794, 940, "print"),
+}
 
 
 def home(root: Path) -> Home:
@@ -40,15 +48,32 @@ def home(root: Path) -> Home:
     who, marts, said = partner(), frames(), context()
     write_release(made, who, marts, said, lambda folder: {"pass": True})
     gaps = marts["gap_metrics"]
-    late = (gaps["school_year"] == 2025) & (gaps["school_id"] == "_all") & (gaps["subgroup"] == "hispanic") & ~gaps["suppressed"]
+    late = (
+        (gaps["school_year"] == 2025)
+        & (gaps["school_id"] == "_all")
+        & (gaps["subgroup"] == "hispanic")
+        & ~gaps["suppressed"]
+    )
     gaps.loc[late, "n"] += 12
     gaps.loc[late, "rate"] -= 0.011
-    corrected = {"delivery_id": "c" * 16, "file": "students_2024-25_corrected.csv", "extract": "students", "school_year": 2025}
+    corrected = {
+        "delivery_id": "c" * 16,
+        "file": "students_2024-25_corrected.csv",
+        "extract": "students",
+        "school_year": 2025,
+    }
     said = dataclasses.replace(said, deliveries=[*said.deliveries, corrected])
     write_release(made, who, marts, said, lambda folder: {"pass": True})
     partners = {who.partner_id: who}
-    for position, name in enumerate(("Bayside Unified", "Cedar Valley Schools", "Granite County Schools", "Lakeview School District")):
-        other = partner(partner_id=name.split()[0].lower(), name=name, programs=who.model_dump()["programs"][position % 2 * 2 :], goals=[])
+    for position, name in enumerate(
+        ("Bayside Unified", "Cedar Valley Schools", "Granite County Schools", "Lakeview School District")
+    ):
+        other = partner(
+            partner_id=name.split()[0].lower(),
+            name=name,
+            programs=who.model_dump()["programs"][position % 2 * 2 :],
+            goals=[],
+        )
         marts = frames(who=other, seed=position, size=700 + 300 * position)
         if position % 2:
             marts["tools_package"] = marts["tools_package"].iloc[:0]
@@ -73,9 +98,19 @@ def take(releases: Path, wanted: list[str]) -> None:
                 tab.screenshot(path=HERE / f"{page}_{view}.png")
                 tab.close()
         browser.close()
-    lines = ["# Gallery", "", "The current look, from simulated partners. `python docs/gallery/make.py` takes the pictures anew.", ""]
+    lines = [
+        "# Gallery",
+        "",
+        "The current look, from simulated partners. `python docs/gallery/make.py` takes the pictures anew.",
+        "",
+    ]
     for page, (title, _) in PAGES.items():
-        lines += [f"## {title}", "", " ".join(f'<img src="{page}_{view}.png" alt="{title}, {view}" height="420">' for view in VIEWS), ""]
+        lines += [
+            f"## {title}",
+            "",
+            " ".join(f'<img src="{page}_{view}.png" alt="{title}, {view}" height="420">' for view in VIEWS),
+            "",
+        ]
     (HERE / "README.md").write_text("\n".join(lines), encoding="utf-8")
 
 
