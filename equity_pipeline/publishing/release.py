@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from equity_pipeline.domain.errors import DisclosureError
+from equity_pipeline.domain.errors import DisclosureError, EquityError
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.publishing import (
     changes,
@@ -49,7 +49,7 @@ def publish(home: Home, partner: Partner) -> Release:
 
     Raises:
         DisclosureError: a hidden number could be recovered, or a mart breaks its contract; the last release stays.
-        EquityError: there is no warehouse yet.
+        EquityError: there is no warehouse yet, or it counts no student yet.
     """
     # Imported here: a release can be rendered and tested without a warehouse, a ledger or a solver at hand.
     from equity_pipeline.disclosure.attack import audit, certificate
@@ -57,6 +57,11 @@ def publish(home: Home, partner: Partner) -> Release:
     from equity_pipeline.publishing import source
 
     marts, context = source.read(home, partner)
+    if marts["gap_metrics"].empty:
+        raise EquityError(
+            f"{partner.partner_id}: nothing to publish yet: no student of the grades that are counted is enrolled on a "
+            "snapshot date; deliver students and school_enrollments (or aggregate_counts) of one school year"
+        )
     smallest, dimensions = partner.privacy.minimum_cell, context.labels.dimensions
     frames = protect_marts(marts, smallest, dimensions)
     return write_release(

@@ -122,6 +122,15 @@ def test_refused_files_fail_the_run_that_took_them_in_and_stand_in_the_history(e
     assert record.status.value == "FAILED"
 
 
+def test_a_first_delivery_that_counts_nobody_says_what_is_missing(equity, home, add_partner):
+    add_partner("north")
+    (home.landing("north") / "students.csv").write_text("school_year,student_id,grade_level\n2026,s1,09\n")
+    result = equity("run")
+    assert result.exit_code == 1
+    assert "nothing to publish yet" in result.output and "school_enrollments" in result.output
+    assert "unexpected" not in result.output
+
+
 def test_erase_removes_every_trace_but_the_receipt(equity, home, add_partner):
     add_partner("north")
     add_partner("south")
