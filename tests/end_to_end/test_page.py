@@ -16,7 +16,9 @@ ROWS = """() => {
     if (row.classList.contains('gt_group_heading_row')) { heading = row.innerText.trim(); continue; }
     const name = row.querySelector('th').innerText.trim();
     for (const cell of row.querySelectorAll('td')) {
-      const column = cell.getAttribute('headers').split(' ').pop().split('-').pop();
+      const heads = [...cell.closest('table').querySelectorAll('thead th:not(.gt_column_spanner_outer)')]
+        .sort((a, b) => a.getBoundingClientRect().left - b.getBoundingClientRect().left);
+      const column = heads[cell.cellIndex].id.split('-').pop();
       const gap = cell.querySelector('b.gap');
       rows.push({heading, name, column, gap: gap && gap.innerText, hidden: !!cell.querySelector('.void'),
                  text: cell.innerText});

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from equity_pipeline.publishing import network
 from equity_pipeline.publishing.release import write_release
 from equity_pipeline.storage.home import Home
 
@@ -20,6 +21,21 @@ def release(tmp_path_factory):
     """One ordinary release; tests read it and change nothing."""
     home = Home(tmp_path_factory.mktemp("home"))
     return write_release(home, partner(), frames(), context(), holds)
+
+
+@pytest.fixture(scope="session")
+def network_page(tmp_path_factory):
+    """The network's page over four partners, two of them Tools Package clients, one without a release."""
+    home = Home(tmp_path_factory.mktemp("network"))
+    partners = {"absent": partner(partner_id="absent", name="Absent District")}
+    for position, name in enumerate(("riverside_usd", "bayside", "cedar")):
+        who = partner(partner_id=name, name=name.capitalize(), goals=[])
+        made = frames(who=who, seed=position, size=700, years=[2024, 2025, 2026])
+        if position == 2:
+            made["tools_package"] = made["tools_package"].iloc[:0]
+        write_release(home, who, made, context(years=[2024, 2025, 2026]), holds)
+        partners[name] = who
+    return network.publish(home, partners).path / "index.html"
 
 
 @pytest.fixture

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import numpy as np
 import pandas as pd
 
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.publishing.context import Context, Labels
+from equity_pipeline.publishing.source import descriptions
 
 METRICS = pd.DataFrame(
     [
-        ("ap_ib_enrollment", "AP or IB course enrollment", "access", "higher_is_better",
-         "Students in grades 9-12 with at least one AP or IB course in the school year, of all students in grades 9-12."),
-        ("course_grade_c_or_better", "AP/IB course grade C or better", "success", "higher_is_better",
+        ("ap_ib_enrollment", "Enrolled in an AP or IB course", "access", "higher_is_better",
+         "Of students in grades 09-12 on the snapshot date: at least one AP or IB Diploma course enrollment in the school year, in any term and at any school, not dropped"),
+        ("course_grade_c_or_better", "Course grade of C or better", "success", "higher_is_better",
          "Students with a final grade of C or better in an AP or IB course, of all AP or IB students with a final grade."),
-        ("exam_taken", "AP/IB exam taken", "success", "higher_is_better",
+        ("exam_taken", "Took an exam", "success", "higher_is_better",
          "Students who took an AP or IB exam, of all students in an AP or IB course."),
-        ("exam_passed_of_takers", "AP/IB exam passed", "success", "higher_is_better",
+        ("exam_passed_of_takers", "Passed an exam (of takers)", "success", "higher_is_better",
          "Students with an AP score of 3 or an IB score of 4 or higher, of all exam takers."),
     ],
     columns=["metric_id", "label", "phase", "direction", "definition"],
@@ -25,12 +28,12 @@ METRICS = pd.DataFrame(
 DIMENSIONS = pd.DataFrame(
     [
         ("all_students", "All students", None, "yes", "all"),
-        ("race_ethnicity", "Race and ethnicity", "white", "yes", "all"),
-        ("economically_disadvantaged", "Economically disadvantaged", "no", "yes", "all"),
-        ("english_learner", "English learner", "no", "yes", "all"),
-        ("disability_idea", "Students with disabilities (IDEA)", "no", "yes", "all"),
+        ("race_ethnicity", "Race/ethnicity", "white", "yes", "all"),
+        ("economically_disadvantaged", "Low income", "no", "yes", "all"),
+        ("english_learner", "English learner (current)", "no", "yes", "all"),
+        ("disability_idea", "Disability (IDEA)", "no", "yes", "all"),
         ("sex", "Sex", "male", "yes", "all"),
-        ("race_ethnicity*economically_disadvantaged", "Race and ethnicity by economic disadvantage", "white*no", "yes", "district"),
+        ("race_ethnicity*economically_disadvantaged", "Race/ethnicity and low income", "white*no", "yes", "district"),
     ],
     columns=["dimension", "label", "reference_subgroup", "partitioning", "publish_level"],
 ).assign(version="1", source="Domain reference", sort=range(7))  # fmt: skip
@@ -52,19 +55,15 @@ YES_NO = {
 
 
 def _subgroups() -> pd.DataFrame:
-    names = {"economically_disadvantaged": "Economically disadvantaged", "english_learner": "English learners",
-             "disability_idea": "Students with disabilities"}  # fmt: skip
-    others = {"economically_disadvantaged": "Not economically disadvantaged", "english_learner": "Not English learners",
-              "disability_idea": "Students without disabilities"}  # fmt: skip
+    names = {"economically_disadvantaged": "Low income", "english_learner": "English learners",
+             "disability_idea": "Students with disabilities (IDEA)"}  # fmt: skip
+    others = {"economically_disadvantaged": "Not low income", "english_learner": "Not English learners",
+              "disability_idea": "Students without disabilities (IDEA)"}  # fmt: skip
     rows = [("all_students", "all", "All students")]
     rows += [("race_ethnicity", code, name) for code, (name, _, _) in RACES.items()]
     for dimension, name in names.items():
         rows += [(dimension, "yes", name), (dimension, "no", others[dimension])]
     rows += [("sex", "female", "Female"), ("sex", "male", "Male")]
-    crossing = "race_ethnicity*economically_disadvantaged"
-    for code, (name, _, _) in RACES.items():
-        rows += [(crossing, f"{code}*{v}", f"{name}, {'' if v == 'yes' else 'not '}economically disadvantaged")
-                 for v in ("yes", "no")]  # fmt: skip
     frame = pd.DataFrame(rows, columns=["dimension", "subgroup", "label"])
     return frame.assign(attribute=frame["dimension"], value=frame["subgroup"], sort=range(len(frame)))
 
@@ -77,6 +76,7 @@ LABELS = Labels(
         [
             ("n_reliability", "10", "students", "1", "Multiple Measures for Accountability"),
             ("closure_tolerance", "0.02", "rate", "1", "Parity Index literature"),
+            ("portfolio_smallest_partners", "3", "partners", "1", "Small portfolios name their members"),
             ("interval_z", "1.959963984540054", "z", "1", "Newcombe 1998, method 10"),
         ],
         columns=["key", "value", "unit", "version", "source"],
@@ -98,6 +98,7 @@ def partner(**changes: object) -> Partner:
             {"school_year": "2025-26", "program": "tools_package"},
             {"school_year": "2025-26", "program": "equity_leader_lab", "school_id": "0042"},
         ],
+        "expected": {"students": "10-15", "course_enrollments": "10-31", "exam_results": "08-15"},
         "sources": [{"name": "sis", "format": "canonical", "files": ["*.csv"]}],
         "goals": [
             {"metric_id": "ap_ib_enrollment", "dimension": "race_ethnicity", "subgroup": "black",
@@ -377,4 +378,15 @@ def context(schools: dict[str, str] | None = None, years: list[int] | None = Non
                 for y in years
             ]
         ),
+        refused=[
+            {
+                "file": "grades_final.csv",
+                "message": "grades_final.csv: no column final_grade; map it in the partner file",
+            }
+        ],
+        superseded=[
+            {"file": f"students_{years[-1] - 1}-draft.csv", "extract": "students", "school_year": years[-1]}
+        ],
+        as_of=dt.date(years[-1] - 1, 11, 3),
+        dictionary=descriptions(),
     )
