@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import PartnerFileError
@@ -117,7 +125,7 @@ def load(path: Path) -> Partner:
     try:
         text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=_TextLoader)
-        data = yaml.load(text, Loader=_TextLoader)  # noqa: S506 - a SafeLoader subclass
+        data = yaml.load(text, Loader=_TextLoader)
     except (OSError, UnicodeDecodeError) as error:
         raise PartnerFileError(f"{path}: can't be read ({error.__class__.__name__})") from error
     except yaml.YAMLError as error:
