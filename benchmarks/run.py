@@ -95,7 +95,9 @@ def main() -> None:
     now = dt.datetime.now(dt.UTC)
     report = {"at": now.isoformat(timespec="seconds"), "processors": os.cpu_count(), "rows_in": rows}
     path = results / f"{now:%Y%m%dT%H%M%SZ}.json"
-    path.write_text(json.dumps(report | {"seconds": measured, "limits": LIMITS}, indent=2) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps(report | {"seconds": measured, "limits": LIMITS}, indent=2) + "\n", encoding="utf-8"
+    )
     print(f"written: {path}")
 
 
