@@ -159,9 +159,7 @@ class _References:
     """What the records of one file that bear an `id` say of themselves, as far as a reference may want it."""
 
     def __init__(self, shapes: dict[str, Shape]) -> None:
-        self._wanted = {
-            name for shape in shapes.values() for below in _references(shape) for name in below
-        }
+        self._wanted = {name for shape in shapes.values() for below in _references(shape) for name in below}
         self._wanted |= {name.removesuffix("Descriptor") for name in self._wanted}
         self._records: dict[str, list[_Node]] = {}
 
