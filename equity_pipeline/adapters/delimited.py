@@ -26,7 +26,16 @@ from equity_pipeline.extracts.contracts import EXTRACTS, Extract
 from equity_pipeline.extracts.distinct import by_distinct
 from equity_pipeline.partners.registry import Partner, Source
 
-OPTIONS = {"encoding", "delimiter", "escape", "fixed_widths", "sheet", "date_format", "thousands", "exit_date"}
+OPTIONS = {
+    "encoding",
+    "delimiter",
+    "escape",
+    "fixed_widths",
+    "sheet",
+    "date_format",
+    "thousands",
+    "exit_date",
+}
 
 
 def read(path: Path, name: str, source: Source) -> list[RawTable]:
