@@ -59,7 +59,7 @@ def methods_pages(site: Site) -> Iterator[Page]:
 def _said(site: Site, rate: object, n: object, hidden: object) -> str:
     if pd.isna(rate):
         return site.say(words.HIDDEN_WORDS if hidden == "privacy" else "no figure")
-    return site.say("{rate} of {n}", rate=words.percent(rate), n=words.count(n))
+    return site.say("{rate} of {count}", rate=words.percent(rate), count=words.count(n))
 
 
 def _reference_words(site: Site, dimension: str) -> str:
