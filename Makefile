@@ -18,7 +18,7 @@ run: setup
 	$(BIN)/equity-pipeline demo --home $(HOME_DIR)
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadgroup
 
 ui: setup
 	$(BIN)/equity-pipeline ui --home $(HOME_DIR)

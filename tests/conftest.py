@@ -21,6 +21,13 @@ sources:
 """
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What shares costly fixtures runs in one process: a file, and all of the whole-product tests."""
+    for item in items:
+        folder = item.path.parent.name
+        item.add_marker(pytest.mark.xdist_group(folder if folder == "end_to_end" else str(item.path)))
+
+
 @pytest.fixture(autouse=True)
 def _no_homes_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("EQUITY_HOME", "DAGSTER_HOME"):
