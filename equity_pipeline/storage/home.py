@@ -33,6 +33,11 @@ class Home:
         return self.root / "ledger.sqlite"
 
     @property
+    def keys(self) -> Path:
+        """The partners' secret keys, unless `$EQUITY_KEYS` names a better place; see `storage.keys`."""
+        return self.root / "keys"
+
+    @property
     def dagster(self) -> Path:
         return self.root / ".dagster"
 
@@ -78,7 +83,10 @@ class Home:
     def folders_of(self, partner_id: str) -> list[Path]:
         """Every folder that holds something of one partner and nothing of another."""
         check_partner_id(partner_id)
-        layers = [self.root / layer / partner_id for layer in ("landing", "archive", "readings", "warehouse", "releases")]
+        layers = [
+            self.root / layer / partner_id
+            for layer in ("landing", "archive", "readings", "warehouse", "releases")
+        ]
         partitions = [
             folder
             for layer in ("extracts", "quarantine")
@@ -87,4 +95,10 @@ class Home:
         return [*layers, *partitions]
 
     def _partition(self, layer: str, extract: str, partner_id: str, school_year: int) -> Path:
-        return self.root / layer / extract / f"partner_id={check_partner_id(partner_id)}" / f"school_year={school_year}"
+        return (
+            self.root
+            / layer
+            / extract
+            / f"partner_id={check_partner_id(partner_id)}"
+            / f"school_year={school_year}"
+        )
