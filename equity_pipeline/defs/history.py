@@ -89,6 +89,7 @@ def settings(home: Home) -> dict[str, Any]:
         }
     return storage | {
         "telemetry": {"enabled": False},
+        "nux": {"enabled": False},
         # What a step prints is kept nowhere: a library's traceback may quote a cell.
         "compute_logs": {
             "module": "dagster._core.storage.noop_compute_log_manager",
@@ -143,3 +144,8 @@ def open_instance(home: Home) -> dg.DagsterInstance:
     with (home.dagster / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         return dg.DagsterInstance.from_config(str(home.dagster))
+
+
+if __name__ == "__main__":  # before services share a home: write dagster.yaml, make or renew Dagster's tables
+    with open_instance(Home.resolve()) as instance:
+        instance.upgrade()
