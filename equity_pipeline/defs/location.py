@@ -8,7 +8,7 @@ import warnings
 import dagster as dg
 
 from equity_pipeline.defs.automation import automation
-from equity_pipeline.defs.erasure import erase
+from equity_pipeline.defs.erasure import corrections
 from equity_pipeline.defs.ingest import ingest_assets
 from equity_pipeline.defs.jobs import jobs
 from equity_pipeline.defs.partitions import partitions
@@ -40,7 +40,7 @@ def definitions(home: Home, today: dt.date) -> dg.Definitions:
             warehouse,
             *publish_assets(home, partners, keys, marts),
         ],
-        jobs=[*all_jobs, erase(home)],
+        jobs=[*all_jobs, *corrections(home)],
         sensors=sensors,
         schedules=schedules,
         executor=dg.in_process_executor,  # a run has a process of its own already; its steps follow each other

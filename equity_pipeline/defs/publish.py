@@ -11,6 +11,7 @@ from equity_pipeline.partners import registry
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.publishing import network
 from equity_pipeline.publishing import release as publishing
+from equity_pipeline.storage import trail
 from equity_pipeline.storage.home import Home
 
 OWNERS = ["team:data-engineering"]
@@ -48,6 +49,8 @@ def publish_assets(
     def release(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         with told_to_a_person():
             published = publishing.publish(home, registry.load(home.partner_file(context.partition_key)))
+            if published.changed:
+                trail.log(home, "released", context.partition_key, release_id=published.release_id)
             certificate = json.loads((published.path / "certificate.json").read_text(encoding="utf-8"))
         return dg.MaterializeResult(
             asset_key=RELEASE,

@@ -25,6 +25,7 @@ from equity_pipeline.extracts import intake
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.partners.status import latest_release
+from equity_pipeline.storage import trail
 from equity_pipeline.storage.home import Home
 from equity_pipeline.warehouse import build as warehouse
 
@@ -65,6 +66,7 @@ def execute(
     Raises:
         EquityError: the run failed; the message is the failed steps' own.
     """
+    trail.log(home, "ran", job=job_name, partition=partition_key)
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore"
