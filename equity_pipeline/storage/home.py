@@ -33,8 +33,17 @@ class Home:
         return self.root / "ledger.sqlite"
 
     @property
+    def keys(self) -> Path:
+        """The partners' secret keys, unless `$EQUITY_KEYS` names a better place; see `storage.keys`."""
+        return self.root / "keys"
+
+    @property
     def dagster(self) -> Path:
         return self.root / ".dagster"
+
+    def lock(self, name: str) -> Path:
+        """Held by whoever writes for a partner, or for the network (`_network`)."""
+        return self.root / "locks" / name
 
     def partner_file(self, partner_id: str) -> Path:
         return self.partners / f"{check_partner_id(partner_id)}.yml"
