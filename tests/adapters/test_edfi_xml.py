@@ -191,7 +191,9 @@ def test_document_types_and_entities_are_refused(tmp_path, declared):
             f"<?xml version='1.0'?>{declared}<x><Student><StudentUniqueId>&a;</StudentUniqueId></Student></x>",
         ),
     )
-    with pytest.raises(DeliveryError, match="edfi.zip!Student.xml, line 1: it declares a document type or entities"):
+    with pytest.raises(
+        DeliveryError, match="edfi.zip!Student.xml, line 1: it declares a document type or entities"
+    ):
         edfi.read(path, path.name, source())
 
 
