@@ -28,7 +28,16 @@ OF_STUDENTS = (
     "students", "school_enrollments", "course_enrollments", "exam_results", "readiness_scores", "attendance",
     "discipline", "survey_responses", "initiative_members",
 )  # fmt: skip
-PUBLIC = {"school_id", "course_id", "survey_id", "item_id", "initiative_id", "exam_code", "exam_name", "section_id"}
+PUBLIC = {
+    "school_id",
+    "course_id",
+    "survey_id",
+    "item_id",
+    "initiative_id",
+    "exam_code",
+    "exam_name",
+    "section_id",
+}
 """Names of schools, courses, exams and questions are nobody's secret, and their pages show them."""
 STUDENTS = 60
 PERSONAL = {"Full Name": "Kanari Name", "Home Address": "Kanari Street 1", "Email": "kanari@kanari.example"}
@@ -113,7 +122,9 @@ def test_no_marked_value_is_left_anywhere_else(left):
         path
         for top in (home.root, scratch)
         for path in top.rglob("*")
-        if path.is_file() and not path.is_symlink() and not any(path.is_relative_to(layer) for layer in inside)
+        if path.is_file()
+        and not path.is_symlink()
+        and not any(path.is_relative_to(layer) for layer in inside)
     ]
     assert len(searched) > 40
     # A file's own name is the partner's word for it, and the ledger and its checks must say it.
@@ -149,7 +160,9 @@ def test_one_student_can_be_erased_from_the_command_line_and_the_record_holds(le
     done = CliRunner().invoke(main, ["erase", "--home", str(home.root), "--partner", "north", "--student-id", student(7)])  # fmt: skip
     assert done.exit_code == 0, done.output
     assert "erased one student of north; receipt:" in done.output
-    found = [path for path in home.root.rglob("*") if path.is_file() and student(7).encode() in contents(path)]
+    found = [
+        path for path in home.root.rglob("*") if path.is_file() and student(7).encode() in contents(path)
+    ]
     assert found == []
     assert any(student(8).encode() in path.read_bytes() for path in home.landing("north").iterdir())
     students = pl.read_parquet(home.extract("students", "north", 2026) / "*.parquet", hive_partitioning=False)
