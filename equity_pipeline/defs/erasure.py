@@ -5,6 +5,7 @@ import os
 import dagster as dg
 
 from equity_pipeline.defs.failures import told_to_a_person
+from equity_pipeline.defs.turns import turn
 from equity_pipeline.domain import school_years
 from equity_pipeline.extracts import intake
 from equity_pipeline.partners import erasure, registry
@@ -25,8 +26,10 @@ def erase(home: Home) -> dg.JobDefinition:
 
     @dg.op(config_schema={"partner_id": str})
     def erase_partner(context: dg.OpExecutionContext) -> None:
-        with told_to_a_person():
-            receipt = erasure.erase_partner(home, context.op_config["partner_id"])
+        partner_id = context.op_config["partner_id"]
+        with told_to_a_person(), turn(home, partner_id):
+            receipt = erasure.erase_partner(home, partner_id)
+            home.lock(partner_id).unlink()
         context.log.info(f"receipt: {receipt}")
 
     @dg.job(name=ERASE, description="Remove one partner from every layer; writes a receipt.")
@@ -45,8 +48,9 @@ def erase_student(home: Home) -> dg.JobDefinition:
 
     @dg.op(config_schema={"partner_id": str})
     def strike_student(context: dg.OpExecutionContext) -> None:
-        with told_to_a_person():
-            partner = registry.load(home.partner_file(context.op_config["partner_id"]))
+        partner_id = context.op_config["partner_id"]
+        with told_to_a_person(), turn(home, partner_id):
+            partner = registry.load(home.partner_file(partner_id))
             receipt = erasure.erase_student(home, partner, os.environ[STUDENT_ID])
         context.log.info(f"receipt: {receipt}")
 
@@ -63,7 +67,7 @@ def rekey(home: Home) -> dg.JobDefinition:
     @dg.op(config_schema={"partner_id": str, "file": str, "school_year": str, "because": str})
     def rekey_file(context: dg.OpExecutionContext) -> None:
         said = context.op_config
-        with told_to_a_person():
+        with told_to_a_person(), turn(home, said["partner_id"]):
             partner = registry.load(home.partner_file(said["partner_id"]))
             intake.rekey(
                 home, partner, said["file"], school_years.parse(said["school_year"]), said["because"]
@@ -84,8 +88,8 @@ def rotate_key(home: Home) -> dg.JobDefinition:
 
     @dg.op(config_schema={"partner_id": str})
     def new_key(context: dg.OpExecutionContext) -> None:
-        with told_to_a_person():
-            partner_id = registry.load(home.partner_file(context.op_config["partner_id"])).partner_id
+        partner_id = context.op_config["partner_id"]
+        with told_to_a_person(), turn(home, partner_id):
             keys.rotate(home, partner_id)
             trail.log(home, "rotated key", partner_id)
 

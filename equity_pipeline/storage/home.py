@@ -50,6 +50,10 @@ class Home:
     def dagster(self) -> Path:
         return self.root / ".dagster"
 
+    def lock(self, name: str) -> Path:
+        """Held by whoever writes for a partner, or for the network (`_network`)."""
+        return self.root / "locks" / name
+
     def partner_file(self, partner_id: str) -> Path:
         return self.partners / f"{check_partner_id(partner_id)}.yml"
 

@@ -19,6 +19,7 @@ import duckdb
 
 from equity_pipeline.domain.errors import EquityError
 from equity_pipeline.partners.registry import Partner
+from equity_pipeline.storage.confined import confined
 from equity_pipeline.storage.home import Home
 from equity_pipeline.warehouse import project, raw
 from equity_pipeline.warehouse.project import manifest, metric_ids
@@ -86,11 +87,11 @@ def build(
     if deliveries is None:
         deliveries = raw.current_deliveries(home, partner.partner_id)
     with _only_builder(target.parent / ".lock"):
+        for left_by_a_killed_build in target.parent.glob(".build-*"):
+            shutil.rmtree(left_by_a_killed_build, ignore_errors=True)
         inputs = _digest(home, partner, deliveries)
         if target.exists() and (standing := _results_of(target, inputs)) is not None:
             return BuildResult(changed=False, results=standing)
-        for left_by_a_killed_build in target.parent.glob(".build-*"):
-            shutil.rmtree(left_by_a_killed_build, ignore_errors=True)
         scratch = target.parent / f".build-{os.getpid()}"
         scratch.mkdir(mode=0o700)
         try:
@@ -115,7 +116,7 @@ def is_current(home: Home, partner: Partner) -> bool:
 
 def _load_raw(warehouse: Path, home: Home, partner: Partner, deliveries: list[CurrentDelivery]) -> None:
     try:
-        with duckdb.connect(warehouse) as connection:
+        with confined(warehouse, home.folders_of(partner.partner_id)) as connection:
             raw.load(connection, home, partner, deliveries)
     except duckdb.Error as error:  # its message may quote a value
         raise BuildError(

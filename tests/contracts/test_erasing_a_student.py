@@ -52,13 +52,21 @@ HEADER = "school_year,student_id,grade_level,sex\n"
 
 @pytest.fixture
 def three_kinds(home):
-    deliver(home, "students.csv", f'{HEADER}2025,{HER},8,F\n2025,S9000418,9,"F"\n2025,{HER},97,F\n2025,{HER},oops\n')
+    deliver(
+        home,
+        "students.csv",
+        f'{HEADER}2025,{HER},8,F\n2025,S9000418,9,"F"\n2025,{HER},97,F\n2025,{HER},oops\n',
+    )
     utf16 = f"{HEADER}2024,S9000418,8,M\n2024,{HER},7,F\n".encode("utf-16")
     deliver(home, "old_students.csv", utf16)
     deliver(home, "roster.zip", zipped(ROSTER))
     people = [{"studentUniqueId": HER, "birthDate": "2010-01-02"}, {"studentUniqueId": "S9000418"}]
     lines = "".join(json.dumps(one) + "\n" for one in people)
-    deliver(home, "edfi.zip", zipped({"students.json": json.dumps(people), "a/students.jsonl": lines, "S.xml": XML}))
+    deliver(
+        home,
+        "edfi.zip",
+        zipped({"students.json": json.dumps(people), "a/students.jsonl": lines, "S.xml": XML}),
+    )
     deliver(home, "unclaimed.txt", f"about {HER}\n")
     one = partner(*SOURCES)
     take_delivery(home, one)

@@ -40,7 +40,9 @@ def texts_of(folder):
 
 @given(key=st.binary(min_size=32, max_size=100), text=st.text())
 def test_a_pseudonym_is_the_hmac_of_the_id(key, text):
-    whole = hmac.new(key, b"person\0" + text.strip().encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+    whole = hmac.new(
+        key, b"person\0" + text.strip().encode("utf-8", "surrogatepass"), hashlib.sha256
+    ).hexdigest()
     assert Pseudonyms(key).person(text) == whole[:32]
 
 
@@ -64,7 +66,12 @@ def test_names_addresses_and_mail_never_leave_the_archive_and_ids_only_as_pseudo
     told = {row["_line"]: row for row in rejected(home, "students", 2026).to_dicts()}
     assert (told[3]["_column"], told[3]["_value"], told[3]["Grade"]) == ("grade_level", "97", "97")
     assert told[5]["_value"] == "00-Mai-0000"
-    assert (told[3]["Name"], told[3]["Mail"], told[3]["Note"], told[5]["Gender"]) == (None, None, None, WITHHELD)
+    assert (told[3]["Name"], told[3]["Mail"], told[3]["Note"], told[5]["Gender"]) == (
+        None,
+        None,
+        None,
+        WITHHELD,
+    )
     for layer in ("extracts", "quarantine"):
         left = texts_of(home.root / layer)
         assert not [mark for mark in ("Canary", "canary", "S0000", "-17", "17-Mai") if mark in left]
@@ -85,7 +92,12 @@ def test_the_same_person_has_one_pseudonym_in_all_files_of_a_partner_and_another
     ours, theirs = (Pseudonyms(keys.key(home, partner_id)) for partner_id in ("north", "south"))
     assert ours.person(" 0042 ") == ours.person("0042") != ours.person("42")
     assert ours.person("0042") != theirs.person("0042")
-    assert ours.persons(pl.Series(["a", None, "", "a"])).to_list() == [ours.person("a"), None, "", ours.person("a")]
+    assert ours.persons(pl.Series(["a", None, "", "a"])).to_list() == [
+        ours.person("a"),
+        None,
+        "",
+        ours.person("a"),
+    ]
 
 
 def test_a_key_is_secret_and_made_once(home, monkeypatch):
