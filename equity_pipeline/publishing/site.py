@@ -19,9 +19,10 @@ from markupsafe import Markup
 
 from equity_pipeline.domain import school_years
 from equity_pipeline.partners.registry import Partner
-from equity_pipeline.publishing import charts, quality, tables, tracker, words
+from equity_pipeline.publishing import charts, programmes, quality, tables, tracker, words
 from equity_pipeline.publishing.changes import Changes
 from equity_pipeline.publishing.context import Context
+from equity_pipeline.publishing.programmes.page import Reader
 from equity_pipeline.publishing.words import ENGLISH, SPANISH, Language
 
 _LINES = 200  # restated groups that a page lists; more is for the data files
@@ -113,8 +114,10 @@ def pages(
     site = _Site(partner, context, edition, rows, tracker.years_of(rows))
     made: dict[str, str] = {}
     tools = not frames["tools_package"].empty
+    of_programmes = list(programmes.sections(Reader(context, frames)))
     shared = {"site": site, "partner": partner, "edition": edition, "years": site.years, "tools": tools,
-              "programme": _programme(partner, site.years), "other_language": None}  # fmt: skip
+              "programme": _programme(partner, site.years), "other_language": None,
+              "programmes": [(key, its[0].path, label) for key, label, its in of_programmes]}  # fmt: skip
 
     def page(
         path: str, template: str, title: str, current: str, say: Language = ENGLISH, **values: object
@@ -154,6 +157,9 @@ def pages(
         **quality.account(context, partner, site.years),
     )
     page("methods.html", "methods.html.j2", "Methods", "methods", **_methods(site))
+    for key, _, its in of_programmes:
+        for one in its:
+            page(one.path, one.template, one.title, key, **one.values)
     return made
 
 
