@@ -49,7 +49,7 @@ def share(row: dict, say: Language = ENGLISH) -> str:
     """`38.1% of 412`, with the range in place of a number that is only known as one."""
     rate = row["rate_band"] if row["rate"] is None else words.percent(row["rate"])
     n = row["n_band"] if row["n"] is None else words.count(row["n"])
-    return say("{rate} of {n}", rate=rate, n=n) if rate and n else rate or (f"n {n}" if n else "")
+    return say("{rate} of {count}", rate=rate, count=n) if rate and n else rate or (f"n {n}" if n else "")
 
 
 def cell(row: dict | None, *, small: str = "n", say: Language = ENGLISH) -> Markup:

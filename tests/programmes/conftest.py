@@ -13,7 +13,7 @@ from equity_pipeline import sample
 from equity_pipeline.extracts import intake
 from equity_pipeline.partners import registry
 from equity_pipeline.publishing import source
-from equity_pipeline.publishing.programmes import sections
+from equity_pipeline.publishing.programmes import MODULES
 from equity_pipeline.publishing.programmes.page import Reader
 from equity_pipeline.sample import SampleDistrict
 from equity_pipeline.storage.home import Home
@@ -40,7 +40,9 @@ class Built:
         self.warehouse = home.warehouse(partner.partner_id)
         marts, self.context = source.read(home, partner)
         self.pages = {
-            page.path: page for _, _, pages in sections(Reader(self.context, marts)) for page in pages
+            page.path: page
+            for _, module in MODULES.values()
+            for page in module.pages(Reader(self.context, marts))
         }
 
     @property

@@ -2,6 +2,7 @@ import re
 from pathlib import Path
 
 import pytest
+from markupsafe import Markup
 
 from equity_pipeline.publishing import words
 
@@ -45,8 +46,12 @@ def test_every_status_has_its_own_symbol_and_word():
     )
 
 
+def places(text: str) -> set[str]:
+    return set(re.findall(r"\{\w+\}", text))
+
+
 PUBLISHING = Path(words.__file__).parent
-SPANISH_PAGES = ("base", "table", "reading", "script")
+SPANISH_PAGES = ("shell", "base", "table", "reading")
 
 
 def strings(file: Path) -> set[str]:
@@ -74,11 +79,42 @@ def test_the_spanish_pages_say_everything_in_spanish_with_the_same_places():
         words.MISSING.values()
     )
     said |= {words.HIDDEN_WORDS, words.NOT_ENOUGH, words.NOT_MEASURED}
-    spanish = words.catalogue()
+    spanish = {
+        text: entry.get("es", {}) if isinstance(entry, dict) else entry and {"other": entry}
+        for text, entry in words.catalogue().items()
+    }
     assert {text for text in said if not spanish.get(text)} == set()
-    for text, translated in spanish.items():
-        if translated:
-            assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", translated)), text
+    for text, forms in spanish.items():
+        for form in (forms or {}).values():
+            assert places(form) == places(text), text
+
+
+def test_a_string_has_the_forms_of_its_number():
+    for number, said in ((0, "0 gaps"), (1, "1 gap"), (2, "2 gaps"), (1200, "1,200 gaps")):
+        assert words.ENGLISH("{n} gaps", n=number) == said
+    assert words.SPANISH("{n} gaps", n=1) == "1 brecha" and words.SPANISH("{n} gaps", n=3) == "3 brechas"
+    assert words.ENGLISH("{n} of {gaps} are closed", n=0, gaps="4 gaps") == "None of 4 gaps is closed"
+
+
+def test_every_plural_has_the_forms_of_its_languages_and_every_number_a_plural():
+    """A string with `n` that is not in the catalogue as a plural would say “1 gaps”."""
+    for text, entry in words.catalogue().items():
+        assert ("{n}" in text) <= isinstance(entry, dict), text
+        for forms in entry.values() if isinstance(entry, dict) else []:
+            assert {"one", "other"} <= set(forms) <= {"=0", "one", "many", "other"}, text
+            assert places(text) - {"{n}"} <= places(forms["other"]) <= places(text), text
+
+
+def test_lists_in_words():
+    say = words.ENGLISH.listed
+    assert [say(list("abcd")[:n]) for n in range(4)] == ["", "a", "a and b", "a, b and c"]
+    assert say(["a", "b", "c", "d"], 2) == "a, b and 2 more"
+    assert words.SPANISH.listed(["a", "b"]) == "a y b"
+
+
+def test_values_are_escaped_where_a_sentence_holds_markup():
+    said = words.ENGLISH("New files: {files}.", n=1, files=Markup("<bdi>{}</bdi>").format("<x>"))
+    assert said == "New file: <bdi>&lt;x&gt;</bdi>."
 
 
 def test_what_has_no_translation_is_said_in_english():

@@ -6,41 +6,32 @@ belong here: any number that the warehouse does not hold, and the frame around t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from types import ModuleType
 
 import duckdb
 import pandas as pd
 
+from equity_pipeline.publishing.page import Section
 from equity_pipeline.publishing.programmes import climate
-from equity_pipeline.publishing.programmes.page import Page, Reader
+from equity_pipeline.publishing.programmes.page import Reader
 from equity_pipeline.publishing.programmes.protect import Released, released
 
-# Page types in the order of the navigation: key → (label, what leaves, pages).
-SECTIONS = {"climate": ("Climate and discipline", climate.TABLES, climate.pages)}
-
-TABLES: dict[str, Released] = {
-    name: rule for _, tables, _ in SECTIONS.values() for name, rule in tables.items()
-}
+# Each module says what leaves (`TABLES`) and what is made of it (`pages`).
+MODULES: dict[str, tuple[str, ModuleType]] = {"climate": ("Climate and discipline", climate)}
+TABLES: dict[str, Released] = {name: rule for _, module in MODULES.values() for name, rule in module.TABLES.items()}
+SECTIONS = tuple(
+    Section(key, label, "program", lambda site, module=module: module.pages(Reader(site.context, site.frames)))
+    for key, (label, module) in MODULES.items()
+)
 
 
 def read(con: duckdb.DuckDBPyConnection, minimum_cell: int, policy: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The programmes' marts that a finished warehouse holds and that have a row, as they may leave."""
     minimum_classes = int(policy.set_index("key").loc["minimum_classes", "value"])
-    there = {
-        name
-        for (name,) in con.execute(
-            "select table_name from duckdb_tables() where schema_name = 'marts'"
-        ).fetchall()
-    }
+    marts = con.execute("select table_name from duckdb_tables() where schema_name = 'marts'").fetchall()
+    there = {name for (name,) in marts}
     frames = {}
     for name, rule in sorted(TABLES.items()):
         if name in there and len(frame := con.execute(f"from marts.{name}").df()):
             frames[name] = released(frame, rule, minimum_cell, minimum_classes)
     return frames
-
-
-def sections(reader: Reader) -> Iterator[tuple[str, str, list[Page]]]:
-    """Key, label and pages of every section that the partner has data for."""
-    for key, (label, _, pages) in SECTIONS.items():
-        if made := list(pages(reader)):
-            yield key, label, made

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from equity_pipeline.publishing.page import Page
 from equity_pipeline.publishing.programmes.page import (
     HIDDEN,
     Block,
-    Page,
     Reader,
     Table,
     date,

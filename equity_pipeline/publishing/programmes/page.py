@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 from equity_pipeline.domain import school_years
 from equity_pipeline.publishing import words
 from equity_pipeline.publishing.context import Context
+from equity_pipeline.publishing.page import Page
 
 HIDDEN = "—"
 
@@ -35,16 +36,6 @@ class Block:
     text: list[str] = field(default_factory=list)
     table: Table | None = None
     picture: Markup | None = None
-
-
-@dataclass(frozen=True)
-class Page:
-    """One page: path in the release, template, title, and what the template is given."""
-
-    path: str
-    template: str
-    title: str
-    values: dict[str, object]
 
 
 def page(path: str, kicker: str, title: str, lede: str, blocks: Iterable[Block], **values: object) -> Page:
