@@ -38,8 +38,21 @@ class Home:
         return self.root / "keys"
 
     @property
+    def trail(self) -> Path:
+        """Who did what, see `storage.trail`."""
+        return self.root / "audit.jsonl"
+
+    @property
+    def trail_head(self) -> Path:
+        return self.root / "audit.head"
+
+    @property
     def dagster(self) -> Path:
         return self.root / ".dagster"
+
+    def lock(self, name: str) -> Path:
+        """Held by whoever writes for a partner, or for the network (`_network`)."""
+        return self.root / "locks" / name
 
     def partner_file(self, partner_id: str) -> Path:
         return self.partners / f"{check_partner_id(partner_id)}.yml"

@@ -1,6 +1,7 @@
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from markupsafe import Markup
 
@@ -59,7 +60,7 @@ def strings(file: Path) -> set[str]:
     text = file.read_text()
     if file.suffix == ".j2":
         return set(re.findall(r'(?<![\w.])_\("((?:[^"\\]|\\.)*)"', text))
-    return set(re.findall(r'(?<!\w)(?:say|self)\(\s*"((?:[^"\\]|\\.)*)"', text)) | set(
+    return set(re.findall(r'(?<!\w)(?:say|self|ENGLISH)\(\s*"((?:[^"\\]|\\.)*)"', text)) | set(
         re.findall(r"(?<!\w)say\('([^']*)'", text)
     )
 
@@ -73,7 +74,7 @@ def test_every_string_stands_in_the_catalogue():
 def test_the_spanish_pages_say_everything_in_spanish_with_the_same_places():
     said = set().union(
         *(strings(PUBLISHING / f"templates/{name}.html.j2") for name in SPANISH_PAGES),
-        strings(PUBLISHING / "tables.py"),
+        *(strings(PUBLISHING / name) for name in ("tables.py", "layouts.py", "sentences.py")),
     )
     said |= {part for step in words.STATUSES.values() for part in (step.words, step.meaning)} | set(
         words.MISSING.values()
@@ -86,7 +87,7 @@ def test_the_spanish_pages_say_everything_in_spanish_with_the_same_places():
     assert {text for text in said if not spanish.get(text)} == set()
     for text, forms in spanish.items():
         for form in (forms or {}).values():
-            assert places(form) == places(text), text
+            assert places(form) | {"{n}"} == places(text) | {"{n}"}, text
 
 
 def test_a_string_has_the_forms_of_its_number():
@@ -122,3 +123,21 @@ def test_what_has_no_translation_is_said_in_english():
     assert words.SPANISH.not_measured("not_measured: exam_results;climate_survey") == (
         "faltan los resultados de exámenes; faltan datos: climate survey"
     )
+
+
+def test_the_labels_of_the_gap_tracker_are_said_in_spanish():
+    seeds, spanish = PUBLISHING.parents[1] / "dbt_project/seeds/policy", words.catalogue()
+    metrics = pd.read_csv(seeds / "metrics.csv").query("publish == 'yes'")
+    said = {*metrics["label"], *metrics["definition"]}
+    for seed in ("dimensions", "subgroups"):
+        said |= set(pd.read_csv(seeds / f"{seed}.csv")["label"].dropna())
+    assert {text for text in said if not spanish.get(text)} == set()
+
+
+@pytest.mark.parametrize(
+    "template", sorted((PUBLISHING / "templates").glob("*.j2")), ids=lambda file: file.name
+)
+def test_no_template_speaks_past_the_catalogue(template):
+    text = re.sub(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", "", template.read_text(), flags=re.DOTALL)
+    text = re.sub(r"<[^>]*>", "", text)
+    assert re.findall(r"[^\W\d_]{2,}", text) == []
