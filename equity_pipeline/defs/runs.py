@@ -25,6 +25,7 @@ from equity_pipeline.domain.errors import EquityError
 from equity_pipeline.extracts import intake
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.partners.registry import Partner
+from equity_pipeline.storage import trail
 from equity_pipeline.storage.home import Home
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}  # the event log has every line
@@ -64,6 +65,7 @@ def execute(
     Raises:
         EquityError: the run failed; the message is the failed steps' own.
     """
+    trail.log(home, "ran", job=job_name, partition=partition_key)
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore"
@@ -109,7 +111,9 @@ def whole_way(
     """
     history.prepare(home)
     # The one with most to read first: at the end no processor waits for it alone.
-    due = sorted((one for one in partners if years or _has_work(home, one)), key=lambda one: -_landed_bytes(home, one))
+    due = sorted(
+        (one for one in partners if years or _has_work(home, one)), key=lambda one: -_landed_bytes(home, one)
+    )
     steps: list[Step] = []
     if due:
         say(f"working on {', '.join(partner.partner_id for partner in due)}")
