@@ -1,55 +1,50 @@
-"""An outsider's attempt to recover hidden counts from what was published, and nothing else.
+"""An outsider's attempt to narrow down the counts of students behind a release, from its files and nothing else.
 
-It shares with the suppressor only the declarations of `model` (what adds up to what, what is one number
-under two names). Everything else is
-done another way: counts are read back from every figure of every mart, and a hidden count is safe only if
-there is a *move*, a whole-number
-change of the hidden counts that alters it and leaves every published figure and every sum as it is.
+It shares with the suppressor only the declarations of `model` (what adds up to what, what is one number under two
+names). What a row says is read back from its texts; every other figure must be what anyone could work out from those;
+then all that adds up is used to narrow each count, and the narrowest is reported.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from equity_pipeline.disclosure.model import COARSENINGS, COUNT_IDENTITIES, DISTRICT
+from equity_pipeline.disclosure.model import COARSENINGS, COUNT_IDENTITIES, DISTRICT, NESTED, POPULATION
 from equity_pipeline.domain.errors import DisclosureError
 
-PRIME = 2_147_483_647
+# A count must be left more values than this lie apart: two worlds differ in it by at least 5.
+APART = 5
 UNBOUNDED = 10**9
-# Bounds that contradict each other can creep for ever; wherever it stops, a bound is sound.
-SWEEPS = 10_000
-FIGURES = {"n", "successes", "rate", "reference_n", "reference_successes", "reference_rate"}
-# What a row may say whether or not its counts are hidden; any other column in it is a figure about students.
+SWEEPS = 1_000
+Z = 1.959963984540054
+KEY = ["school_year", "metric_id", "school_id", "dimension", "subgroup"]
+# What a row may say whether or not its counts are hidden.
 ABOUT = {
     "partner_id", "school_year", "school_year_label", "school_id", "school_name", "grade_level", "program",
     "phase", "metric_id", "metric_label", "dimension", "dimension_label", "subgroup", "subgroup_label",
     "reference", "reference_subgroup", "metric_version", "policy_version", "race_standard", "econ_basis",
-    "snapshot_date", "extract_as_of", "baseline_school_year", "goal_gap", "suppressed",
-    "suppression_reason", "rate_band",
+    "snapshot_date", "extract_as_of", "baseline_school_year", "goal_gap", "suppressed", "suppression_reason",
 }  # fmt: skip
-OWN = {"n", "successes", "rate", "ppg2017_margin", "ppg2022_margin"}
-# Figures of the gap to another reference than the row's, of another year, and judgements that exist without
-# a reference.
-BESIDE_OTHERS = {
-    "representation_index": "overall",
-    "ppg2017_flag": "overall",
-    "ppg2022_flag": "rest",
-    "index80_flag": "highest",
-}
-EARLIER = {"prior_gap": 1, "gap_change": 1, "gap_change_low": 1, "gap_change_high": 1}
-JUDGEMENTS = {"status", "leveled_down", "urgency", "urgency_rank", "what_to_do", "prior_status"}
-JUDGEMENTS |= {"reliable", "on_track", "comparable_to_prior_year", "comparability_reason"}
-OF_THIS_YEAR = {"reliable", "on_track"}
-ONLY_EARLIER = {"prior_gap", "prior_status", "baseline_gap"}
-Z = 1.959963984540054
+BANDS = ["n_band", "rate_band", "reference_n_band", "reference_rate_band", "gap_band"]
+# Columns that repeat one of `gap_metrics` in another mart.
+REPEATED = {"seats_gap": "students_needed"} | {c: c for c in [
+    "n", "rate", "reference_n", "reference_rate", "gap", "gap_low", "gap_high", "students_needed", "reliable", "reason", *BANDS,
+]}  # fmt: skip
+# Judgements: of the same gap, and of it and that of another year. They stand only where a gap or its band does.
+JUDGEMENTS = {
+    "status", "leveled_down", "urgency", "urgency_rank", "what_to_do", "prior_status", "on_track", "years_to_parity",
+    "comparable_to_prior_year", "comparability_reason",
+}  # fmt: skip
+FLAGS = {"ppg2017_flag", "ppg2022_flag", "index80_flag", "representation_index", "ppg2022_margin", "ppg2017_margin"}
 
 Cell = tuple[int, str, str, str, str]  # school year, metric, school, dimension, subgroup
 Variable = tuple  # (school year, metric, count) + (school, dimension, subgroup)
@@ -66,64 +61,74 @@ class Finding:
 
 @dataclass(frozen=True)
 class AuditResult:
-    """What the attack found. `narrowest` is the width of the narrowest whole-number interval left for a
-    hidden count (highest − lowest
-    possible value), null when nothing is hidden or no interval is bounded."""
+    """What the attack found. `narrowest` is the width of the narrowest whole-number interval left for any count of a
+    group (highest − lowest possible value), null when there is no count."""
 
     passed: bool
     findings: tuple[Finding, ...]
     narrowest: int | None
     n_cells: int
     n_hidden: int
+    n_banded: int = 0
+    n_counts: int = 0
     n_equations: int = 0
-    n_components: int = 0
     hidden_by_metric: dict[str, int] = field(default_factory=dict)
     minimum_cell: int = 0
+    releases: int = 1
     files: dict[str, str] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
         """The result for a person: the verdict, what was tried, and each finding."""
         verdict = "passed" if self.passed else f"FAILED, {len(self.findings)} findings"
-        narrowest = "none bounded" if self.narrowest is None else f"{self.narrowest + 1} possible values"
+        narrowest = "no count" if self.narrowest is None else f"{self.narrowest + 1} possible values"
         return [
-            f"audit {verdict}: {self.n_cells} cells, {self.n_hidden} hidden, minimum cell {self.minimum_cell}",
-            f"narrowest interval of a hidden count: {narrowest}",
+            f"audit {verdict}: {self.n_cells} groups, {self.n_hidden} hidden, minimum cell {self.minimum_cell}",
+            f"rates shown as bands: {self.n_banded}; releases read together: {self.releases}",
+            f"narrowest interval of a count: {narrowest}",
             *(f"{finding.kind}: {finding.mart} {finding.where}" for finding in self.findings),
         ]
 
 
 def audit(
-    release_dir: Path | str, dimensions: pd.DataFrame | None = None, minimum_cell: int | None = None
+    release_dir: Path | str,
+    dimensions: pd.DataFrame | None = None,
+    minimum_cell: int | None = None,
+    previous: Sequence[Path | str] = (),
 ) -> AuditResult:
-    """Attack the files of a release.
+    """Attack the files of a release, together with those of earlier releases of the same partner.
 
     Args:
         release_dir: holds `data/<mart>.csv` and `data/<mart>.parquet`.
-        dimensions: `dimension`, `partitioning`, `crosses`, `publish_level`; public policy, as the outsider
-        knows it.
-        minimum_cell: the policy the release promises, students. Both are read from the release's
-        certificate.json where not given.
+        dimensions: `dimension`, `partitioning`, `crosses`, `publish_level`; public policy, as the outsider knows it.
+        minimum_cell: the policy the release promises, students. Both are read from the release's certificate.json
+            where not given.
+        previous: earlier releases; a count they narrow further counts as known.
 
     Raises:
         DisclosureError: there is nothing to read, or a file can't be read as a table; what can't be attacked
-        is not safe.
+            is not safe.
     """
     if dimensions is None or minimum_cell is None:
         stated = _stated(Path(release_dir) / "certificate.json")
         dimensions = stated[0] if dimensions is None else dimensions
         minimum_cell = stated[1] if minimum_cell is None else minimum_cell
-    folder = Path(release_dir) / "data"
-    paths = sorted([*folder.glob("*.csv"), *folder.glob("*.parquet")])
+    frames, files, findings = _read(Path(release_dir))
+    earlier = [_read(Path(folder))[0] for folder in previous]
+    result = attack(frames, dimensions, minimum_cell, earlier)
+    found = tuple(sorted({*findings, *result.findings}, key=lambda f: (f.kind, f.mart, f.where)))
+    return AuditResult(**{**result.__dict__, "findings": found, "passed": not found, "files": files})
+
+
+def _read(release_dir: Path) -> tuple[dict[str, pd.DataFrame], dict[str, str], list[Finding]]:
+    """The marts of a release, the hash of each file read, and where its formats disagree."""
+    folder = release_dir / "data"
     frames: dict[str, dict[str, pd.DataFrame]] = defaultdict(dict)
     files = {}
-    for path in paths:
-        content = path.read_bytes()
-        files[f"data/{path.name}"] = hashlib.sha256(content).hexdigest()
+    for path in sorted([*folder.glob("*.csv"), *folder.glob("*.parquet")]):
+        files[f"data/{path.name}"] = hashlib.sha256(path.read_bytes()).hexdigest()
         try:
             if path.suffix == ".csv":
-                frame = pd.read_csv(
-                    path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig"
-                )
+                frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig")
             else:
                 frame = pd.read_parquet(path)
         except (ValueError, OSError) as error:
@@ -131,16 +136,10 @@ def audit(
                 f"data/{path.name} can't be read as a table ({type(error).__name__}); not safe"
             ) from None
         frames[path.stem][path.suffix] = frame
-    if "gap_metrics" not in frames:
+    if ".csv" not in frames.get("gap_metrics", {}):
         raise DisclosureError("the release has no data/gap_metrics to attack; nothing is published")
     findings = [finding for mart, twins in sorted(frames.items()) for finding in _twins(mart, twins)]
-    for suffix in (".csv", ".parquet"):
-        marts = {mart: twins[suffix] for mart, twins in frames.items() if suffix in twins}
-        if "gap_metrics" in marts:
-            result = attack(marts, dimensions, minimum_cell)
-            findings += result.findings
-    found = tuple(sorted(set(findings), key=lambda f: (f.kind, f.mart, f.where)))
-    return AuditResult(**{**result.__dict__, "findings": found, "passed": not found, "files": files})
+    return {mart: next(iter(twins.values())) for mart, twins in frames.items()}, files, findings
 
 
 def _stated(certificate_file: Path) -> tuple[pd.DataFrame, int]:
@@ -183,51 +182,54 @@ def _plain(column: pd.Series) -> pd.Series:
     )
 
 
-def attack(frames: dict[str, pd.DataFrame], dimensions: pd.DataFrame, minimum_cell: int) -> AuditResult:
-    """Attack published marts: name → frame, as read from a file (text or typed). Needs no IO.
-
-    Returns the findings: a value in a suppressed row, a figure beside a hidden count, a published count
-    below `minimum_cell`, a count that
-    several figures state differently, a hidden count that follows from the published ones, a reference whose
-    small counts follow.
-    """
+def attack(
+    frames: dict[str, pd.DataFrame],
+    dimensions: pd.DataFrame,
+    minimum_cell: int,
+    earlier: Sequence[dict[str, pd.DataFrame]] = (),
+) -> AuditResult:
+    """Attack published marts: name → frame, as read from a file (text or typed). Needs no IO."""
     tables = {mart: _typed(frame) for mart, frame in sorted(frames.items())}
-    reading = _Reading(tables["gap_metrics"], minimum_cell)
-    for mart, table in tables.items():
-        reading.read(mart, table)
-    reading.narrow_hidden(tables)
-    systems = [_System(year, reading, dimensions) for year in sorted({cell[0] for cell in reading.cells})]
-    findings = reading.findings + [finding for system in systems for finding in system.findings(minimum_cell)]
-    widths = [width for system in systems for width in system.widths()]
+    reading = Reading(tables["gap_metrics"], minimum_cell)
+    figures = [finding for mart, table in tables.items() for finding in _figures(mart, table, tables["gap_metrics"])]
+    for before in earlier:
+        reading.narrow_by(Reading(_typed(before["gap_metrics"]), minimum_cell))
+    system = System(reading, dimensions)
+    findings = sorted({*reading.findings, *figures, *system.findings()}, key=lambda f: (f.kind, f.mart, f.where))
     hidden = defaultdict(int)
     for cell in reading.hidden:
         hidden[cell[1]] += 1
     return AuditResult(
         passed=not findings,
-        findings=tuple(sorted(set(findings), key=lambda f: (f.kind, f.mart, f.where))),
-        narrowest=min(widths, default=None),
+        findings=tuple(findings),
+        narrowest=system.narrowest,
         n_cells=len(reading.cells),
         n_hidden=len(reading.hidden),
-        n_equations=sum(len(system.sums) for system in systems),
-        n_components=sum(system.n_components for system in systems),
+        n_banded=len(reading.banded),
+        n_counts=len(system.asked),
+        n_equations=len(system.total),
         hidden_by_metric=dict(sorted(hidden.items())),
         minimum_cell=minimum_cell,
+        releases=1 + len(earlier),
     )
 
 
 def certificate(result: AuditResult, dimensions: pd.DataFrame) -> dict[str, object]:
-    """What `certificate.json` says: what was attacked, how, what is left to guess, and whether the release
-    may leave."""
+    """What `certificate.json` says: what was attacked, how, what is left to guess, and whether the release may leave."""
     return {
         "pass": result.passed,
-        "promise": "no hidden count (students, successes, or students without success) follows from the published figures",
+        "promise": f"whatever is added and subtracted, every count of students, of successes and of students without success, "
+        f"of any group shown or hidden, keeps at least {APART + 1} possible values; no rate of fewer than {result.minimum_cell} students",
+        "not_promised": "proof by two whole worlds for each count: bounds are closed under sums one at a time, not solved jointly",
         "minimum_cell": result.minimum_cell,
+        "apart": APART,
         "attacked": result.files,
         "method": [
-            "every count read back from rates, gaps, intervals, ratios and students needed of every mart and format",
-            "sums of subgroups, schools, crossings and coarser groups; one number under two names",
-            "elimination: for each hidden count a whole-number change that leaves everything published as it is",
-            "whole-number intervals: counts are not negative, successes are among the students",
+            "CSV and Parquet agree",
+            "students and rates read back as intervals from the texts of each row",
+            "every other figure is what follows from those",
+            "sums of subgroups, schools, crossings, coarser groups and rests; one number under two names; counts within counts",
+            "whole-number intervals over all sums and rates until nothing narrows",
         ],
         "structure": {
             "dimensions": dimensions[["dimension", "partitioning", "crosses", "publish_level"]]
@@ -235,21 +237,23 @@ def certificate(result: AuditResult, dimensions: pd.DataFrame) -> dict[str, obje
             "same_number": [[*one, *other] for one, other in sorted(COUNT_IDENTITIES.items())],
         },
         "cells": result.n_cells,
+        "banded": result.n_banded,
         "hidden": result.n_hidden,
         "hidden_by_metric": result.hidden_by_metric,
+        "counts": result.n_counts,
         "equations": result.n_equations,
-        "components": result.n_components,
+        "releases": result.releases,
         "narrowest_interval": result.narrowest,
         "findings": [finding.__dict__ for finding in result.findings],
     }  # fmt: skip
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
-    """Numbers as floats and flags as booleans where every value is one; keys as text."""
+    """Numbers as floats and flags as booleans where every value is one; keys and bands as text."""
     columns = {}
     for name in frame.columns:
         column = frame[name].astype(object).where(frame[name].notna(), None)
-        if name in ("school_id", "metric_id", "dimension", "subgroup", "reference", "reference_subgroup"):
+        if name in ("school_id", "metric_id", "dimension", "subgroup", "reference", "reference_subgroup", *BANDS):
             columns[name] = column
             continue
         present = column.dropna()
@@ -267,172 +271,243 @@ def _named(cell: Cell) -> str:
     return f"{year} {metric} {school} {dimension} {subgroup}"
 
 
-class _Reading:
-    """What the figures of all marts say about each cell, taken one row at a time."""
+def _empty(value: object) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value))
+
+
+@dataclass(frozen=True)
+class Said:
+    """What is known of one group: students from `n_low` to `n_high`, 100 s / n from `low` up to `high`, which belongs to
+    it only where it is 100."""
+
+    n_low: int = 0
+    n_high: int = UNBOUNDED
+    low: int = 0
+    high: int = 100
+
+    def within(self, other: Said) -> Said:
+        """Both at once; where they exclude each other the group changed in between, and the later one stands."""
+        students = max(self.n_low, other.n_low), min(self.n_high, other.n_high)
+        rate = max(self.low, other.low), min(self.high, other.high)
+        if students[0] > students[1] or rate[0] >= rate[1]:
+            return self
+        return Said(*students, *rate)
+
+
+_STUDENTS = re.compile(r"(\d+)-(\d+)")
+_BAND = re.compile(r"under (\d+)%|(\d+)% or more|(\d+)-(\d+)%")
+_GAP_BAND = re.compile(r"([+-]\d+) to ([+-]\d+) points")
+
+
+def _said(n: object, n_band: object, rate: object, rate_band: object) -> Said | None:
+    """The interval a row states, or None where it states something no rule allows."""
+    students = _STUDENTS.fullmatch(n_band or "")
+    if students is None or _empty(n) or float(n) != int(students[1]) or int(students[1]) > int(students[2]):
+        return None
+    if _empty(rate) == _empty(rate_band):
+        return None
+    if not _empty(rate):
+        percent = round(100 * float(rate))
+        if abs(100 * float(rate) - percent) > 1e-9 or not 0 < percent < 99:
+            return None
+        return Said(int(students[1]), int(students[2]), percent, percent + 1)
+    text = _BAND.fullmatch(rate_band)
+    if text is None:
+        return None
+    low, high = (int(text[3]), int(text[4])) if text[3] else (0, int(text[1])) if text[1] else (int(text[2]), 100)
+    return Said(int(students[1]), int(students[2]), low, high) if low < high <= 100 else None
+
+
+class Reading:
+    """What the rows of `gap_metrics` say about each group, and about each rest (subgroup `rest of <subgroup>`)."""
 
     def __init__(self, gaps: pd.DataFrame, minimum_cell: int) -> None:
-        self.minimum_cell = minimum_cell
         self.findings: list[Finding] = []
-        self.known: dict[Cell, tuple[int, int]] = {}
-        self.rest: dict[Cell, tuple[int, int]] = {}
-        self.possible: dict[Cell, list[tuple[int, int]]] = {}
-        self.cells: list[Cell] = []
+        self.said: dict[Cell, Said] = {}
         self.hidden: set[Cell] = set()
         self.absent: set[Cell] = set()
-        # Of each row of gap_metrics: whether its gap can be worked out from counts that stand in it.
-        self.state: dict[tuple[Cell, str], str] = {}
-        for row in gaps.itertuples():
-            cell = (int(row.school_year), row.metric_id, row.school_id, row.dimension, row.subgroup)
-            if row.suppression_reason == "not_measured":
-                self.absent.add(cell)
-            elif row.suppressed:
-                self.hidden.add(cell)
-            self.cells.append(cell)
-            self.state[cell, row.reference] = (
-                "absent"
-                if cell in self.absent or row.reason == "reference_not_available"
-                else "hidden"
-                if row.suppressed or _empty(row.reference_n)
-                else "shown"
-            )
-        self.cells = sorted(set(self.cells) - self.absent)
-
-    def tell(self, kind: str, mart: str, where: str) -> None:
-        self.findings.append(Finding(kind, mart, where))
-
-    def read(self, mart: str, table: pd.DataFrame) -> None:
-        """Take in every count a mart states, and note what stands where nothing should."""
-        values = [name for name in table.columns if name not in ABOUT]
-        for row in table.to_dict("records"):
-            own = (
-                int(row["school_year"]),
-                row["metric_id"],
-                row["school_id"],
-                row["dimension"],
-                row["subgroup"],
-            )
-            if not row["suppressed"]:
-                self._state(mart, own, row, "n", "successes", "rate")
-                self._state(
-                    mart, self._other(row, own), row, "reference_n", "reference_successes", "reference_rate"
-                )
+        self.banded: set[Cell] = set()
+        cells = set()
+        # One row of each group says it; the others must say the same.
+        for row in gaps.to_dict("records"):
+            cell = (int(row["school_year"]), *(row[name] for name in KEY[1:]))
+            cells.add(cell)
+            if row["suppressed"]:
+                (self.absent if row["suppression_reason"] == "not_measured" else self.hidden).add(cell)
                 continue
-            kept = {"reason"} if row["suppression_reason"] == "not_measured" else set()
-            for name in values:
-                if not _empty(row[name]) and name not in kept:
-                    self.tell("value in a suppressed row", mart, f"{_named(own)}: {name}")
-            if row["suppression_reason"] == "not_measured" and own not in self.absent:
-                self.tell("reasons disagree", mart, _named(own))
-        self._order(mart, table)
+            self._state(cell, row, "", minimum_cell)
+            if not _empty(row["rate_band"]):
+                self.banded.add(cell)
+            if row["reference"] == "rest":
+                self._state((*cell[:4], "rest of " + cell[4]), row, "reference_", minimum_cell)
+            elif not _empty(row["reference_n"]):
+                group = ("all_students", "all") if row["reference"] == "overall" else (cell[3], row["reference_subgroup"])
+                self._state((*cell[:3], *group), row, "reference_", minimum_cell)
+        self.cells = sorted(cells - self.absent)
+        for cell in self.hidden & set(self.said):
+            self._tell("a hidden group is stated in another row", cell)
+        for cell in self.hidden & self.absent:
+            self._tell("reasons disagree", cell)
 
-    def _order(self, mart: str, table: pd.DataFrame) -> None:
-        """A hidden row between ranked rows tells its rank."""
-        if "urgency_rank" not in table:
+    def _tell(self, kind: str, cell: Cell) -> None:
+        self.findings.append(Finding(kind, "gap_metrics", _named(cell)))
+
+    def _state(self, cell: Cell, row: dict, prefix: str, minimum_cell: int) -> None:
+        if not _empty(row.get(f"{prefix}successes")):
+            self._tell("successes are stated", cell)
+        parts = [row.get(prefix + name) for name in ("n", "n_band", "rate", "rate_band")]
+        if prefix and all(map(_empty, parts)):
             return
-        keys = table[["school_year", "school_id", "metric_id", "dimension", "subgroup"]]
-        by_key = list(keys.itertuples(index=False)) == sorted(keys.itertuples(index=False))
+        said = _said(*parts)
+        if said is None:
+            self._tell("students or rate are stated as no rule allows", cell)
+        elif said.n_low < minimum_cell:
+            self._tell("a group below the minimum is shown", cell)
+        elif self.said.setdefault(cell, said) != said:
+            self._tell("rows disagree", cell)
+
+    def narrow_by(self, earlier: Reading) -> None:
+        """Take in what an earlier release said of the same groups."""
+        for cell, before in earlier.said.items():
+            if cell not in self.absent:
+                self.said[cell] = self.said.get(cell, Said()).within(before)
+
+
+def _figures(mart: str, table: pd.DataFrame, gaps: pd.DataFrame) -> Iterable[Finding]:
+    """Figures that do not follow from the students and rates that the release states."""
+    known = set(FORMULAS) | set(REPEATED) | JUDGEMENTS | FLAGS | {"successes", "reference_successes"} | _OF_YEARS
+    for name in sorted(set(table.columns) - ABOUT - known):
+        yield Finding("a column that no rule explains", mart, name)
+    base = gaps.set_index([*KEY, "reference"])
+    if not base.index.is_unique:
+        yield Finding("a row stands twice", "gap_metrics", "")
+        return
+    keys = table.assign(reference=table.get("reference", "designated"))[[*KEY, "reference"]]
+    index = pd.MultiIndex.from_frame(keys)
+    if len(index.difference(base.index)):
+        yield Finding("a row that gap_metrics does not have", mart, "")
+        return
+    at = base.reindex(index).reset_index(drop=True)
+    suppressed = table["suppressed"].astype(bool)
+    values = [c for c in table.columns if c not in ABOUT]
+
+    def told(kind: str, wrong: pd.Series, column: str) -> Iterable[Finding]:
+        for position in np.flatnonzero(wrong.to_numpy(bool)):
+            yield Finding(kind, mart, f"{_named(tuple(keys.iloc[position][KEY]))}: {column}")
+
+    for name in values:
+        allowed = (table["suppression_reason"] == "not_measured") & (name == "reason")
+        yield from told("value in a suppressed row", suppressed & table[name].notna() & ~allowed, name)
+        if "successes" in name:
+            yield from told("successes are stated", table[name].notna(), name)
+    for name in [c for c in values if c in REPEATED and mart != "gap_metrics"]:
+        yield from told("figures disagree", table[name].notna() & ~_same(table[name], at[REPEATED[name]]), name)
+    numbers = [pd.to_numeric(at[c], errors="coerce").astype(float) for c in ("n", "rate", "reference_n", "reference_rate")]
+    # A group's distance to itself follows from nothing.
+    itself = at["n"].notna() & (index.get_level_values("subgroup") == at["reference_subgroup"])
+    numbers[1], numbers[3] = (rate.mask(itself, 0.5) for rate in (numbers[1], numbers[3]))
+    exact = numbers[1].notna() & numbers[3].notna()
+    ahead = at["gap_band"].map(lambda text: (m := _GAP_BAND.fullmatch(text or "")) is not None and int(m[1]) * int(m[2]) >= 0)
+    if mart == "gap_metrics":
+        for name in [c for c in values if c in FORMULAS]:
+            with np.errstate(all="ignore"):
+                expected = pd.Series(FORMULAS[name](*numbers), index=table.index)
+            # Which direction is better is not known here: no student needed, or whole students of the difference.
+            if name == "students_needed":
+                needed = table[name].astype(float)
+                follows = exact & ((needed - expected).abs() < 1) | (exact | ahead) & (needed == 0)
+            else:
+                follows = exact & _same(table[name], expected)
+            wrong = table[name].notna() & ~follows
+            yield from told("a figure that does not follow from students and rates", wrong, name)
+        yield from told("a figure that does not follow from students and rates", _wrong_band(table), "gap_band")
+        for name in FLAGS & set(values):
+            yield from told("figure beside a hidden count", table[name].notna() & table["n"].isna(), name)
+    gap = at["gap"].notna() | at["gap_band"].notna()
+    for name in sorted(JUDGEMENTS & set(values) - {"prior_status", "comparable_to_prior_year", "comparability_reason"}):
+        nothing = table[name].isna() | table[name].isin(["not_measurable", False])
+        yield from told("figure beside a hidden count", ~nothing & ~gap & (name not in _OF_STATUS), name)
+    yield from _over_years(table, at, base, keys, told)
+    yield from _order(mart, table)
+
+
+def _wrong_band(table: pd.DataFrame) -> pd.Series:
+    """Rows whose gap band is not the one that both rates make."""
+    ends = [
+        [_ends(rate, text) for rate, text in zip(table[f"{side}rate"], table[f"{side}rate_band"], strict=True)]
+        for side in ("", "reference_")
+    ]
+    wrong = []
+    for text, own, other in zip(table["gap_band"], *ends, strict=True):
+        said = _GAP_BAND.fullmatch(text or "")
+        if _empty(text):
+            wrong.append(False)
+        elif said is None or own is None or other is None:
+            wrong.append(True)
+        else:
+            wrong.append((int(said[1]), int(said[2])) != (own[0] - other[1], own[1] - other[0]))
+    return pd.Series(wrong, index=table.index, dtype=bool)
+
+
+def _ends(rate: object, text: object) -> tuple[int, int] | None:
+    if not _empty(rate):
+        return (round(100 * float(rate)),) * 2
+    said = _BAND.fullmatch(text or "")
+    if said is None:
+        return None
+    return (int(said[3]), int(said[4])) if said[3] else (0, int(said[1])) if said[1] else (int(said[2]), 100)
+
+
+def _same(left: pd.Series, right: pd.Series) -> pd.Series:
+    a, b = (pd.to_numeric(side, errors="coerce").astype(float) for side in (left, right))
+    close = np.isclose(a, b, rtol=1e-9, atol=1e-9)
+    return pd.Series(close, index=left.index) | (left.astype(str) == right.astype(str))
+
+
+_OF_YEARS = {"prior_gap", "baseline_gap", "gap_change", "gap_change_low", "gap_change_high"}
+_OF_STATUS = {"urgency", "urgency_rank", "what_to_do"}
+
+
+def _over_years(table: pd.DataFrame, at: pd.DataFrame, base: pd.DataFrame, keys: pd.DataFrame, told) -> Iterable[Finding]:
+    """Figures that join two years must follow from both years' gaps."""
+    if "prior_gap" not in table:
+        return
+    prior = base.reindex(pd.MultiIndex.from_frame(keys.assign(school_year=keys["school_year"] - 1))).reset_index(drop=True)
+    now_gap, prior_gap = (pd.to_numeric(side["gap"], errors="coerce").astype(float) for side in (at, prior))
+
+    def ends(side: pd.DataFrame, name: str) -> pd.Series:
+        return pd.to_numeric(side[name], errors="coerce").astype(float)
+
+    change = now_gap - prior_gap
+    expected = {
+        "prior_gap": prior_gap,
+        "gap_change": change,
+        "gap_change_low": change - np.hypot(now_gap - ends(at, "gap_low"), ends(prior, "gap_high") - prior_gap),
+        "gap_change_high": change + np.hypot(ends(at, "gap_high") - now_gap, prior_gap - ends(prior, "gap_low")),
+    }
+    if "baseline_gap" in table:
+        years = table["baseline_school_year"].where(table["baseline_school_year"].notna(), 0).astype(int)
+        baseline = base.reindex(pd.MultiIndex.from_frame(keys.assign(school_year=years))).reset_index(drop=True)
+        expected["baseline_gap"] = pd.to_numeric(baseline["gap"], errors="coerce").astype(float)
+    for name, value in expected.items():
+        if name in table:
+            wrong = table[name].notna() & ~_same(table[name], value)
+            yield from told("a figure that does not follow from the gaps of its years", wrong, name)
+
+
+def _order(mart: str, table: pd.DataFrame) -> Iterable[Finding]:
+    """A hidden row between ranked rows, or a rank that is left out, tells its rank; rows must stand in the order of
+    their keys."""
+    keys = table[["school_year", "school_id", "metric_id", "dimension", "subgroup"]]
+    ordered = list(keys.itertuples(index=False)) == sorted(keys.itertuples(index=False))
+    if not ordered:
+        yield Finding("rows are not in the order of their keys", mart, "")
+    if "urgency_rank" in table:
         rank = pd.to_numeric(table["urgency_rank"], errors="coerce")
         for year, ranks in rank.groupby(table["school_year"]):
             shown = ranks.dropna()
-            missing = ranks.isna().to_numpy().nonzero()[0]
-            last = ranks.notna().to_numpy().nonzero()[0].max(initial=-1)
-            if not by_key and len(shown) > 2 and shown.is_monotonic_increasing and (missing < last).any():
-                self.tell("order tells the rank of a hidden row", mart, str(int(year)))
             if len(shown) and shown.max() > shown.nunique():
-                self.tell("a missing rank tells of a hidden row", mart, str(int(year)))
-
-    @staticmethod
-    def _other(row: dict, own: Cell) -> Cell | None:
-        """The cell a row is compared with; None for `rest`, which is no row of its own."""
-        reference = row.get("reference", "designated")
-        if reference == "rest":
-            return None
-        if reference == "overall":
-            return (*own[:3], "all_students", "all")
-        name = row.get("reference_subgroup")
-        return None if _empty(name) else (*own[:4], name)
-
-    def _state(self, mart: str, cell: Cell | None, row: dict, n: str, successes: str, rate: str) -> None:
-        n, successes, rate = (row.get(name) for name in (n, successes, rate))
-        pair = _counts(n, successes, rate)
-        if pair is None:
-            if not _empty(n) and n < self.minimum_cell:
-                self.tell("published count below the minimum", mart, "a number of students without successes")
-            return
-        own = (int(row["school_year"]), row["metric_id"], row["school_id"], row["dimension"], row["subgroup"])
-        if min(*pair, pair[0] - pair[1]) < self.minimum_cell:
-            self.tell("published count below the minimum", mart, _named(cell or own))
-        store, key = (self.rest, own) if cell is None else (self.known, cell)
-        if store.setdefault(key, pair) != pair:
-            self.tell("figures disagree", mart, _named(key))
-
-    def narrow_hidden(self, tables: dict[str, pd.DataFrame]) -> None:
-        """Find figures that stand beside a hidden count, and what they leave possible for it."""
-        for mart, table in tables.items():
-            figures = [name for name in table.columns if name not in ABOUT | FIGURES | OWN | {"reason"}]
-            for row in table.to_dict("records"):
-                own = (
-                    int(row["school_year"]),
-                    row["metric_id"],
-                    row["school_id"],
-                    row["dimension"],
-                    row["subgroup"],
-                )
-                if own in self.absent:
-                    continue
-                reference = row.get("reference", "designated")
-                for name in figures:
-                    if not _empty(row[name]) and not self._may_stand(name, own, reference, row):
-                        self.tell("figure beside a hidden count", mart, f"{_named(own)}: {name}")
-                other = self._other(row, own)
-                self._solve(
-                    own, other, self.rest.get(own) if reference == "rest" else self.known.get(other), row
-                )
-
-    def _may_stand(self, name: str, own: Cell, reference: str, row: dict) -> bool:
-        """Whether every count that the figure is made of is published too."""
-        fine = {"shown", "absent", "no row"} if name in JUDGEMENTS else {"shown"}
-        years = [] if name in ONLY_EARLIER else [own[0]]
-        if name in EARLIER or (name in JUDGEMENTS and name not in OF_THIS_YEAR):
-            years.append(own[0] - 1)
-        if name in ("baseline_gap", "years_to_parity", "on_track") and not _empty(
-            row.get("baseline_school_year")
-        ):
-            years.append(int(row["baseline_school_year"]))
-        # Years to parity go by the year before where the baseline can't be used.
-        fine |= {"no row", "absent"} if name == "years_to_parity" else set()
-        beside = BESIDE_OTHERS.get(name, reference)
-        return all(self.state.get(((year, *own[1:]), beside), "no row") in fine for year in years)
-
-    def _solve(self, own: Cell, other: Cell | None, against: tuple[int, int] | None, row: dict) -> None:
-        """All whole-number counts of a hidden side that agree with the row's figures, when the other side is
-        known."""
-        mine = self.known.get(own)
-        if (mine is None) == (against is None):
-            return
-        cell = own if mine is None else other
-        if cell is None or cell not in self.hidden:
-            return
-        told = [
-            name
-            for name in FORMULAS
-            if not _empty(row.get(name)) and name != ("reference_rate", "rate")[mine is not None]
-        ]
-        if not told:
-            return
-        everyone = self.known.get((*cell[:3], "all_students", "all")) or (2_000, 0)
-        grid = self.possible.get(cell)
-        n, s = np.tril_indices(min(everyone[0], 2_000) + 1) if grid is None else np.array(grid).T
-        n, s = n[n > 0], s[n > 0]
-        left, right = ((n, s), against) if mine is None else (mine, (n, s))
-        fits = np.ones(len(n), dtype=bool)
-        for name in told:
-            with np.errstate(divide="ignore", invalid="ignore"):
-                fits &= np.isclose(FORMULAS[name](*left, *right), float(row[name]), rtol=1e-9, atol=1e-9)
-        self.possible[cell] = list(zip(n[fits].tolist(), s[fits].tolist(), strict=True))
-        if len(self.possible[cell]) == 1:
-            self.known[cell] = self.possible[cell][0]
-            self.tell("hidden count follows from the figures of its row", "gap_metrics", _named(cell))
+                yield Finding("a missing rank tells of a hidden row", mart, str(int(year)))
 
 
 def _wilson(n: np.ndarray, s: np.ndarray, sign: int) -> np.ndarray:
@@ -445,95 +520,78 @@ def _gap_bound(n: np.ndarray, s: np.ndarray, m: np.ndarray, t: np.ndarray, sign:
     return gap + sign * np.hypot(_wilson(n, s, sign) - s / n, _wilson(m, t, -sign) - t / m)
 
 
-# Figure → its value from the counts of the group (n, s) and of its reference (m, t).
+# Figure → its value from the students and the rate of the group (n, p) and of its reference (m, q).
 FORMULAS = {
-    "rate": lambda n, s, m, t: s / n + 0 * m,
-    "reference_rate": lambda n, s, m, t: t / m + 0 * n,
-    "gap": lambda n, s, m, t: s / n - t / m,
-    "gap_low": lambda n, s, m, t: _gap_bound(n, s, m, t, -1),
-    "gap_high": lambda n, s, m, t: _gap_bound(n, s, m, t, 1),
-    "rate_ratio": lambda n, s, m, t: (s / n) / (t / m),
-    "odds_ratio": lambda n, s, m, t: (s * (m - t)) / ((n - s) * t),
-    "cohens_h": lambda n, s, m, t: 2 * np.arcsin(np.sqrt(s / n)) - 2 * np.arcsin(np.sqrt(t / m)),
-    "students_needed": lambda n, s, m, t: np.maximum(0, -((s * m - t * n) // m)),
-    "seats_gap": lambda n, s, m, t: np.maximum(0, -((s * m - t * n) // m)),
+    "gap": lambda n, p, m, q: p - q,
+    "gap_low": lambda n, p, m, q: _gap_bound(n, n * p, m, m * q, -1),
+    "gap_high": lambda n, p, m, q: _gap_bound(n, n * p, m, m * q, 1),
+    "rate_ratio": lambda n, p, m, q: p / q,
+    "odds_ratio": lambda n, p, m, q: p * (1 - q) / ((1 - p) * q),
+    "cohens_h": lambda n, p, m, q: 2 * np.arcsin(np.sqrt(p)) - 2 * np.arcsin(np.sqrt(q)),
+    "students_needed": lambda n, p, m, q: np.abs(n * (q - p)),
 }
 
 
-def _empty(value: object) -> bool:
-    return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value))
+class System:
+    """All counts that a release is about, every sum they are in, and how far each can be narrowed."""
 
-
-def _counts(n: object, successes: object, rate: object) -> tuple[int, int] | None:
-    """Both counts from any two of students, successes and rate."""
-    if not _empty(n) and not _empty(successes):
-        return int(n), int(successes)
-    if not _empty(n) and not _empty(rate):
-        return int(n), round(float(rate) * int(n))
-    if not _empty(successes) and not _empty(rate) and float(rate) > 0:
-        return round(int(successes) / float(rate)), int(successes)
-    return None
-
-
-class _System:
-    """The hidden counts of one school year, every sum they are in, and the moves that leave what is
-    published as it is."""
-
-    def __init__(self, year: int, reading: _Reading, dimensions: pd.DataFrame) -> None:
-        self.cells = [cell for cell in reading.cells if cell[0] == year]
-        self.hidden = sorted(cell for cell in reading.hidden if cell[0] == year)
+    def __init__(self, reading: Reading, dimensions: pd.DataFrame) -> None:
         self.reading = reading
-        self.partitions = set(dimensions[dimensions["partitioning"] == "yes"]["dimension"]) - {"all_students"}
-        self.value: dict[Variable, int] = {}
+        self.cells = reading.cells + sorted(c for c in reading.said if c[4].startswith("rest of "))
+        place: dict[Variable, int] = {}
+        sums: list[tuple[int, list[int]]] = []
+        self.names = place
+
+        def at(cell: Cell, count: str) -> int:
+            metric, count = COUNT_IDENTITIES.get((cell[1], count), (cell[1], count))
+            return place.setdefault((cell[0], metric, count, *cell[2:]), len(place))
+
         for cell in self.cells:
-            if cell in reading.known:
-                n, s = reading.known[cell]
-                for count, number in (("n", n), ("successes", s), ("without", n - s)):
-                    self.value.setdefault(self._variable(cell, count), number)
-        self.sums = [*self._within_cells(), *self._across(dimensions, reading.absent)]
-        self.low, self.high = self._intervals()
-        self.free, self.n_components = self._moved(self.value)
+            sums.append((at(cell, "n"), [at(cell, "successes"), at(cell, "without")]))
+        for total, parts in self._across(dimensions):
+            for count in ("n", "successes"):
+                sums.append((at(total, count), [at(part, count) for part in parts]))
+        for cell in reading.cells:
+            for (inner, count), (outer, among) in NESTED.items():
+                other = (cell[0], outer, *cell[2:])
+                if cell[1] == inner and other in reading.said:
+                    left = place.setdefault(("outside", *cell), len(place))
+                    sums.append((at(other, among), [at(cell, count), left]))
+        self.n, self.s, self.u = (
+            np.array([at(cell, count) for cell in self.cells], dtype=int) for count in ("n", "successes", "without")
+        )
+        self.total = np.array([total for total, _ in sums], dtype=int)
+        self.part = np.array([v for _, parts in sums for v in parts], dtype=int)
+        self.of = np.repeat(np.arange(len(sums)), [len(parts) for _, parts in sums])
+        self.asked = np.unique(np.concatenate([self.n, self.s, self.u]))
+        nothing = self._bounds([Said()] * len(self.cells))
+        low, high = self._bounds([reading.said.get(cell, Said()) for cell in self.cells])
+        # What is narrow when nothing is published is not given away by the release.
+        asked = self.asked[(nothing[1] - nothing[0])[self.asked] >= APART]
+        width = high - low
+        self.narrow = asked[width[asked] < APART]
+        self.narrowest = int(width[asked].min()) if len(asked) else None
 
-    @staticmethod
-    def _variable(cell: Cell, count: str) -> Variable:
-        """The count's variable; one number under two names is one variable."""
-        metric, count = COUNT_IDENTITIES.get((cell[1], count), (cell[1], count))
-        return (metric, count, *cell[2:])
-
-    def _within_cells(self) -> Iterable[tuple[Variable, list[Variable]]]:
-        for cell in self.cells:
-            yield (
-                self._variable(cell, "n"),
-                [self._variable(cell, "successes"), self._variable(cell, "without")],
-            )
-
-    def _across(
-        self, dimensions: pd.DataFrame, absent: set[Cell]
-    ) -> Iterable[tuple[Variable, list[Variable]]]:
-        """Sums among the groups of each count, in all its names."""
+    def _across(self, dimensions: pd.DataFrame) -> Iterable[tuple[Cell, list[Cell]]]:
+        """Sums among the groups of each year and metric; one with a group that was not measured is left out."""
+        partitions = set(dimensions[dimensions["partitioning"] == "yes"]["dimension"]) - {"all_students"}
         crossings = dimensions[dimensions["crosses"].map(lambda c: isinstance(c, str) and c != "")]
         axes = {row["dimension"]: row["crosses"].split(";") for _, row in crossings.iterrows()}
         coarser = defaultdict(list)
         for coarse, (fine, names) in COARSENINGS.items():
             for name in names:
                 coarser[fine, name].append(coarse)
-        year = self.cells[0][0] if self.cells else None
-        gone = {(cell[1], *cell[2:]) for cell in absent if cell[0] == year}
-        totals: dict[tuple, list[Variable]] = defaultdict(list)
-        present = set()
-        broken = set()
-        places = sorted({(*self._variable(c, k)[:2], *c[2:]) for c in self.cells for k in ("n", "successes")})
-        places += sorted(
-            {(metric, "n", *group) for metric, *group in gone if any(p[0] == metric for p in places)}
-        )
-        # Schools that lack a group of the district altogether have not stated all their groups of that
-        # dimension.
-        of_schools = {(cell[3], cell[4]) for cell in self.cells if cell[2] != DISTRICT}
-        partial = {c[3] for c in self.cells if c[2] == DISTRICT and (c[3], c[4]) not in of_schools}
-        for metric, count, school, dimension, subgroup in places:
-            present.add((metric, count, school, dimension, subgroup))
+        present = set(self.reading.cells)
+        places = sorted(present | self.reading.absent)
+        # Schools that lack a group of the district altogether have not stated all their groups of that dimension.
+        of_schools = {(c[0], *c[3:]) for c in places if c[2] != DISTRICT}
+        partial = {(c[0], c[3]) for c in places if c[2] == DISTRICT and (c[0], *c[3:]) not in of_schools}
+        totals: dict[tuple, list[Cell]] = defaultdict(list)
+        for cell in places:
+            year, metric, school, dimension, subgroup = cell
+            whole = school == DISTRICT or (year, dimension) not in partial
             into = []
-            if dimension in self.partitions and not (school != DISTRICT and dimension in partial):
+            if dimension in partitions and whole:
                 into.append(("partition", dimension, (school, "all_students", "all")))
             if school != DISTRICT:
                 into.append(("schools", "", (DISTRICT, dimension, subgroup)))
@@ -542,61 +600,47 @@ class _System:
             into += [
                 ("coarse", dimension, (school, *coarse))
                 for coarse in coarser[dimension, subgroup]
-                if school == DISTRICT or dimension not in partial or len(COARSENINGS[coarse][1]) == 1
+                if whole or len(COARSENINGS[coarse][1]) == 1
             ]
             for kind, name, group in into:
-                totals[kind, name, (metric, count, *group)].append(
-                    (metric, count, school, dimension, subgroup)
-                )
-        for metric, *group in gone:
-            broken |= {(metric, count, *group) for count in ("n", "successes")}
-        for cell, numbers in sorted(self.reading.rest.items()):
-            if cell[0] != year:
-                continue
-            for count, number in zip(("n", "successes"), numbers, strict=True):
-                metric, name, school, dimension, subgroup = self._variable(cell, count)
-                rest = (metric, name, school, dimension, "rest of " + subgroup)
-                self.value[rest] = number
-                present.add(rest)
-                totals["rest", "", rest] = [
-                    (metric, name, *place[2:])
-                    for place in places
-                    if place[:4] == (metric, name, school, dimension)
-                    and place[4] != subgroup
-                    and "unknown" not in place[4].split("*")
-                ]
+                totals[kind, name, (year, metric, *group)].append(cell)
+        siblings = defaultdict(list)
+        for cell in places:
+            if "unknown" not in cell[4].split("*"):
+                siblings[cell[:4]].append(cell)
+        for rest in [c for c in self.cells if c[4].startswith("rest of ")]:
+            own = rest[4].removeprefix("rest of ")
+            totals["rest", "", rest] = [c for c in siblings[rest[:4]] if c[4] != own]
+        stated = present | set(self.cells)
         for (_, _, total), parts in sorted(totals.items()):
-            if total in present and total not in broken and not broken & set(parts):
+            if parts and total in stated and not self.reading.absent & set(parts):
                 yield total, parts
 
-    def _intervals(self) -> tuple[dict[Variable, int], dict[Variable, int]]:
-        """Lowest and highest value each count can have, by sums of whole numbers that are not negative.
-
-        All sums at once, again and again until nothing moves; a bound that contradicts another is left out
-        (a partner's own totals
-        need not add up).
-        """
-        variables = sorted({v for total, parts in self.sums for v in (total, *parts)})
-        place = {v: i for i, v in enumerate(variables)}
-        low = np.array([self.value.get(v, 0) for v in variables], dtype=np.int64)
-        high = np.array([self.value.get(v, UNBOUNDED) for v in variables], dtype=np.int64)
-        for cell in self.hidden:
-            if pairs := self.reading.possible.get(cell):
-                for count, values in zip(("n", "successes"), zip(*pairs, strict=True), strict=True):
-                    v = self._variable(cell, count)
-                    if v not in self.value:
-                        low[place[v]], high[place[v]] = min(values), max(values)
-        open_sums = [(t, p) for t, p in self.sums if any(v not in self.value for v in (t, *p))]
-        totals = np.array([place[t] for t, _ in open_sums], dtype=np.int64)
-        parts = np.array([place[v] for _, p in open_sums for v in p], dtype=np.int64)
-        of = np.repeat(np.arange(len(open_sums)), [len(p) for _, p in open_sums])
-        targets = np.concatenate([totals, parts])
+    def _bounds(self, said: list[Said]) -> tuple[np.ndarray, np.ndarray]:
+        """Lowest and highest value of each count. A bound that excludes another is left out: a partner's own totals need
+        not add up."""
+        size = len(self.names)
+        low, high = np.zeros(size, np.int64), np.full(size, UNBOUNDED, np.int64)
+        n_low, n_high, r_low, r_high = (np.array([getattr(x, f) for x in said], np.int64) for f in ("n_low", "n_high", "low", "high"))
+        np.maximum.at(low, self.n, n_low)
+        np.minimum.at(high, self.n, n_high)
+        everyone = [i for i, c in enumerate(self.cells) if c[1] in POPULATION and not c[4].startswith("rest of ")]
+        np.maximum.at(low, self.n[everyone], 1)
+        below = (r_high < 100).astype(np.int64)
+        targets = np.concatenate([self.total, self.part, self.s, self.s, self.u, self.n])
+        none, unlimited = np.zeros(len(self.n), np.int64), np.full(len(self.n), UNBOUNDED, np.int64)
         for _ in range(SWEEPS):
-            down, up = (
-                np.bincount(of, bound[parts], len(open_sums)).astype(np.int64) for bound in (low, high)
-            )
-            lowest = np.concatenate([down, low[totals][of] - (up[of] - high[parts])])
-            highest = np.concatenate([up, high[totals][of] - (down[of] - low[parts])])
+            down, up = (np.bincount(self.of, b[self.part], len(self.total)).astype(np.int64) for b in (low, high))
+            lowest = np.concatenate([
+                down, low[self.total][self.of] - (up[self.of] - high[self.part]),
+                -(-r_low * low[self.n] // 100), none, -(-(100 - r_high) * low[self.n] // 100),
+                -(-(100 * low[self.s] + below) // np.maximum(r_high, 1)),
+            ])  # fmt: skip
+            highest = np.concatenate([
+                up, high[self.total][self.of] - (down[self.of] - low[self.part]),
+                unlimited, (r_high * high[self.n] - below) // 100, (100 - r_low) * high[self.n] // 100,
+                np.where(r_low > 0, 100 * high[self.s] // np.maximum(r_low, 1), UNBOUNDED),
+            ])  # fmt: skip
             sound = (lowest <= high[targets]) & (highest >= low[targets])
             new_low, new_high = low.copy(), high.copy()
             np.maximum.at(new_low, targets[sound], lowest[sound])
@@ -606,133 +650,10 @@ class _System:
             if (new_low == low).all() and (new_high == high).all():
                 break
             low, high = new_low, new_high
-        return dict(zip(variables, low.tolist(), strict=True)), dict(
-            zip(variables, high.tolist(), strict=True)
-        )
+        return low, high
 
-    def _moved(self, fixed: Collection[Variable]) -> tuple[set[Variable], int]:
-        """The counts that some proven move changes that leaves `fixed` alone, and how many independent parts
-        there are.
-
-        A count in no move is taken as determined.
-        """
-        parent: dict[Variable, Variable] = {}
-
-        def root(v: Variable) -> Variable:
-            while parent.setdefault(v, v) != v:
-                parent[v] = v = parent[parent[v]]
-            return v
-
-        rows = [({total: -1} | {part: 1 for part in parts}) for total, parts in self.sums]
-        rows = [part for row in rows if (part := {v: c for v, c in row.items() if v not in fixed})]
-        for row in rows:
-            first, *others = row
-            for other in others:
-                parent[root(other)] = root(first)
-        members = defaultdict(list)
-        for row in rows:
-            members[root(next(iter(row)))].append(row)
-        return set().union(*map(_movable, members.values())), len(members)
-
-    def widths(self) -> list[int]:
-        """Width of the interval of each hidden count, where it is bounded."""
-        found = []
-        for cell in self.hidden:
-            for count in ("n", "successes", "without"):
-                v = self._variable(cell, count)
-                if v not in self.value and v in self.low and self.high[v] < UNBOUNDED // 2:
-                    found.append(self.high[v] - self.low[v])
-        return found
-
-    def findings(self, minimum_cell: int) -> Iterable[Finding]:
-        found = list(self._given_away())
-        # What no move changes even when nothing is published is forced by sums that a partner left
-        # incomplete, not by the release.
-        movable = self._moved(())[0] if found else set()
-        yield from (finding for variable, finding in found if variable in movable)
-        yield from self._small_rests(minimum_cell)
-
-    def _given_away(self) -> Iterable[tuple[Variable, Finding]]:
-        for cell in self.hidden:
-            for count in ("n", "successes", "without"):
-                v = self._variable(cell, count)
-                if v in self.value:
-                    # Stated in its own right by the metric that gives it its other name.
-                    continue
-                if v not in self.free:
-                    kind = "hidden count follows from published ones"
-                elif self.low[v] == self.high[v]:
-                    kind = "only one whole number is possible"
-                else:
-                    continue
-                yield v, Finding(kind, "gap_metrics", f"{_named(cell)}: {count}")
-
-    def _small_rests(self, minimum_cell: int) -> Iterable[Finding]:
-        """Everyone but the shown subgroup and the unknown, where the shown rows tell it and it is too few."""
-        groups = defaultdict(dict)
-        for cell in self.cells:
-            groups[cell[:4]][cell[4]] = self.reading.known.get(cell)
-        for key, subgroups in sorted(groups.items()):
-            total = self.reading.known.get((*key[:3], "all_students", "all"))
-            unknowns = [c for g, c in subgroups.items() if "unknown" in g.split("*")]
-            if total is None or None in unknowns or key[3] not in self.partitions:
-                continue
-            for subgroup, own in sorted(subgroups.items()):
-                if own is None or "unknown" in subgroup.split("*") or len(subgroups) - len(unknowns) < 3:
-                    continue
-                n, s = (total[i] - own[i] - sum(c[i] for c in unknowns) for i in (0, 1))
-                if min(n, s, n - s) < minimum_cell:
-                    yield Finding(
-                        "a small rest follows from published rows", "gap_metrics", _named((*key, subgroup))
-                    )
-
-
-def _movable(rows: list[dict[Variable, int]]) -> set[Variable]:
-    """Counts that some whole-number solution of `rows · move = 0` changes.
-
-    The null space is computed modulo a prime and every vector of its basis is lifted to whole numbers and
-    multiplied out exactly, so a count is
-    called movable only on proof; a vector that does not lift proves nothing.
-    """
-    columns = sorted({v for row in rows for v in row})
-    place = {v: i for i, v in enumerate(columns)}
-    matrix = np.zeros((len(rows), len(columns)), dtype=np.int64)
-    for number, row in enumerate(rows):
-        for v, coefficient in row.items():
-            matrix[number, place[v]] += coefficient
-    reduced = matrix % PRIME
-    pivots: list[int] = []
-    for column in range(len(columns)):
-        rank = len(pivots)
-        below = reduced[rank:, column].nonzero()[0]
-        if not len(below):
-            continue
-        chosen = rank + below[0]
-        reduced[[rank, chosen]] = reduced[[chosen, rank]]
-        reduced[rank] = reduced[rank] * pow(int(reduced[rank, column]), -1, PRIME) % PRIME
-        others = reduced[:, column].nonzero()[0]
-        others = others[others != rank]
-        reduced[others] = (reduced[others] - reduced[others, column][:, None] * reduced[rank]) % PRIME
-        pivots.append(column)
-        if len(pivots) == len(rows):
-            break
-    free = sorted(set(range(len(columns))) - set(pivots))
-    basis = np.zeros((len(free), len(columns)), dtype=np.int64)
-    for number, column in enumerate(free):
-        basis[number, column] = 1
-        basis[number, pivots] = -reduced[: len(pivots), column] % PRIME
-    moved: set[Variable] = set()
-    for vector in basis:
-        if (move := _lift(vector)) is not None and not (matrix @ move).any():
-            moved |= {columns[i] for i in move.nonzero()[0]}
-    return moved
-
-
-def _lift(vector: np.ndarray) -> np.ndarray | None:
-    """The small whole-number vector that is a multiple of `vector` modulo the prime, if there is one."""
-    for factor in range(1, 61):
-        scaled = vector * factor % PRIME
-        scaled = np.where(scaled > PRIME // 2, scaled - PRIME, scaled)
-        if np.abs(scaled).max(initial=0) < 10_000:
-            return scaled
-    return None
+    def findings(self) -> Iterable[Finding]:
+        names = {number: name for name, number in self.names.items()}
+        for number in self.narrow:
+            year, metric, count, *group = names[int(number)]
+            yield Finding("a count is left too few values", "gap_metrics", f"{_named((year, metric, *group))}: {count}")

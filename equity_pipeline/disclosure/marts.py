@@ -1,238 +1,229 @@
-"""The marts as they may leave: every value that rests on a hidden count is null, in every mart, by one
-table."""
+"""The marts as they may leave: a base of rounded students and rates or bands, and all else worked out from it."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
-from equity_pipeline.disclosure.model import CELL, Group, everyone, published
-from equity_pipeline.disclosure.suppress import Cell, Protection, suppress
+from equity_pipeline.disclosure.derive import COUNTS, PAIRS, Derivation
+from equity_pipeline.disclosure.intervals import band, is_number
+from equity_pipeline.disclosure.model import CELL, DISTRICT, REST, Group, published, rest_of, rests
+from equity_pipeline.disclosure.suppress import protect
 from equity_pipeline.domain.errors import DisclosureError
 
 # Columns that rest on no count: what the row is about and which rules made it.
 STATED = frozenset(
     [
-        "partner_id",
-        "school_year",
-        "school_year_label",
-        "school_id",
-        "school_name",
-        "grade_level",
-        "program",
-        "phase",
-        "metric_id",
-        "metric_label",
-        "dimension",
-        "dimension_label",
-        "subgroup",
-        "subgroup_label",
-        "reference",
-        "metric_version",
-        "policy_version",
-        "race_standard",
-        "econ_basis",
-        "snapshot_date",
-        "extract_as_of",
-        "baseline_school_year",
-        "goal_gap",
+        "partner_id", "school_year", "school_year_label", "school_id", "school_name", "grade_level", "program", "phase",
+        "metric_id", "metric_label", "dimension", "dimension_label", "subgroup", "subgroup_label", "reference",
+        "reference_subgroup", "metric_version", "policy_version", "race_standard", "econ_basis", "snapshot_date",
+        "extract_as_of", "baseline_school_year", "goal_gap",
     ]
-)
-
-_OWN = frozenset({"own"})
-_REFERENCE = frozenset({"reference"})
-_GAP = _OWN | _REFERENCE
-_CHANGE = _GAP | {"prior"}
-
-# Column → whose counts it is made of: the group's `own`, the row's `reference`, the group's references
-# `rest`, `overall` and `highest` (which some
-# columns use on every row), and the same group's gap in the `prior` year, the year `before_prior` and the
-# `baseline` year.
-RESTS_ON = {
-    **dict.fromkeys(["n", "successes", "rate", "ppg2017_margin", "ppg2022_margin"], _OWN),
-    **dict.fromkeys(["reference_n", "reference_successes", "reference_rate"], _REFERENCE),
-    **dict.fromkeys(
-        [
-            "gap",
-            "gap_low",
-            "gap_high",
-            "rate_ratio",
-            "odds_ratio",
-            "cohens_h",
-            "students_needed",
-            "seats_gap",
-        ],
-        _GAP,
-    ),
-    **dict.fromkeys(["reliable", "reason"], _GAP),
-    **dict.fromkeys(["representation_index", "ppg2017_flag"], _OWN | {"overall"}),
-    "ppg2022_flag": _OWN | {"rest"},
-    "index80_flag": _OWN | {"highest"},
-    "prior_gap": frozenset({"prior"}),
-    "baseline_gap": frozenset({"baseline"}),
-    **dict.fromkeys(["gap_change", "gap_change_low", "gap_change_high", "leveled_down", "status"], _CHANGE),
-    **dict.fromkeys(["comparable_to_prior_year", "comparability_reason"], _CHANGE),
-    "years_to_parity": _CHANGE | {"baseline"},
-    "on_track": _GAP | {"baseline"},
-    "prior_status": frozenset({"prior", "before_prior"}),
-    **dict.fromkeys(["urgency", "what_to_do", "urgency_rank"], _CHANGE | {"before_prior"}),
-}
+)  # fmt: skip
+BANDS = ["n_band", "rate_band", "reference_n_band", "reference_rate_band", "gap_band"]
+REFERENCES = ("rest", "overall", "highest", "designated")
+PAIR = [*CELL, "reference"]
+# Numbers of students, however finely the rates they come from are stated.
+_WHOLE = frozenset({"students_needed", "seats_gap"})
+# Statuses of an open gap: where a band allows several of them, it is open.
+_OPEN = frozenset({"open", "narrowing", "widening"})
 
 
 def protect_marts(
-    marts: dict[str, pd.DataFrame], minimum_cell: int, dimensions: pd.DataFrame
+    marts: dict[str, pd.DataFrame], minimum_cell: int, dimensions: pd.DataFrame, derivation: Derivation
 ) -> dict[str, pd.DataFrame]:
-    """The marts with every value null that rests on a hidden count, or that would let one be worked out.
+    """The published marts: same columns, plus `suppressed`, `suppression_reason` and the bands (`BANDS`).
 
-    Rows keep their order; key columns are never null. Rows of kinds that are not published
-    (`model.published`) are left out. Added
-    columns: `suppressed` (all values of the row are null), `suppression_reason` (`privacy`, `not_measured`
-    or null) and `rate_band`
-    (null). A row whose own counts are shown and whose reference is not keeps its own and loses its reference
-    and gap.
+    `n` is rounded down, `successes` is never published, `rate` and `gap` are null where only their band may be shown.
+    Every derived value is worked out from these by the SQL of the marts, at both ends of the bands; it is published
+    where both ends agree. A suppressed row keeps its keys and has no value.
 
     Args:
-        marts: name → frame; `gap_metrics` must be among them and the others have rows for its groups only. A
-        mart without a
-            `reference` column is about the designated one.
+        marts: the restricted marts by name; only the counts of `gap_metrics` are used.
         minimum_cell: the partner's `privacy.minimum_cell`, students.
-        dimensions: the seed: `dimension`, `reference_subgroup`, `partitioning`, `crosses`, `publish_level`.
+        dimensions: the seed.
+        derivation: the SQL of the warehouse.
 
     Raises:
-        DisclosureError: a column that no rule knows, a row that `gap_metrics` does not have, a reference
-        that is not what the
-            model says it is, or counts that can't be protected.
+        DisclosureError: counts that can't be protected, a dimension without a row in the seed, or a mart that needs
+            more than the published counts.
     """
-    marts = {name: frame[published(frame, dimensions)] for name, frame in marts.items()}
-    gap_metrics = marts["gap_metrics"]
-    _check_dimensions(gap_metrics, dimensions)
-    cells = gap_metrics[[*CELL, "n", "successes"]].drop_duplicates()
-    masks = _Masks(gap_metrics, suppress(cells, dimensions, minimum_cell))
-    return {name: _protect(name, frame, masks) for name, frame in marts.items()}
+    gaps = marts["gap_metrics"]
+    gaps = gaps[published(gaps, dimensions)]
+    if unknown := sorted(set(gaps["dimension"]) - set(dimensions["dimension"])):
+        raise DisclosureError(f"dimensions without a row in the seed dimensions: {', '.join(unknown)}; add them to it")
+    cells = gaps[[*CELL, "n", "successes", "reason"]].drop_duplicates(CELL).reset_index(drop=True)
+    base = _base(cells, dimensions, minimum_cell)
+    pairs = _pairs(cells, base, derivation)
+    ends = [_end(pairs, base, derivation, low_in_even_years) for low_in_even_years in (True, False)]
+    result = _agreed(*ends, _links(pairs, base))
+    for name in ("gap_metrics", "gap_closure"):
+        derivation.put(name, result[name][list(ends[0][name].columns)])
+    for name in [name for name in marts if name not in result]:
+        result[name] = derivation.run(name)
+        result[name] = result[name].merge(
+            result["gap_metrics"].loc[
+                result["gap_metrics"]["reference"] == "designated", [*CELL, *BANDS, "_own_hidden", "_gap_hidden", "_absent"]
+            ],
+            on=CELL, how="left", validate="one_to_one",
+        )  # fmt: skip
+    return {name: _finish(result[name], "n" in marts[name]) for name in marts}
 
 
-def _check_dimensions(gap_metrics: pd.DataFrame, dimensions: pd.DataFrame) -> None:
-    if unknown := sorted(set(gap_metrics["dimension"]) - set(dimensions["dimension"])):
-        raise DisclosureError(
-            f"dimensions without a row in the seed dimensions: {', '.join(unknown)}; add them to it"
-        )
+def _base(cells: pd.DataFrame, dimensions: pd.DataFrame, minimum_cell: int) -> pd.DataFrame:
+    """What is shown of every group and rest, by `CELL`: `students`, `low` and `high` (rates), null where hidden, and
+    the texts `n_band` and `rate_band`."""
+    said = protect(cells, dimensions, minimum_cell)
+    keys = [(c.school_year, c.metric_id, *c.group) for c in said]
+    index = pd.MultiIndex.from_tuples(keys, names=CELL)
+    base = pd.DataFrame(list(said.values()), index=index)
+    number = is_number(base["low"], base["high"])
+    base["n_band"] = [f"{a}-{b}" for a, b in zip(base["n_low"], base["n_high"], strict=True)]
+    base["rate_band"] = [band(a, b) for a, b in zip(base["low"], base["high"], strict=True)]
+    base.loc[number, "rate_band"] = None
+    base["high"] = np.where(number, base["low"], base["high"]) / 100
+    base["low"] = base["low"] / 100
+    base["students"] = base["n_low"].astype("Int64")
+    base.loc[base["hidden"], ["n_band", "rate_band", "students", "low", "high"]] = None
+    # The rest that is one group has that group's row.
+    groups = {Group(*key[2:]) for key in keys if not key[4].startswith(REST)}
+    single = {g: parts[0] for g, parts in rests(groups, dimensions).items() if len(parts) == 1}
+    aliases = {
+        (year, metric_id, *rest_of(g)): (year, metric_id, *single[g])
+        for year, metric_id, *group in keys
+        if (g := Group(*group)) in single and (year, metric_id, *single[g]) in base.index
+    }
+    same = base.loc[list(aliases.values())]
+    same.index = pd.MultiIndex.from_tuples(list(aliases), names=CELL)
+    return pd.concat([base, same])
 
 
-class _Masks:
-    """Which counts behind a row of any mart are shown."""
-
-    def __init__(self, gap_metrics: pd.DataFrame, protection: Protection) -> None:
-        self.protection = protection
-        self.reference: dict[tuple[Cell, str], bool] = {}
-        counts = {cell: row for cell, row in zip(_cells(gap_metrics), gap_metrics.itertuples(), strict=True)}
-        for cell, row in zip(_cells(gap_metrics), gap_metrics.itertuples(), strict=True):
-            self.reference[cell, row.reference] = self._reference_shown(cell, row, counts)
-
-    def _reference_shown(self, cell: Cell, row: tuple, counts: dict[Cell, tuple]) -> bool:
-        if row.reference == "rest":
-            return cell in self.protection.rest_shown
-        if pd.isna(row.reference_n):
-            return True
-        group = (
-            everyone(cell.group.school_id)
-            if row.reference == "overall"
-            else Group(cell.group.school_id, cell.group.dimension, row.reference_subgroup)
-        )
-        other = counts.get(Cell(cell.school_year, cell.metric_id, group))
-        if (
-            other is None
-            or pd.isna(other.n)
-            or other.n != row.reference_n
-            or other.successes != row.reference_successes
-        ):
-            raise DisclosureError(
-                f"gap_metrics states a reference {row.reference!r} in {cell.group.dimension} that is not the group it names; "
-                "nothing is published"
-            )
-        return Cell(cell.school_year, cell.metric_id, group) in self.protection.shown
-
-    def own(self, cell: Cell) -> bool:
-        return cell in self.protection.shown
-
-    def gap_or_absent(self, cell: Cell, reference: str) -> bool:
-        """Whether the gap of a row of another year is shown, or there is no such row or no such
-        measurement."""
-        if (cell, reference) not in self.reference or cell in self.protection.not_measured:
-            return True
-        return self.own(cell) and self.reference[cell, reference]
-
-    def whose(self) -> dict[str, Callable[[Cell, str, object], bool]]:
-        """Each name used in `RESTS_ON` → whether those counts of a row (cell, reference, baseline year) are
-        shown."""
-
-        def years_back(years: int) -> Callable[[Cell, str, object], bool]:
-            return lambda c, r, _: self.gap_or_absent(c._replace(school_year=c.school_year - years), r)
-
-        def baseline(cell: Cell, reference: str, year: object) -> bool:
-            return pd.isna(year) or self.gap_or_absent(cell._replace(school_year=int(year)), reference)
-
-        return {
-            "own": lambda c, r, _: self.own(c),
-            "reference": lambda c, r, _: self.reference[c, r],
-            **{
-                name: lambda c, r, _, name=name: self.reference.get((c, name), False)
-                for name in ("rest", "overall", "highest")
-            },
-            "prior": years_back(1),
-            "before_prior": years_back(2),
-            "baseline": baseline,
-        }
-
-
-def _cells(frame: pd.DataFrame) -> list[Cell]:
-    columns = [frame[name].tolist() for name in CELL]
-    return [Cell(int(year), metric, Group(*group)) for year, metric, *group in zip(*columns, strict=True)]
-
-
-def _protect(mart: str, frame: pd.DataFrame, masks: _Masks) -> pd.DataFrame:
-    values = [name for name in frame.columns if name not in STATED and name != "reference_subgroup"]
-    if unknown := [name for name in values if name not in RESTS_ON]:
-        raise DisclosureError(
-            f"mart {mart}: no rule says which counts {', '.join(unknown)} rest on; declare it in disclosure/marts.py"
-        )
-    cells = _cells(frame)
-    references = frame["reference"].tolist() if "reference" in frame else ["designated"] * len(frame)
-    baselines = (
-        frame["baseline_school_year"].tolist() if "baseline_school_year" in frame else [None] * len(frame)
+def _pairs(cells: pd.DataFrame, base: pd.DataFrame, derivation: Derivation) -> pd.DataFrame:
+    """`int_references` of the published groups: who is compared with whom, the highest by what is published."""
+    at = base.reindex(pd.MultiIndex.from_frame(cells[CELL]))
+    counts = cells[CELL].assign(
+        grade_level=DISTRICT,
+        n=at["students"].to_numpy(),
+        successes=(at["students"].astype(float) * (at["low"] + at["high"]) / 2).to_numpy(),
+        reason=cells["reason"].where(cells["n"].isna(), None),
     )
-    if any(
-        (cell, reference) not in masks.reference for cell, reference in zip(cells, references, strict=True)
-    ):
-        raise DisclosureError(f"mart {mart} has rows that gap_metrics does not have; nothing is published")
-    keys = list(zip(cells, references, baselines, strict=True))
-    shown = {name: np.array([test(*key) for key in keys], dtype=bool) for name, test in masks.whose().items()}
-    result = frame.copy()
-    # A row is suppressed whole when the counts it is about are hidden: its own, and in a mart of gaps alone
-    # the reference's as well.
-    whole = shown["own"] if "n" in frame else shown["own"] & shown["reference"]
-    for name in values:
-        result[name] = _where(
-            frame[name], np.logical_and.reduce([whole, *(shown[who] for who in sorted(RESTS_ON[name]))])
-        )
-    not_measured = np.array([cell in masks.protection.not_measured for cell in cells], dtype=bool)
-    if "reason" in frame:
-        result["reason"] = result["reason"].astype(object).mask(not_measured, frame["reason"])
-    if "reference_subgroup" in frame:
-        # Which group is highest is read off the counts; the other references are policy.
-        free = np.array(references, dtype=object) != "highest"
-        result["reference_subgroup"] = _where(
-            frame["reference_subgroup"], free | (shown["own"] & shown["reference"])
-        )
-    if "urgency_rank" in frame:
-        # Ranks closed up, so that no missing number says where a hidden row stood.
-        result["urgency_rank"] = (
-            result.groupby("school_year")["urgency_rank"].rank(method="dense").astype("Int64")
-        )
-    result["suppressed"] = ~whole
-    result["suppression_reason"] = np.select([whole, not_measured], [None, "not_measured"], "privacy")
-    result["rate_band"] = None
+    derivation.put(COUNTS, counts)
+    return derivation.run(PAIRS)
+
+
+def _reference_key(pairs: pd.DataFrame, reference: str) -> pd.MultiIndex:
+    """The group a row is compared with; for `rest` the name of that rest, or of its one other group."""
+    keys = pairs[CELL].copy()
+    if reference == "rest":
+        keys["subgroup"] = REST + keys["subgroup"]
+    else:
+        keys["subgroup"] = pairs[f"{reference}_subgroup"]
+    if reference == "overall":
+        keys["dimension"] = "all_students"
+    return pd.MultiIndex.from_frame(keys)
+
+
+def _at(base: pd.DataFrame, pairs: pd.DataFrame, reference: str | None) -> pd.DataFrame:
+    keys = pd.MultiIndex.from_frame(pairs[CELL]) if reference is None else _reference_key(pairs, reference)
+    found = base.reindex(keys).reset_index(drop=True)
+    if reference == "rest":
+        found.loc[~pairs["partitioning"].astype(bool).to_numpy()] = None
+    return found
+
+
+def _links(pairs: pd.DataFrame, base: pd.DataFrame) -> pd.DataFrame:
+    """Per `PAIR`: the texts of both sides, and whether the group, or either side, is hidden or was not measured."""
+    own = _at(base, pairs, None)
+    frames = []
+    for reference in REFERENCES:
+        other = _at(base, pairs, reference)
+        hidden, other_hidden = (side["hidden"].astype("boolean").fillna(False).to_numpy(bool) for side in (own, other))
+        frames.append(
+            pairs[CELL].assign(
+                reference=reference,
+                n_band=own["n_band"], rate_band=own["rate_band"],
+                reference_n_band=other["n_band"], reference_rate_band=other["rate_band"],
+                _own_hidden=hidden, _gap_hidden=hidden | other_hidden, _absent=own["hidden"].isna().to_numpy(),
+            )
+        )  # fmt: skip
+    return pd.concat(frames, ignore_index=True)
+
+
+def _end(
+    pairs: pd.DataFrame, base: pd.DataFrame, derivation: Derivation, low_in_even_years: bool
+) -> dict[str, pd.DataFrame]:
+    """Both marts at one end of the bands: a group at its lowest rate and those it is compared with at their highest, or
+    the other way round; alternating by year, so that a change is taken from one end to the other."""
+    lowest = (pairs["school_year"] % 2 == 0).to_numpy() == low_in_even_years
+    frame = pairs.copy()
+    sides = {None: lowest} | {reference: ~lowest for reference in REFERENCES}
+    for reference, low in sides.items():
+        at = _at(base, pairs, reference)
+        if reference not in (None, "rest"):
+            # A group compared with itself is at the same end as itself.
+            low = np.where(pairs[f"{reference}_subgroup"] == pairs["subgroup"], lowest, low)
+        rate = np.where(low, at["low"].astype(float), at["high"].astype(float))
+        prefix = f"{reference}_" if reference else ""
+        frame[f"{prefix}n"] = at["students"].astype("Int64").to_numpy()
+        frame[f"{prefix}successes"] = rate * at["students"].astype(float).to_numpy()
+    derivation.put(PAIRS, frame)
+    result = {"gap_metrics": derivation.run("gap_metrics")}
+    derivation.run("int_gap_level")
+    result["gap_closure"] = derivation.run("gap_closure")
+    return result
+
+
+def _agreed(one: dict[str, pd.DataFrame], other: dict[str, pd.DataFrame], links: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """What both ends of the bands say; a gap they differ in is stated as a band, and a status they differ in is not
+    measurable, unless the gap is open at both."""
+    result = {}
+    bands = None
+    for name in one:
+        left, right = (side[name].sort_values(PAIR, ignore_index=True) for side in (one, other))
+        frame = left[[c for c in left.columns if c in STATED]].copy()
+        for column in [c for c in left.columns if c not in STATED]:
+            same = (left[column] == right[column]).astype("boolean").fillna(False).to_numpy(bool)
+            frame[column] = _where(left[column], same)
+            if column in _WHOLE:
+                frame[column] = np.floor(frame[column].astype("Float64") + 1e-9).astype("Int64")
+        if name == "gap_metrics":
+            ends = pd.concat([left["gap"], right["gap"]], axis=1).astype(float)
+            low, high = ends.min(axis=1), ends.max(axis=1)
+            bands = left[PAIR].assign(gap_band=[_points(a, b) for a, b in zip(low, high, strict=True)])
+        else:
+            both = left["status"].isin(_OPEN) & right["status"].isin(_OPEN)
+            fallback = np.where(both, "open", "not_measurable")
+            frame["status"] = frame["status"].astype(object).where(left["status"] == right["status"], fallback)
+            banded = frame["gap"].isna() | (frame["baseline_gap"].isna() & left["baseline_gap"].notna())
+            for column in ("on_track", "years_to_parity"):
+                frame[column] = _where(frame[column], ~banded.to_numpy())
+        frame = frame.merge(links, on=PAIR, how="left", validate="one_to_one")
+        result[name] = frame.merge(bands, on=PAIR, how="left", validate="one_to_one")
+    return result
+
+
+def _points(low: float, high: float) -> str | None:
+    """A band of a gap as text, in percentage points; none where the gap is a number, or there is no gap."""
+    if pd.isna(low) or low == high:
+        return None
+    return f"{round(100 * low):+d} to {round(100 * high):+d} points"
+
+
+def _finish(frame: pd.DataFrame, about_counts: bool) -> pd.DataFrame:
+    """The frame with `suppressed` and its reason, and no value in a suppressed row."""
+    hidden = frame["_own_hidden" if about_counts else "_gap_hidden"].to_numpy(bool)
+    absent = frame["_absent"].to_numpy(bool)
+    result = frame.drop(columns=["_own_hidden", "_gap_hidden", "_absent"])
+    suppressed = hidden | absent
+    if "successes" in result:
+        result["successes"], result["reference_successes"] = pd.array([pd.NA] * len(result), "Int64"), pd.array([pd.NA] * len(result), "Int64")
+    for column in [c for c in result.columns if c not in STATED]:
+        keep = ~suppressed if column != "reason" else ~hidden
+        result[column] = _where(result[column], keep)
+    if "urgency_rank" in result:
+        result["urgency_rank"] = result.groupby("school_year")["urgency_rank"].rank(method="dense").astype("Int64")
+    result["suppressed"] = suppressed
+    result["suppression_reason"] = np.select([absent, hidden], ["not_measured", "privacy"], None)
     return result
 
 

@@ -1,366 +1,250 @@
-"""What must be hidden: first the small counts, then as much more as it takes that none of them can be worked
-out.
+"""How coarsely each group must be shown, so that no count of any group is left fewer than X + 1 values.
 
-The frame is attack and repair: collect the hidden counts that the shown ones pin down
-(`_exposed_by_elimination`,
-`_exposed_by_bounds`), hide for each the least useful shown group it rests on, repeat until there is none.
-Hiding more never makes a hidden
-count easier to find, so it ends. A stronger attack only has to name what it exposes and what that rests on.
+Attack and repair: work out what follows for every count from everything that would be shown, and from what adds up;
+where a count is left too few values, show the least useful group that bounds it one step more coarsely; repeat until
+none is. Bounds are closed under whole-number interval propagation over all sums at once (`System`).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
-from equity_pipeline.disclosure.elimination import determined
+from equity_pipeline.disclosure.intervals import ROUNDING, UNLIMITED, X, shown
 from equity_pipeline.disclosure.model import (
-    CELL,
     DISTRICT,
-    Equation,
+    NESTED,
+    POPULATION,
     Group,
     count_name,
     equations,
-    everyone,
     is_unknown,
     rest_of,
     rests,
 )
 from equity_pipeline.domain.errors import DisclosureError
 
-Count = tuple[str, str]
+# Every step makes one group coarser, so the repair ends; more rounds than this mean that it can't be done.
+ROUNDS = 200
+SWEEPS = 1_000
 
 
 class Cell(NamedTuple):
-    """One group's counts in one metric and school year."""
+    """One group's counts in one metric and school year; the group may be a `rest`."""
 
     school_year: int
     metric_id: str
     group: Group
 
 
-@dataclass(frozen=True)
-class Protection:
-    """The decision about every cell: shown, hidden or not measured; and which references `rest` may stand
-    beside a shown cell."""
-
-    shown: frozenset[Cell]
-    hidden: frozenset[Cell]
-    not_measured: frozenset[Cell]
-    rest_shown: frozenset[Cell]
-    small: frozenset[Cell]
-
-
-def is_small(n: int, successes: int, minimum_cell: int) -> bool:
-    """Primary rule: too few students, too few successes or too few without; zeros included."""
-    return min(n, successes, n - successes) < minimum_cell
-
-
-def suppress(cells: pd.DataFrame, dimensions: pd.DataFrame, minimum_cell: int) -> Protection:
-    """Decide what a release may show.
+def protect(counts: pd.DataFrame, dimensions: pd.DataFrame, minimum_cell: int) -> dict[Cell, pd.Series]:
+    """What may be shown of each group, and of each rest, as `intervals.shown` says it.
 
     Args:
-        cells: one row per `CELL`, with `n` and `successes`, both null where the metric is not measured.
-        dimensions: `dimension`, `partitioning`, `crosses`, `publish_level`.
-        minimum_cell: the partner's `privacy.minimum_cell`, students.
+        counts: one row per `CELL` with `n` and `successes`, whole numbers; a metric that was not measured has none.
+        dimensions: the seed.
+        minimum_cell: smallest number of students that is shown.
 
     Raises:
-        DisclosureError: a cell has impossible counts, or a hidden count can't be protected by hiding more.
+        DisclosureError: a group with more successes than students, or counts that stay recoverable.
     """
-    if cells.duplicated(CELL).any():
-        raise DisclosureError("a group has two different counts in one metric and year; nothing is published")
-    years: dict[int, dict[str, dict[Group, tuple[int, int] | None]]] = defaultdict(lambda: defaultdict(dict))
-    for row in cells.itertuples():
-        counts = None if pd.isna(row.n) or pd.isna(row.successes) else (int(row.n), int(row.successes))
-        if counts and not 0 <= counts[1] <= counts[0]:
-            raise DisclosureError("a group has more successes than students; nothing is published")
-        years[int(row.school_year)][row.metric_id][Group(row.school_id, row.dimension, row.subgroup)] = counts
-    decided: dict[str, set[Cell]] = {name: set() for name in Protection.__dataclass_fields__}
-    for school_year, metrics in sorted(years.items()):
-        year = _Year(metrics, dimensions, minimum_cell)
-        year.protect()
-        for name, found in year.decisions().items():
-            decided[name] |= {Cell(school_year, metric_id, group) for metric_id, group in found}
-    return Protection(**{name: frozenset(found) for name, found in decided.items()})
+    system = System(counts, dimensions, minimum_cell)
+    for _ in range(ROUNDS):
+        said = system.said()
+        narrow = system.narrow(said)
+        if not narrow:
+            return dict(zip(system.cells, said.to_dict("records"), strict=True))
+        hidden, direct = said["hidden"].to_numpy(), system.direct(said)
+        for variable in narrow:
+            system.repair(variable, hidden, direct)
+    raise DisclosureError("a count stays recoverable however coarsely groups are shown; nothing is published")
 
 
-class _Year:
-    """The groups, equations and masks of one school year. Years share no equation in this version."""
+class System:
+    """All counts of a partner, what is shown of them, and what adds up.
 
-    def __init__(
-        self,
-        metrics: dict[str, dict[Group, tuple[int, int] | None]],
-        dimensions: pd.DataFrame,
-        minimum_cell: int,
-    ) -> None:
-        self.metrics = {
-            m: {g: c for g, c in groups.items() if c is not None} for m, groups in sorted(metrics.items())
-        }
-        self.not_measured = {(m, g) for m, groups in metrics.items() for g, c in groups.items() if c is None}
+    A variable is one count (students, successes or students without) of one group in one metric and school year; one
+    number under two names is one variable.
+    """
+
+    def __init__(self, counts: pd.DataFrame, dimensions: pd.DataFrame, minimum_cell: int) -> None:
         self.minimum_cell = minimum_cell
-        self.designated = dict(zip(dimensions["dimension"], dimensions["reference_subgroup"], strict=True))
-        groups = {group for counts in metrics.values() for group in counts}
-        self.rests = rests(groups, dimensions)
-        # A rest of one group is that group.
-        self.several = {group: others for group, others in self.rests.items() if len(others) > 1}
-        self.one_way = {g for g in groups if "*" not in g.dimension}
-        self.equations = equations(groups, dimensions)
-        self.of_rests = [Equation(rest_of(group), others) for group, others in self.several.items()]
-        names = sorted({g for e in self.equations + self.of_rests for g in (e.total, *e.parts)} | groups)
-        self.column = {group: number for number, group in enumerate(names)}
-        self.names = names
-        self.rows = [
-            {self.column[e.total]: -1} | {self.column[part]: 1 for part in e.parts}
-            for e in self.equations + self.of_rests
-        ]
-        self.in_equations: dict[Group, list[int]] = defaultdict(list)
-        for number, equation in enumerate(self.equations):
-            for group in (equation.total, *equation.parts):
-                self.in_equations[group].append(number)
-        self.counts = {m: (count_name(m, "n"), count_name(m, "successes")) for m in self.metrics}
-        self.publishers: dict[Count, list[str]] = defaultdict(list)
-        for metric_id, pair in self.counts.items():
-            for count in pair:
-                self.publishers[count].append(metric_id)
-        self.small = {
-            (m, g)
-            for m, groups in self.metrics.items()
-            for g, c in groups.items()
-            if is_small(*c, minimum_cell)
-        }
-        self.hidden = set(self.small)
-        self.solved: dict[frozenset[int], dict[int, dict[int, int]]] = {}
+        self.variable: dict[tuple, int] = {}
+        true: dict[int, int] = {}
+        values: dict[Cell, tuple[int, int]] = {}
+        for row in counts.dropna(subset=["n"]).itertuples():
+            cell = Cell(int(row.school_year), row.metric_id, Group(row.school_id, row.dimension, row.subgroup))
+            values[cell] = int(row.n), int(row.successes)
+            if not 0 <= row.successes <= row.n:
+                raise DisclosureError("a group has more successes than students; nothing is published")
+        years: dict[int, set[Group]] = defaultdict(set)
+        for cell in values:
+            years[cell.school_year].add(cell.group)
+        sums: list[tuple[int, list[int]]] = []
+        for cell in sorted(values):
+            self._name(cell, values[cell], true, sums)
+        one = {cell: pair for cell, pair in sorted(values.items())}
+        for year, groups in sorted(years.items()):
+            of_rests = {g: parts for g, parts in rests(groups, dimensions).items() if len(parts) > 1}
+            for cell in [c for c in one if c.school_year == year and c.group in of_rests]:
+                parts = [cell._replace(group=part) for part in of_rests[cell.group]]
+                if all(part in one for part in parts):
+                    rest = cell._replace(group=rest_of(cell.group))
+                    values[rest] = tuple(sum(one[part][i] for part in parts) for i in (0, 1))
+                    self._name(rest, values[rest], true, sums)
+                    for i, count in enumerate(("n", "successes")):
+                        sums.append((self._of(rest, count), [self._of(part, count) for part in parts]))
+            names = sorted({(c.metric_id) for c in one if c.school_year == year})
+            for equation in equations(groups, dimensions):
+                for metric_id in names:
+                    group_cells = [Cell(year, metric_id, g) for g in (equation.total, *equation.parts)]
+                    if any(c not in one for c in group_cells):
+                        continue
+                    for count in ("n", "successes"):
+                        total, *parts = (self._of(c, count) for c in group_cells)
+                        # A partner's own totals need not add up; what is not so, no outsider can hold against it.
+                        if true[total] == sum(true[part] for part in parts):
+                            sums.append((total, parts))
+        for cell in sorted(values):
+            for (inner, count), (outer, among) in NESTED.items():
+                other = cell._replace(metric_id=outer)
+                if cell.metric_id == inner and other in values:
+                    here, there = self._of(cell, count), self._of(other, among)
+                    if true[here] <= true[there]:
+                        left = self.variable.setdefault(("outside", *cell), len(self.variable))
+                        true[left] = true[there] - true[here]
+                        sums.append((there, [here, left]))
+        self.cells, self.values = sorted(values), values
+        self.n = np.array([self._of(c, "n") for c in self.cells])
+        self.s = np.array([self._of(c, "successes") for c in self.cells])
+        self.u = np.array([self._of(c, "without") for c in self.cells])
+        self.true = np.array([true[i] for i in range(len(self.variable))], dtype=np.int64)
+        self.coarser = np.zeros(len(self.cells), dtype=int)
+        self.wider = np.zeros(len(self.cells), dtype=int)
+        unique = sorted({(total, tuple(sorted(parts))) for total, parts in sums})
+        self.total = np.array([total for total, _ in unique], dtype=int)
+        self.part = np.array([v for _, parts in unique for v in parts], dtype=int)
+        self.of = np.repeat(np.arange(len(unique)), [len(parts) for _, parts in unique])
+        self.around: dict[int, set[int]] = defaultdict(set)
+        for number, (total, parts) in enumerate(unique):
+            for v in (total, *parts):
+                self.around[v].add(number)
+        self.sums = unique
+        self.stated: dict[int, list[int]] = defaultdict(list)
+        for i in range(len(self.cells)):
+            for v in {self.n[i], self.s[i], self.u[i]}:
+                self.stated[int(v)].append(i)
 
-    def shown(self, metric_id: str) -> set[Group]:
-        return {group for group in self.metrics[metric_id] if (metric_id, group) not in self.hidden}
+    def _of(self, cell: Cell, count: str) -> int:
+        key = (cell.school_year, *count_name(cell.metric_id, count), *cell.group)
+        return self.variable.setdefault(key, len(self.variable))
 
-    def protect(self) -> None:
-        while exposed := (self._exposed_by_elimination() or self._exposed_by_bounds()):
-            for choices in exposed:
-                if not choices:
-                    raise DisclosureError(
-                        "whole-number bounds give a hidden count away and no shown one bounds it; nothing is published"
-                    )
-                # Where this round has already hidden one of them, the next round tells whether that was
-                # enough.
-                if all(self._shown_as(*choice) for choice in choices):
-                    self.hidden |= self._shown_as(*min(choices, key=self._usefulness))
+    def _name(self, cell: Cell, pair: tuple[int, int], true: dict[int, int], sums: list) -> None:
+        n, s, u = (self._of(cell, count) for count in ("n", "successes", "without"))
+        true |= {n: pair[0], s: pair[1], u: pair[0] - pair[1]}
+        sums.append((n, [s, u]))
 
-    def _shown_as(self, count: Count, group: Group) -> set[tuple[str, Group]]:
-        """The shown cells that state this count of the group, or of one that always has the same counts."""
-        same = {group}
-        for number in self.in_equations[group]:
-            if len(self.equations[number].parts) == 1:
-                same |= {self.equations[number].total, *self.equations[number].parts}
-        cells = {(m, g) for m in self.publishers[count] for g in same if g in self.metrics[m]}
-        return cells - self.hidden
+    def said(self) -> pd.DataFrame:
+        """What is shown of each cell at its present coarseness."""
+        n, s = (np.array([self.values[c][i] for c in self.cells], dtype=np.int64) for i in (0, 1))
+        return shown(n, s, self.coarser, self.wider, self.minimum_cell)
 
-    def _usefulness(self, choice: tuple[Count, Group]) -> tuple:
-        """Least useful first: school before district, crossing before one-way, those that others are
-        compared with last; unknown before
-        named; then the fewest cells, the fewest sums left with one hidden part, and the fewest students."""
-        count, group = choice
-        lost = self._shown_as(count, group)
-        compared = {g for _, g in lost if g.subgroup == self.designated.get(g.dimension)}
+    def bounds(self, said: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        """Lowest and highest value of each variable that whole numbers and all sums leave."""
+        low, high = self.direct(said)
+        n_low = said["low"].to_numpy()
+        n_high = said["high"].to_numpy()
+        targets = np.concatenate([self.total, self.part])
+        for _ in range(SWEEPS):
+            before = low.copy(), high.copy()
+            down, up = (
+                np.bincount(self.of, bound[self.part], len(self.total)).astype(np.int64) for bound in (low, high)
+            )
+            np.maximum.at(low, targets, np.concatenate([down, low[self.total][self.of] - (up[self.of] - high[self.part])]))
+            np.minimum.at(high, targets, np.concatenate([up, high[self.total][self.of] - (down[self.of] - low[self.part])]))
+            self._by_rate(low, high, n_low, n_high)
+            if (low == before[0]).all() and (high == before[1]).all():
+                break
+        return low, high
+
+    def direct(self, said: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        """The bounds that rows state themselves, before anything is added up."""
+        low, high = np.zeros(len(self.true), np.int64), np.full(len(self.true), UNLIMITED, np.int64)
+        np.maximum.at(low, self.n, said["n_low"].to_numpy())
+        np.minimum.at(high, self.n, said["n_high"].to_numpy())
+        # A group has a row when it has students.
+        present = [i for i, c in enumerate(self.cells) if c.metric_id in POPULATION and self.values[c][0] > 0]
+        np.maximum.at(low, self.n[present], 1)
+        self._by_rate(low, high, said["low"].to_numpy(), said["high"].to_numpy())
+        return low, high
+
+    def _by_rate(self, low: np.ndarray, high: np.ndarray, rate_low: np.ndarray, rate_high: np.ndarray) -> None:
+        """Tighten successes by students, and the other way round, where low ≤ 100 s / n < high."""
+        open_end = rate_high < 100
+        np.maximum.at(low, self.s, -(-rate_low * low[self.n] // 100))
+        np.minimum.at(high, self.s, (rate_high * high[self.n] - open_end) // 100)
+        np.minimum.at(low, self.s, high[self.s])
+        np.maximum.at(low, self.n, -(-(100 * low[self.s] + open_end) // np.maximum(rate_high, 1)))
+        some = rate_low > 0
+        np.minimum.at(high, self.n[some], 100 * high[self.s[some]] // rate_low[some])
+        # u = n - s has the same rows with 100 - rate; the sum n = s + u alone would lose them.
+        np.maximum.at(low, self.u, -(-(100 - rate_high) * low[self.n] // 100))
+        np.minimum.at(high, self.u, (100 - rate_low) * high[self.n] // 100)
+
+    def narrow(self, said: pd.DataFrame) -> list[int]:
+        """Variables that are left fewer than X + 1 values although nothing but the release bounds them."""
+        low, high = self.bounds(said)
+        if (low > self.true).any() or (high < self.true).any():
+            raise DisclosureError("the attack excludes the true counts, so it is no proof; nothing is published")
+        asked = np.unique(np.concatenate([self.n, self.s, self.u]))
+        narrow = asked[high[asked] - low[asked] < X]
+        if len(narrow) and not hasattr(self, "free"):
+            everything_hidden = said.assign(hidden=True, n_low=0, n_high=UNLIMITED, low=0, high=100)
+            bare = self.bounds(everything_hidden)
+            self.free = bare[1] - bare[0] >= X
+        return [int(v) for v in narrow if self.free[v]]
+
+    def repair(self, variable: int, hidden: np.ndarray, direct: tuple[np.ndarray, np.ndarray]) -> None:
+        """Show one group one step more coarsely: of those that bound the variable, the least useful."""
+        own = [i for i in self.stated[variable] if not hidden[i]]
+        if not own or direct[1][variable] - direct[0][variable] >= X:
+            own = self._nearest_shown(variable, hidden) or own
+        if not own:
+            raise DisclosureError("a count is recoverable although every group around it is hidden; nothing is published")
+        chosen = min(own, key=lambda i: self._usefulness(i, variable))
+        if self._by_students(chosen, variable):
+            self.coarser[chosen] += 1
+        else:
+            self.wider[chosen] += 1
+
+    def _nearest_shown(self, variable: int, hidden: np.ndarray) -> list[int]:
+        """The shown cells of the fewest sums away."""
+        seen, edge = {variable}, {variable}
+        while edge:
+            sums = {number for v in edge for number in self.around[v]}
+            edge = {v for number in sums for v in (self.sums[number][0], *self.sums[number][1])} - seen
+            seen |= edge
+            if found := {i for v in edge for i in self.stated[v] if not hidden[i]}:
+                return sorted(found)
+        return []
+
+    def _by_students(self, i: int, variable: int) -> bool:
+        """Whether coarser students rather than a wider rate is the next step for a cell: the cheaper one first."""
+        return self.coarser[i] < len(ROUNDING) - 1 and self.coarser[i] <= self.wider[i]
+
+    def _usefulness(self, i: int, variable: int) -> tuple:
+        cell = self.cells[i]
+        group = cell.group
         return (
+            not self._by_students(i, variable),
             group.school_id == DISTRICT,
-            group in self.one_way,
-            any(g == everyone(g.school_id) for _, g in lost),
-            bool(compared),
+            "*" not in group.dimension,
+            not group.subgroup.startswith("not "),
             not is_unknown(group.subgroup),
-            len(lost),
-            self._alone(lost),
-            max(self.metrics[metric_id][g][0] for metric_id, g in lost),
-            group,
-            count,
+            int(self.coarser[i] + self.wider[i]),
+            self.values[cell][0],
+            cell,
         )
-
-    def _alone(self, lost: set[tuple[str, Group]]) -> int:
-        """How many sums would have one of these cells as their only hidden part: each would need another."""
-        return sum(
-            not any(
-                other != g and ((m, other) in self.hidden or (m, other) in lost)
-                for other in (self.equations[e].total, *self.equations[e].parts)
-            )
-            for m, g in lost
-            for e in self.in_equations[g]
-        )
-
-    def _known(self) -> dict[Count, set[Group]]:
-        """Count → the groups for which some row shows it, under whichever name."""
-        return {c: set().union(*(self.shown(m) for m in metrics)) for c, metrics in self.publishers.items()}
-
-    def _exposed_by_elimination(self) -> list[set[tuple[Count, Group]]]:
-        """For each hidden count that is a linear combination of shown ones: the shown (count, group) pairs
-        it rests on.
-
-        A count that another metric shows under its own name (takers, where the pass rate is hidden) is not
-        hidden. n − successes is
-        fixed exactly when both are, because no equation ties one count to another.
-        """
-        known = self._known()
-        fixed = {count: self._fixed(known[count]) for count in known}
-
-        def basis(count: Count, group: Group) -> set[tuple[Count, Group]]:
-            if group in known[count]:
-                return {(count, group)}
-            total: dict[int, int] = defaultdict(int)
-            for number, factor in fixed[count][self.column[group]].items():
-                for column, coefficient in self.rows[number].items():
-                    total[column] += factor * coefficient
-            used = {self.names[column] for column, factor in total.items() if factor}
-            return {(count, g) for g in used & known[count]}
-
-        exposed = []
-        for metric_id, group in sorted(self.hidden):
-            pair = self.counts[metric_id]
-            reached = [c for c in pair if group in known[c] or self.column[group] in fixed[c]]
-            deduced = [c for c in reached if group not in known[c]]
-            if deduced or len(reached) == 2:
-                exposed.append(set().union(*(basis(c, group) for c in deduced or reached)))
-        for metric_id, group in sorted(
-            (m, g) for m in self.metrics for g in self.several if g in self.metrics[m]
-        ):
-            rest = rest_of(group)
-            if (counts := self._rest_counts(metric_id, group)) is None:
-                continue
-            pair = self.counts[metric_id]
-            reached = [c for c in pair if self.column[rest] in fixed[c]]
-            leaks = [
-                c for c, value in zip(pair, counts, strict=True) if c in reached and value < self.minimum_cell
-            ]
-            if not leaks and len(reached) == 2 and counts[0] - counts[1] < self.minimum_cell:
-                leaks = reached
-            if leaks:
-                exposed.append(set().union(*(basis(c, rest) for c in leaks)))
-        # What follows from the structure without any published count (a partner's partial totals force a
-        # zero) is nothing a release
-        # gives away, and hiding more could not change it.
-        return [choices for choices in exposed if choices]
-
-    def _fixed(self, known: set[Group]) -> dict[int, dict[int, int]]:
-        unknown = frozenset(range(len(self.names))) - {self.column[group] for group in known}
-        if unknown not in self.solved:
-            self.solved[unknown] = determined(self.rows, unknown)
-        return self.solved[unknown]
-
-    def _rest_counts(self, metric_id: str, group: Group) -> tuple[int, int] | None:
-        others = [self.metrics[metric_id].get(other) for other in self.rests[group]]
-        if not others or None in others:
-            return None
-        return sum(n for n, _ in others), sum(s for _, s in others)
-
-    def _exposed_by_bounds(self) -> list[set[tuple[Count, Group]]]:
-        """The same for hidden counts that sums of whole numbers ≥ 0 with successes ≤ n leave one value."""
-        lower: dict[tuple[Count, Group], int] = defaultdict(int)
-        upper: dict[tuple[Count, Group], float] = defaultdict(lambda: float("inf"))
-        cause: dict[tuple[Count, Group], int] = {}
-        sums: list[tuple[tuple[Count, Group], list[tuple[Count, Group]], int | None]] = []
-        for metric_id, (n, successes) in self.counts.items():
-            without = (metric_id, "without")
-            for group, (students, good) in self.metrics[metric_id].items():
-                sums.append(((n, group), [(successes, group), (without, group)], None))
-                if (metric_id, group) not in self.hidden:
-                    for count, value in ((n, students), (successes, good), (without, students - good)):
-                        lower[count, group] = upper[count, group] = value
-        counts = {
-            count for metric_id, pair in self.counts.items() for count in (*pair, (metric_id, "without"))
-        }
-        for count in sorted(counts):
-            for number, equation in enumerate(self.equations):
-                sums.append(((count, equation.total), [(count, part) for part in equation.parts], number))
-        _propagate(sums, lower, upper, cause)
-        known = self._known()
-        exposed = []
-        for metric_id, group in sorted(self.hidden):
-            n, successes = self.counts[metric_id]
-            pinned = [
-                count
-                for count in (n, successes, (metric_id, "without"))
-                if lower[count, group] == upper[count, group] and group not in known.get(count, ())
-            ]
-            if pinned:
-                exposed.append(self._around(metric_id, group, [cause.get((c, group)) for c in pinned], known))
-        return exposed
-
-    def _around(
-        self, metric_id: str, group: Group, causes: Iterable[int | None], known: dict[Count, set[Group]]
-    ) -> set[tuple[Count, Group]]:
-        """Shown neighbours of a pinned group: in the sums that pinned it, else in any sum it is in, else in
-        any sum of those."""
-        direct = [number for number in causes if number is not None]
-        near = self.in_equations[group]
-        wide = [
-            n for number in near for part in self.equations[number].parts for n in self.in_equations[part]
-        ]
-        for numbers in (direct, near, wide):
-            groups = {
-                g for number in numbers for g in (self.equations[number].total, *self.equations[number].parts)
-            }
-            if found := {(c, g) for c in self.counts[metric_id] for g in groups & known[c]}:
-                return found
-        return set()
-
-    def decisions(self) -> dict[str, set[tuple[str, Group]]]:
-        """The masks by name, as `Protection` has them."""
-        shown = {(m, g) for m in self.metrics for g in self.shown(m)}
-        rest_shown = {(m, g) for m, g in shown if self._rest_is_free(m, g)}
-        return {
-            "shown": shown,
-            "hidden": self.hidden,
-            "not_measured": self.not_measured,
-            "rest_shown": rest_shown,
-            "small": self.small,
-        }
-
-    def _rest_is_free(self, metric_id: str, group: Group) -> bool:
-        """Whether the rest of a shown group is large enough and follows from shown groups anyway, so that
-        stating it adds nothing."""
-        if group not in self.rests or (counts := self._rest_counts(metric_id, group)) is None:
-            return False
-        if is_small(*counts, self.minimum_cell):
-            return False
-        shown = self.shown(metric_id)
-        rest = rest_of(group) if group in self.several else self.rests[group][0]
-        return rest in shown or (group in self.several and self.column[rest] in self._fixed(shown))
-
-
-def _propagate(sums, lower, upper, cause) -> None:
-    """Tighten integer bounds over `total = sum(parts)` until nothing moves. A sum that the bounds contradict
-    is left out."""
-    touching = defaultdict(list)
-    for number, (total, parts, _) in enumerate(sums):
-        for count in (total, *parts):
-            touching[count].append(number)
-    queue, queued = list(range(len(sums))), set(range(len(sums)))
-    position = 0
-    # Totals that do not add up let bounds creep for ever; wherever it stops, a bound is sound.
-    while position < min(len(queue), 200 * len(sums)):
-        number = queue[position]
-        position += 1
-        queued.discard(number)
-        total, parts, label = sums[number]
-        low, high = sum(lower[p] for p in parts), sum(upper[p] for p in parts)
-        if low > upper[total] or high < lower[total]:
-            continue
-        moves = [(total, low, high)]
-        for part in parts:
-            rest_high = (
-                high - upper[part] if high != float("inf") else sum(upper[p] for p in parts if p != part)
-            )
-            moves.append((part, lower[total] - rest_high, upper[total] - (low - lower[part])))
-        for count, new_low, new_high in moves:
-            if new_low > upper[count] or new_high < lower[count]:
-                continue
-            if new_low > lower[count] or new_high < upper[count]:
-                lower[count], upper[count] = max(lower[count], new_low), min(upper[count], new_high)
-                if label is not None:
-                    cause[count] = label
-                for other in touching[count]:
-                    if other not in queued:
-                        queued.add(other)
-                        queue.append(other)

@@ -46,7 +46,8 @@ _IDENTIFIES = re.compile(
 )
 
 _ADDED = {"prior_status": TEXT, "urgency": INTEGER, "urgency_rank": INTEGER}
-_FLAGGED = {"suppressed": FLAG, "suppression_reason": TEXT, "rate_band": TEXT}
+_BANDS = ["n_band", "rate_band", "reference_n_band", "reference_rate_band", "gap_band"]
+_FLAGGED = {**dict.fromkeys(_BANDS, TEXT), "suppressed": FLAG, "suppression_reason": TEXT}
 _TYPES = {
     "gap_metrics": {
         **dict.fromkeys(KEYS, TEXT), "school_year": INTEGER, "n": INTEGER, "successes": INTEGER, "rate": NUMBER,

@@ -44,12 +44,13 @@ def publish(home: Home, partner: Partner) -> Release:
     """
     # Imported here: a release can be rendered and tested without a warehouse, a ledger or a solver at hand.
     from equity_pipeline.disclosure.attack import audit, certificate
+    from equity_pipeline.disclosure.derive import Derivation
     from equity_pipeline.disclosure.marts import protect_marts
     from equity_pipeline.publishing import source
 
     marts, context = source.read(home, partner)
     smallest, dimensions = partner.privacy.minimum_cell, context.labels.dimensions
-    frames = protect_marts(marts, smallest, dimensions)
+    frames = protect_marts(marts, smallest, dimensions, Derivation(home.warehouse(partner.partner_id)))
     return write_release(
         home,
         partner,
