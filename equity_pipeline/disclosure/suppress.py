@@ -52,14 +52,14 @@ def protect(counts: pd.DataFrame, dimensions: pd.DataFrame, minimum_cell: int) -
         DisclosureError: a group with more successes than students, or counts that stay recoverable.
     """
     system = System(counts, dimensions, minimum_cell)
-    for _ in range(ROUNDS):
+    for turn in range(ROUNDS):
         said = system.said()
         narrow = system.narrow(said)
         if not narrow:
             return dict(zip(system.cells, said.to_dict("records"), strict=True))
         hidden, direct = said["hidden"].to_numpy(), system.direct(said)
         for variable in narrow:
-            system.repair(variable, hidden, direct)
+            system.repair(variable, hidden, direct, 1 + turn // 3)
     raise DisclosureError("a count stays recoverable however coarsely groups are shown; nothing is published")
 
 
@@ -149,8 +149,7 @@ class System:
 
     def said(self) -> pd.DataFrame:
         """What is shown of each cell at its present coarseness."""
-        n, s = (np.array([self.values[c][i] for c in self.cells], dtype=np.int64) for i in (0, 1))
-        return shown(n, s, self.coarser, self.wider, self.minimum_cell)
+        return shown(self.true[self.n], self.true[self.s], self.coarser, self.wider, self.minimum_cell)
 
     def bounds(self, said: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Lowest and highest value of each variable that whole numbers and all sums leave."""
@@ -207,18 +206,18 @@ class System:
             self.free = bare[1] - bare[0] >= X
         return [int(v) for v in narrow if self.free[v]]
 
-    def repair(self, variable: int, hidden: np.ndarray, direct: tuple[np.ndarray, np.ndarray]) -> None:
-        """Show one group one step more coarsely: of those that bound the variable, the least useful."""
+    def repair(self, variable: int, hidden: np.ndarray, direct: tuple[np.ndarray, np.ndarray], groups: int) -> None:
+        """Show some groups one step more coarsely: of those that bound the variable, the least useful."""
         own = [i for i in self.stated[variable] if not hidden[i]]
         if not own or direct[1][variable] - direct[0][variable] >= X:
             own = self._nearest_shown(variable, hidden) or own
         if not own:
             raise DisclosureError("a count is recoverable although every group around it is hidden; nothing is published")
-        chosen = min(own, key=lambda i: self._usefulness(i, variable))
-        if self._by_students(chosen, variable):
-            self.coarser[chosen] += 1
-        else:
-            self.wider[chosen] += 1
+        for chosen in sorted(own, key=self._usefulness)[:groups]:
+            if self._by_students(chosen):
+                self.coarser[chosen] += 1
+            else:
+                self.wider[chosen] += 1
 
     def _nearest_shown(self, variable: int, hidden: np.ndarray) -> list[int]:
         """The shown cells of the fewest sums away."""
@@ -231,15 +230,15 @@ class System:
                 return sorted(found)
         return []
 
-    def _by_students(self, i: int, variable: int) -> bool:
+    def _by_students(self, i: int) -> bool:
         """Whether coarser students rather than a wider rate is the next step for a cell: the cheaper one first."""
         return self.coarser[i] < len(ROUNDING) - 1 and self.coarser[i] <= self.wider[i]
 
-    def _usefulness(self, i: int, variable: int) -> tuple:
+    def _usefulness(self, i: int) -> tuple:
         cell = self.cells[i]
         group = cell.group
         return (
-            not self._by_students(i, variable),
+            not self._by_students(i),
             group.school_id == DISTRICT,
             "*" not in group.dimension,
             not group.subgroup.startswith("not "),
