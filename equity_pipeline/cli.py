@@ -320,7 +320,7 @@ def ui(home: Home, port: int) -> None:
     """Open Dagster on this home, for this machine only."""
     from equity_pipeline.defs import history
 
-    history.prepare(home)
+    history.open_instance(home).dispose()  # before several processes of Dagster do it at once
     arguments = [
         "dev",
         "--module-name",

@@ -1,7 +1,7 @@
 """What starts work: the weekly schedule is the backbone, the sensors make it prompt.
 
 The ledger's content hashes are the truth about what has been taken in; everything here is only a hint to look, so a
-missed tick or a doubled run changes nothing. No run keys: Dagster remembers a run key for ever, and a partner that was
+missed tick or a doubled run changes nothing. Sensors give no run keys: Dagster remembers them for ever, and a partner that was
 erased and delivers the same files again would be dropped in silence.
 """
 
@@ -50,8 +50,8 @@ def landed(cursor: str | None, digests: dict[str, str | None]) -> tuple[str, lis
     return json.dumps(after, sort_keys=True), ready
 
 
-def take_in_request(partner_id: str) -> dg.RunRequest:
-    return dg.RunRequest(job_name=TAKE_IN, partition_key=partner_id, tags={PARTNER: partner_id})
+def take_in_request(partner_id: str, run_key: str | None = None) -> dg.RunRequest:
+    return dg.RunRequest(run_key, job_name=TAKE_IN, partition_key=partner_id, tags={PARTNER: partner_id})
 
 
 def refresh_request(partner_id: str) -> dg.RunRequest:
@@ -100,7 +100,8 @@ def automation(
         description="Every Monday all partners go the whole way, so that nothing a sensor missed stays undone.",
     )
     def weekly(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest]:
-        return [take_in_request(partner_id) for partner_id in partner_ids]
+        # A schedule's run key is remembered for its own tick only.
+        return [take_in_request(partner_id, run_key=partner_id) for partner_id in partner_ids]
 
     def after(
         job: dg.UnresolvedAssetJobDefinition,

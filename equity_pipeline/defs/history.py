@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -116,6 +117,11 @@ def prepare(home: Home) -> None:
 
 
 def open_instance(home: Home) -> dg.DagsterInstance:
-    """This home's Dagster instance; use it as a context manager."""
+    """This home's Dagster instance; use it as a context manager.
+
+    Opened by one process at a time: two that make Dagster's tables at once break its record of their version.
+    """
     prepare(home)
-    return dg.DagsterInstance.from_config(str(home.dagster))
+    with (home.dagster / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return dg.DagsterInstance.from_config(str(home.dagster))

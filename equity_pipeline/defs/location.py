@@ -22,6 +22,9 @@ from equity_pipeline.storage.home import Home
 def definitions(home: Home, today: dt.date) -> dg.Definitions:
     """All assets, checks, jobs, sensors and schedules of a home. A partner whose file is wrong is left out with a
     warning: the others go on."""
+    warnings.filterwarnings(
+        "ignore", category=dg.BetaWarning
+    )  # partition mappings have been "beta" for years
     partners, problems = registry.load_valid(home)
     for problem in problems:
         warnings.warn(f"left out: {problem}", stacklevel=2)

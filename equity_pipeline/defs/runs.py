@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from multiprocessing import get_context
 from typing import Any
 
 import dagster as dg
@@ -21,8 +24,11 @@ from equity_pipeline.domain.errors import EquityError
 from equity_pipeline.extracts import intake
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.partners.registry import Partner
+from equity_pipeline.partners.status import latest_release
 from equity_pipeline.storage.home import Home
 from equity_pipeline.warehouse import build as warehouse
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}  # the event log has every line
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ def execute(
                 instance=instance,
                 partition_key=partition_key,
                 tags={**COMMAND_LINE, **(tags or {})},
-                run_config=dict(run_config) if run_config else None,
+                run_config={**_QUIET, **(run_config or {})},
                 raise_on_error=False,
             )
         )
@@ -99,35 +105,66 @@ def whole_way(
 ) -> Ended:
     """Take in, load, build and publish each of `partners`, then the network's page, as far as there is anything new.
 
-    `years`: load these school years, else those that have something pending. A partner that fails is reported
-    through `say` and does not hold the others up.
+    `years`: load these school years, else those that have something pending. Several partners are worked on at once,
+    each in a process of its own. One that fails is reported through `say` and does not hold the others up.
     """
-    worked, failed, released = False, [], False
-    with history.open_instance(home) as instance:
-        run = functools.partial(execute, instance, home)
-        for partner in partners:
+    history.prepare(home)
+    due = [partner for partner in partners if years or _has_work(home, partner)]
+    steps: list[Step] = []
+    for partner, done in _each(home, due, years):
+        for step in done:
+            say(f"{partner.partner_id}: {step.line}")
+        steps += done
+    failed = sorted({step.partner_id for step in steps if not step.well})
+    if any(step.job_name == REFRESH and step.well for step in steps):
+        with history.open_instance(home) as instance:
             try:
-                for job_name, line, whole in _one_partner(home, partner, years, run):
-                    say(f"{partner.partner_id}: {line}")
-                    worked, released = True, released or job_name == REFRESH
-                    failed += [] if whole else [partner.partner_id]
-            except EquityError as error:
-                say(f"{partner.partner_id}: FAILED: {error}")
-                failed.append(partner.partner_id)
-        if released:
-            try:
-                run(NETWORK)
+                execute(instance, home, NETWORK)
                 say("network: release written")
             except EquityError as error:
                 say(f"network: FAILED: {error}")
                 failed.append("network")
-    return Ended(worked or bool(failed), failed)
+    return Ended(bool(due), failed)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One run for a partner, or the failure that ended its work: a line about it, and whether all of it went well."""
+
+    partner_id: str
+    job_name: str | None
+    line: str
+    well: bool = True
+
+
+def _each(home: Home, partners: list[Partner], years: Sequence[int]) -> Iterator[tuple[Partner, list[Step]]]:
+    """What was done for each partner, as it ends. Alone in this process, several in processes of their own, as many as
+    there are processors: dbt can build one warehouse at a time in a process."""
+    workers = min(len(partners), os.cpu_count() or 1)
+    if workers < 2:
+        for partner in partners:
+            yield partner, _work(home, partner, years)
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=os.umask, initargs=(0o077,)) as pool:
+        ended = {pool.submit(_work, home, partner, years): partner for partner in partners}
+        for future in as_completed(ended):
+            yield ended[future], future.result()
+
+
+def _work(home: Home, partner: Partner, years: Sequence[int]) -> list[Step]:
+    steps: list[Step] = []  # keeps what was done before a failure
+    with history.open_instance(home) as instance:
+        try:
+            steps.extend(_one_partner(home, partner, years, functools.partial(execute, instance, home)))
+        except EquityError as error:
+            steps.append(Step(partner.partner_id, None, f"FAILED: {error}", well=False))
+    return steps
 
 
 def _one_partner(
     home: Home, partner: Partner, years: Sequence[int], run: Callable[..., Outcome]
-) -> Iterator[tuple[str, str, bool]]:
-    """Run what is due; after each run its job, a line about it, and whether all of it went well."""
+) -> Iterator[Step]:
+    """Run what is due, one step after the other."""
     partner_id = partner.partner_id
     of_partner = {"partition_key": partner_id, "tags": {PARTNER: partner_id}}
     if intake.pending_files(home, partner):
@@ -135,15 +172,33 @@ def _one_partner(
         counts = done.metadata["deliveries"]
         problems = [line for metadata in done.failed_checks.values() for line in metadata["found"]]
         line = f"{counts['accepted']} files accepted, {counts['refused']} refused, {counts['unclaimed']} unclaimed"
-        yield TAKE_IN, "\n  ".join([line, *problems]), not problems
-    due = sorted(years or Ledger(home).pending(partner_id))
-    for first, last in year_ranges(due):
+        yield Step(partner_id, TAKE_IN, "\n  ".join([line, *problems]), not problems)
+    pending = sorted(years or Ledger(home).pending(partner_id))
+    for first, last in year_ranges(pending):
         run(LOAD, tags=range_tags(partner_id, first, last))
-        yield LOAD, f"loaded {school_years.label(first)} … {school_years.label(last)}", True
-    if due or not warehouse.is_current(home, partner) or not (home.releases(partner_id) / "latest").exists():
+        yield Step(partner_id, LOAD, f"loaded {school_years.label(first)} … {school_years.label(last)}")
+    if pending or not _is_published(home, partner):
         published = run(REFRESH, **of_partner).metadata["release"]
         state = "published" if published["changed"] else "unchanged"
-        yield REFRESH, f"release {published['release_id']} {state}", True
+        yield Step(partner_id, REFRESH, f"release {published['release_id']} {state}")
+
+
+def _has_work(home: Home, partner: Partner) -> bool:
+    try:
+        pending = intake.pending_files(home, partner) or Ledger(home).pending(partner.partner_id)
+        return bool(pending) or not _is_published(home, partner)
+    except EquityError:
+        return True  # it will be said where the work is done
+
+
+def _is_published(home: Home, partner: Partner) -> bool:
+    """Whether the release stands on all that is there: the warehouse does, and the last attempt to publish succeeded."""
+    if not warehouse.is_current(home, partner) or latest_release(home, partner.partner_id) is None:
+        return False
+    last = dg.RunsFilter(job_name=REFRESH, tags={"dagster/partition": partner.partner_id})
+    with history.open_instance(home) as instance:
+        runs = instance.get_runs(last, limit=1)
+    return not runs or runs[0].is_success
 
 
 def _plain(metadata: Mapping[str, dg.MetadataValue]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ of dbt, which the UI would wait for at every load.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from graphlib import TopologicalSorter
 from typing import Any
 
 import dagster as dg
@@ -39,7 +40,7 @@ def warehouse_assets(home: Home, partitions: Partitions) -> dg.AssetsDefinition:
     """All dbt seeds and models by partner, with dbt's tests as checks."""
     manifest = warehouse.manifest()
     keys = {unique_id: _key(node) for unique_id, node in (manifest["nodes"] | manifest["sources"]).items()}
-    tables = [node for node in manifest["nodes"].values() if node["resource_type"] in _TABLES]
+    tables = _upstream_first(node for node in manifest["nodes"].values() if node["resource_type"] in _TABLES)
     tests = {
         node["unique_id"]: node for node in manifest["nodes"].values() if node["resource_type"] == "test"
     }
@@ -79,6 +80,15 @@ def _key(node: Mapping[str, Any]) -> dg.AssetKey:
     if node["name"] == DELIVERIES.path[-1]:
         return DELIVERIES
     return extract_key(node["name"]) if node["name"] in contracts.EXTRACTS else PARTNER_FILE
+
+
+def _upstream_first(tables: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Dagster wants the tables of one run told in the order in which they rest on each other."""
+    by_id = {table["unique_id"]: table for table in tables}
+    upstream = {unique_id: table["depends_on"].get("nodes", ()) for unique_id, table in by_id.items()}
+    return [
+        by_id[unique_id] for unique_id in TopologicalSorter(upstream).static_order() if unique_id in by_id
+    ]
 
 
 def _asset(node: Mapping[str, Any], keys: Mapping[str, dg.AssetKey]) -> dg.AssetSpec:

@@ -164,22 +164,19 @@ def _twins(mart: str, twins: dict[str, pd.DataFrame]) -> Iterable[Finding]:
         return
     for name in csv.columns:
         left, right = (_plain(frame[name]) for frame in (csv, parquet))
-        numbers = [pd.to_numeric(side, errors="coerce") for side in (left, right)]
-        same = (left == right) | (left.isna() & right.isna()) | ((numbers[0] - numbers[1]).abs() <= 1e-12)
+        same = (left == right) | (left.isna() & right.isna())
+        numbers = [pd.to_numeric(side[~same], errors="coerce") for side in (left, right)]
+        same[~same] = (numbers[0] - numbers[1]).abs() <= 1e-12
         if not same.all():
             yield Finding("formats disagree", mart, f"column {name}, {int((~same).sum())} rows")
 
 
 def _plain(column: pd.Series) -> pd.Series:
     """Values as text, the same for every format: flags lower case, whole floats as they come, null null."""
-    text = column.map(
-        lambda v: None if pd.isna(v) else str(v).lower() if isinstance(v, (bool, np.bool_)) else str(v)
-    )
-    return (
-        text.map(lambda v: v.lower() if v in ("True", "False") else v)
-        .astype(object)
-        .where(column.notna(), None)
-    )
+
+    position, distinct = pd.factorize(column)
+    texts = [str(value).lower() if str(value) in ("True", "False") else str(value) for value in distinct]
+    return pd.Series(np.array([*texts, None], dtype=object)[position], index=column.index)
 
 
 def attack(
@@ -294,9 +291,9 @@ class Said:
         return Said(*students, *rate)
 
 
-_STUDENTS = re.compile(r"(\d+)-(\d+)")
-_BAND = re.compile(r"under (\d+)%|(\d+)% or more|(\d+)-(\d+)%")
-_GAP_BAND = re.compile(r"([+-]\d+) to ([+-]\d+) points")
+_STUDENTS = re.compile(r"(\d+) to (\d+)")
+_BAND = re.compile(r"under (\d+)%|(\d+)% or more|(\d+)% to (\d+)%")
+_GAP_BAND = re.compile(r"([+−]?\d+) to ([+−]?\d+)")
 
 
 def _said(n: object, n_band: object, rate: object, rate_band: object) -> Said | None:
@@ -407,7 +404,7 @@ def _figures(mart: str, table: pd.DataFrame, gaps: pd.DataFrame) -> Iterable[Fin
     itself = at["n"].notna() & (index.get_level_values("subgroup") == at["reference_subgroup"])
     numbers[1], numbers[3] = (rate.mask(itself, 0.5) for rate in (numbers[1], numbers[3]))
     exact = numbers[1].notna() & numbers[3].notna()
-    ahead = at["gap_band"].map(lambda text: (m := _GAP_BAND.fullmatch(text or "")) is not None and int(m[1]) * int(m[2]) >= 0)
+    ahead = at["gap_band"].map(lambda text: (m := _GAP_BAND.fullmatch(text or "")) is not None and _signed(m[1]) * _signed(m[2]) >= 0)
     if mart == "gap_metrics":
         for name in [c for c in values if c in FORMULAS]:
             with np.errstate(all="ignore"):
@@ -445,8 +442,12 @@ def _wrong_band(table: pd.DataFrame) -> pd.Series:
         elif said is None or own is None or other is None:
             wrong.append(True)
         else:
-            wrong.append((int(said[1]), int(said[2])) != (own[0] - other[1], own[1] - other[0]))
+            wrong.append((_signed(said[1]), _signed(said[2])) != (own[0] - other[1], own[1] - other[0]))
     return pd.Series(wrong, index=table.index, dtype=bool)
+
+
+def _signed(text: str) -> int:
+    return int(text.replace("−", "-"))
 
 
 def _ends(rate: object, text: object) -> tuple[int, int] | None:

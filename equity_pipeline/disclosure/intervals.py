@@ -61,5 +61,5 @@ def is_number(low: np.ndarray, high: np.ndarray) -> np.ndarray:
 
 
 def band(low: int, high: int) -> str:
-    """A band of a rate as text: `under 20%`, `20-40%` (40 not included), `80% or more`."""
-    return f"under {high}%" if low == 0 else f"{low}% or more" if high == 100 else f"{low}-{high}%"
+    """A band of a rate as text: `under 20%`, `20% to 40%` (40 not included), `80% or more`."""
+    return f"under {high}%" if low == 0 else f"{low}% or more" if high == 100 else f"{low}% to {high}%"

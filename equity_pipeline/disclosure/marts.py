@@ -78,7 +78,7 @@ def _base(cells: pd.DataFrame, dimensions: pd.DataFrame, minimum_cell: int) -> p
     index = pd.MultiIndex.from_tuples(keys, names=CELL)
     base = pd.DataFrame(list(said.values()), index=index)
     number = is_number(base["low"], base["high"])
-    base["n_band"] = [f"{a}-{b}" for a, b in zip(base["n_low"], base["n_high"], strict=True)]
+    base["n_band"] = [f"{a} to {b}" for a, b in zip(base["n_low"], base["n_high"], strict=True)]
     base["rate_band"] = [band(a, b) for a, b in zip(base["low"], base["high"], strict=True)]
     base.loc[number, "rate_band"] = None
     base["high"] = np.where(number, base["low"], base["high"]) / 100
@@ -206,7 +206,7 @@ def _points(low: float, high: float) -> str | None:
     """A band of a gap as text, in percentage points; none where the gap is a number, or there is no gap."""
     if pd.isna(low) or low == high:
         return None
-    return f"{round(100 * low):+d} to {round(100 * high):+d} points"
+    return " to ".join(f"{round(100 * end):+d}".replace("-", "−").replace("+0", "0") for end in (low, high))
 
 
 def _finish(frame: pd.DataFrame, about_counts: bool) -> pd.DataFrame:

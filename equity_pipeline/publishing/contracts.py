@@ -87,7 +87,11 @@ def _column(name: str, dtype: object) -> pa.Column:
         "students_needed": [pa.Check.ge(0)],
     }.get(name, [])
     return pa.Column(
-        dtype, checks, nullable=name not in KEYS and name != "suppressed", coerce=dtype is not None
+        dtype,
+        checks,
+        nullable=name not in KEYS and name != "suppressed",
+        coerce=dtype is not None,
+        required=name not in _BANDS,
     )
 
 
@@ -132,7 +136,7 @@ def check(mart: str, frame: pd.DataFrame) -> pd.DataFrame:
         raise DisclosureError(
             f"mart {mart} may not be published: {said}; see publishing/contracts.py"
         ) from None
-    columns = list(_TYPES.get(mart, dict.fromkeys(frame.columns)))
+    columns = [c for c in _TYPES.get(mart, dict.fromkeys(frame.columns)) if c in frame]
     return frame[columns].sort_values([key for key in KEYS if key in columns], ignore_index=True)
 
 

@@ -1,10 +1,11 @@
+import datetime as dt
 import os
 
 import dagster as dg
 import pytest
 
-from equity_pipeline.defs import history
-from equity_pipeline.defs.automation import COMMAND_LINE, landed, landing_digest, partners_of
+from equity_pipeline.defs.automation import landed, landing_digest, partners_of
+from equity_pipeline.defs.location import definitions
 
 
 def test_what_lands_is_asked_for_once_and_only_when_it_has_stopped_changing():
@@ -67,10 +68,6 @@ def test_a_run_names_its_partners_by_key_or_by_range():
 
 @pytest.fixture
 def location(home, add_partner):
-    import datetime as dt
-
-    from equity_pipeline.defs.location import definitions
-
     add_partner("north")
     add_partner("south")
     return definitions(home, dt.date(2025, 12, 1))
@@ -80,9 +77,11 @@ def test_the_landing_sensor_asks_for_take_in_of_the_partner_that_has_files(home,
     (home.landing("north") / "students.csv").write_text("school_year,student_id,grade_level\n")
     sensor = location.resolve_sensor_def("landing")
     with dg.DagsterInstance.ephemeral() as instance:
-        first = sensor.evaluate_tick(dg.build_sensor_context(instance=instance))
-        second = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, cursor=first.cursor))
-    assert first.run_requests == []
+        first = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, definitions=location))
+        second = sensor.evaluate_tick(
+            dg.build_sensor_context(instance=instance, definitions=location, cursor=first.cursor)
+        )
+    assert not first.run_requests
     assert [(run.job_name, run.partition_key, run.run_key) for run in second.run_requests] == [
         ("take_in", "north", None)
     ]
@@ -91,5 +90,6 @@ def test_the_landing_sensor_asks_for_take_in_of_the_partner_that_has_files(home,
 def test_the_weekly_schedule_asks_for_every_partner(location):
     schedule = location.resolve_schedule_def("weekly")
     with dg.DagsterInstance.ephemeral() as instance:
-        runs = schedule.evaluate_tick(dg.build_schedule_context(instance=instance)).run_requests
+        context = dg.build_schedule_context(instance=instance, repository_def=location.get_repository_def())
+        runs = schedule.evaluate_tick(context).run_requests
     assert [run.partition_key for run in runs] == ["north", "south"]

@@ -1,0 +1,124 @@
+"""What may happen to a delivery: twice, in another order, corrected, damaged, unknown."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pandas as pd
+
+from equity_pipeline.partners.status import latest_release
+from tests.end_to_end.conftest import mart, run
+
+PARTNER = "cedar_valley_isd"
+ROSTERS = "lakeview_sd"
+YEAR = "2022-23"
+
+
+def marts(home) -> dict[str, pd.DataFrame]:
+    names = ("gap_metrics", "gap_closure", "access", "success", "tools_package")
+    return {name: mart(home, PARTNER, name) for name in names}
+
+
+def assert_same(left: dict[str, pd.DataFrame], right: dict[str, pd.DataFrame]) -> None:
+    for name, frame in left.items():
+        pd.testing.assert_frame_equal(frame, right[name], check_exact=True)
+
+
+def test_a_second_run_does_nothing_and_says_so(demo):
+    def written():
+        return {
+            path: path.stat().st_mtime_ns
+            for path in demo.home.root.rglob("*")
+            if path.is_file()
+            and demo.home.dagster not in path.parents
+            and demo.home.ledger.name not in path.name
+        }
+
+    before = written()
+    result = run(demo.home)
+    assert result.exit_code == 0
+    assert result.output.startswith("nothing new")
+    assert written() == before
+
+
+def test_twice_and_in_another_order_is_the_same_warehouse_and_the_same_release(demo, undelivered):
+    """The files of the later years first, then the others under further names and the first ones again."""
+    home = undelivered(PARTNER)
+    landing = home.landing(PARTNER)
+    files = sorted(path for path in landing.iterdir() if path.is_file())
+    held_back = home.root / "held_back"
+    held_back.mkdir()
+    early = [
+        path
+        for path in files
+        if any(mark in path.name for mark in ("2021-22", "2122", YEAR, "2223", "Schools"))
+    ]
+    assert early and len(early) < len(files)
+    for path in early:
+        shutil.move(path, held_back)
+    run(home)
+    assert not any(path.exists() for path in early)
+    for path in sorted(held_back.iterdir(), reverse=True):
+        shutil.move(path, landing)
+    for path in files[-2:]:
+        (landing / "again").mkdir(exist_ok=True)
+        shutil.copy(path, landing / "again" / path.name)
+    result = run(home)
+    assert result.exit_code == 0, result.output
+    assert_same(marts(home), marts(demo.home))
+    assert latest_release(home, PARTNER) == latest_release(demo.home, PARTNER)
+
+
+def test_a_correction_changes_its_year_and_the_next_ones_comparison_and_nothing_else(built):
+    """The corrected file holds every second class enrollment of 2022-23."""
+    home = built(PARTNER)
+    before, release = marts(home), latest_release(home, PARTNER)
+    landing = home.landing(PARTNER)
+    lines = (landing / f"CC_{YEAR}.txt").read_bytes().splitlines(keepends=True)
+    (landing / f"CC_{YEAR}_corrected.txt").write_bytes(b"".join([lines[0], *lines[1::2]]))
+
+    result = run(home)
+    assert result.exit_code == 0, result.output
+    assert f"loaded {YEAR} … {YEAR}" in result.output
+    after = marts(home)
+
+    def moved(name: str) -> set[int]:
+        both = pd.concat([before[name], after[name]])
+        return set(both[~both.duplicated(keep=False)]["school_year"])
+
+    assert moved("gap_metrics") == {2023}
+    assert moved("gap_closure") == {2023, 2024}
+
+    manifest = json.loads((home.releases(PARTNER) / "latest" / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["release_id"] != release
+    assert manifest["previous_release"] == release
+    changed = (home.releases(PARTNER) / "latest" / "changes.html").read_text(encoding="utf-8")
+    assert release in changed and YEAR in changed and "2021-22" not in changed
+
+
+def test_damaged_and_unknown_files_are_named_with_their_line_and_hold_nothing_up(built):
+    home = built(ROSTERS)
+    release, landing = latest_release(home, ROSTERS), home.landing(ROSTERS)
+    _, rows = (landing / "final_grades_2025-26.csv").read_bytes().split(b"\n", 1)
+    (landing / "final_grades_2026-27.csv").write_bytes(b"a,b,c\n" + rows)
+    whole = (landing / "roster_2025-26.zip").read_bytes()
+    (landing / "roster_2026-27.zip").write_bytes(whole[: len(whole) // 2])
+    (landing / "letter to the board.docx").write_bytes(b"nothing of ours")
+
+    result = run(home)
+    assert result.exit_code == 1
+    assert "Traceback" not in result.output
+    assert "2 refused, 1 unclaimed" in result.output
+    for said in ("final_grades_2026-27.csv, line 1: ", "roster_2026-27.zip: ", "letter to the board.docx: "):
+        assert said in result.output
+    assert latest_release(home, ROSTERS) == release
+
+
+def test_a_file_that_fails_does_not_keep_a_good_one_out(undelivered):
+    home = undelivered(PARTNER)
+    (home.landing(PARTNER) / "Courses_2026-27.csv").write_bytes(b"\xff\xfe\x00broken")
+    result = run(home)
+    assert result.exit_code == 1
+    assert latest_release(home, PARTNER)
+    assert len(mart(home, PARTNER, "gap_metrics")) > 1_000
