@@ -293,7 +293,7 @@ class Said:
 
 _STUDENTS = re.compile(r"(\d+) to (\d+)")
 _BAND = re.compile(r"under (\d+)%|(\d+)% or more|(\d+)% to (\d+)%")
-_GAP_BAND = re.compile(r"([+−]?\d+) to ([+−]?\d+)")
+_GAP_BAND = re.compile(r"(−?\d+) to (−?\d+)")
 
 
 def _said(n: object, n_band: object, rate: object, rate_band: object) -> Said | None:

@@ -206,7 +206,7 @@ def _points(low: float, high: float) -> str | None:
     """A band of a gap as text, in percentage points; none where the gap is a number, or there is no gap."""
     if pd.isna(low) or low == high:
         return None
-    return " to ".join(f"{round(100 * end):+d}".replace("-", "−").replace("+0", "0") for end in (low, high))
+    return " to ".join(f"{round(100 * end)}".replace("-", "−") for end in (low, high))
 
 
 def _finish(frame: pd.DataFrame, about_counts: bool) -> pd.DataFrame:
