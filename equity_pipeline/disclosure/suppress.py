@@ -27,6 +27,8 @@ from equity_pipeline.disclosure.model import (
 )
 from equity_pipeline.domain.errors import DisclosureError
 
+# One more than is promised: bounds of one count at a time miss what whole numbers of several exclude together.
+MARGIN = 1
 # Every step makes one group coarser, so the repair ends; more rounds than this mean that it can't be done.
 ROUNDS = 200
 SWEEPS = 1_000
@@ -40,7 +42,7 @@ class Cell(NamedTuple):
     group: Group
 
 
-def protect(counts: pd.DataFrame, dimensions: pd.DataFrame, minimum_cell: int) -> dict[Cell, pd.Series]:
+def protect(counts: pd.DataFrame, dimensions: pd.DataFrame, minimum_cell: int) -> dict[Cell, dict[str, int]]:
     """What may be shown of each group, and of each rest, as `intervals.shown` says it.
 
     Args:
@@ -51,7 +53,14 @@ def protect(counts: pd.DataFrame, dimensions: pd.DataFrame, minimum_cell: int) -
     Raises:
         DisclosureError: a group with more successes than students, or counts that stay recoverable.
     """
-    system = System(counts, dimensions, minimum_cell)
+    said: dict[Cell, dict[str, int]] = {}
+    for _, of_year in counts.groupby("school_year"):
+        said |= _protect_year(System(of_year, dimensions, minimum_cell))
+    return said
+
+
+def _protect_year(system: System) -> dict[Cell, dict[str, int]]:
+    """No sum joins two school years."""
     for turn in range(ROUNDS):
         said = system.said()
         narrow = system.narrow(said)
@@ -59,7 +68,7 @@ def protect(counts: pd.DataFrame, dimensions: pd.DataFrame, minimum_cell: int) -
             return dict(zip(system.cells, said.to_dict("records"), strict=True))
         hidden, direct = said["hidden"].to_numpy(), system.direct(said)
         for variable in narrow:
-            system.repair(variable, hidden, direct, 1 + turn // 3)
+            system.repair(variable, hidden, direct, 1 + turn * turn // 20)
     raise DisclosureError("a count stays recoverable however coarsely groups are shown; nothing is published")
 
 
@@ -84,6 +93,7 @@ class System:
         for cell in values:
             years[cell.school_year].add(cell.group)
         sums: list[tuple[int, list[int]]] = []
+        of_cells: list[tuple[Cell, list[Cell]]] = []
         for cell in sorted(values):
             self._name(cell, values[cell], true, sums)
         one = {cell: pair for cell, pair in sorted(values.items())}
@@ -95,19 +105,24 @@ class System:
                     rest = cell._replace(group=rest_of(cell.group))
                     values[rest] = tuple(sum(one[part][i] for part in parts) for i in (0, 1))
                     self._name(rest, values[rest], true, sums)
-                    for i, count in enumerate(("n", "successes")):
+                    for count in ("n", "successes"):
                         sums.append((self._of(rest, count), [self._of(part, count) for part in parts]))
+                    of_cells.append((rest, parts))
             names = sorted({(c.metric_id) for c in one if c.school_year == year})
             for equation in equations(groups, dimensions):
                 for metric_id in names:
                     group_cells = [Cell(year, metric_id, g) for g in (equation.total, *equation.parts)]
                     if any(c not in one for c in group_cells):
                         continue
+                    added = 0
                     for count in ("n", "successes"):
                         total, *parts = (self._of(c, count) for c in group_cells)
                         # A partner's own totals need not add up; what is not so, no outsider can hold against it.
                         if true[total] == sum(true[part] for part in parts):
                             sums.append((total, parts))
+                            added += 1
+                    if added == 2:
+                        of_cells.append((group_cells[0], group_cells[1:]))
         for cell in sorted(values):
             for (inner, count), (outer, among) in NESTED.items():
                 other = cell._replace(metric_id=outer)
@@ -128,6 +143,10 @@ class System:
         self.total = np.array([total for total, _ in unique], dtype=int)
         self.part = np.array([v for _, parts in unique for v in parts], dtype=int)
         self.of = np.repeat(np.arange(len(unique)), [len(parts) for _, parts in unique])
+        index = {cell: i for i, cell in enumerate(self.cells)}
+        self.cell_total = np.array([index[total] for total, _ in of_cells], dtype=int)
+        self.cell_part = np.array([index[part] for _, parts in of_cells for part in parts], dtype=int)
+        self.cell_of = np.repeat(np.arange(len(of_cells)), [len(parts) for _, parts in of_cells])
         self.around: dict[int, set[int]] = defaultdict(set)
         for number, (total, parts) in enumerate(unique):
             for v in (total, *parts):
@@ -154,8 +173,8 @@ class System:
     def bounds(self, said: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Lowest and highest value of each variable that whole numbers and all sums leave."""
         low, high = self.direct(said)
-        n_low = said["low"].to_numpy()
-        n_high = said["high"].to_numpy()
+        rate_low = said["low"].to_numpy()
+        rate_high = said["high"].to_numpy()
         targets = np.concatenate([self.total, self.part])
         for _ in range(SWEEPS):
             before = low.copy(), high.copy()
@@ -164,7 +183,8 @@ class System:
             )
             np.maximum.at(low, targets, np.concatenate([down, low[self.total][self.of] - (up[self.of] - high[self.part])]))
             np.minimum.at(high, targets, np.concatenate([up, high[self.total][self.of] - (down[self.of] - low[self.part])]))
-            self._by_rate(low, high, n_low, n_high)
+            self._by_rate(low, high, rate_low, rate_high)
+            self._by_excess(low, high, rate_low, rate_high)
             if (low == before[0]).all() and (high == before[1]).all():
                 break
         return low, high
@@ -193,23 +213,59 @@ class System:
         np.maximum.at(low, self.u, -(-(100 - rate_high) * low[self.n] // 100))
         np.minimum.at(high, self.u, (100 - rate_low) * high[self.n] // 100)
 
+    def _by_excess(self, low: np.ndarray, high: np.ndarray, rate_low: np.ndarray, rate_high: np.ndarray) -> None:
+        """Tighten both counts of a group by the rates of those it adds up with.
+
+        For any rate r, 100 s - r n adds up over groups like a count does; r at either end of the total's band is what
+        the single counts, each by itself, do not tell.
+        """
+
+        def ends(cells: np.ndarray, r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            n0, n1, s0, s1 = low[self.n[cells]], high[self.n[cells]], low[self.s[cells]], high[self.s[cells]]
+            a, b = rate_low[cells] - r, rate_high[cells] - r
+            least = np.maximum(100 * s0 - r * n1, a * np.where(a < 0, n1, n0))
+            most = np.minimum(100 * s1 - r * n0, b * np.where(b > 0, n1, n0) - (rate_high[cells] < 100))
+            return least, most
+
+        part, of = self.cell_part, self.cell_of
+        for bound in (rate_low, rate_high):
+            r = bound[self.cell_total]
+            least, most = ends(part, r[of])
+            total = ends(self.cell_total, r)
+            all_least, all_most = (np.bincount(of, side, len(r)).astype(np.int64) for side in (least, most))
+            least, most = (
+                np.maximum(least, total[0][of] - (all_most[of] - most)),
+                np.minimum(most, total[1][of] - (all_least[of] - least)),
+            )
+            n, s, u, rate = self.n[part], self.s[part], self.u[part], r[of]
+            np.minimum.at(high, s, (most + rate * high[n]) // 100)
+            np.maximum.at(low, s, -(-(least + rate * low[n]) // 100))
+            np.minimum.at(high, u, ((100 - rate) * high[n] - least) // 100)
+            np.maximum.at(low, u, -(-((100 - rate) * low[n] - most) // 100))
+            some = rate > 0
+            np.maximum.at(low, n[some], -(-(100 * low[s[some]] - most[some]) // rate[some]))
+            np.minimum.at(high, n[some], (100 * high[s[some]] - least[some]) // rate[some])
+
     def narrow(self, said: pd.DataFrame) -> list[int]:
         """Variables that are left fewer than X + 1 values although nothing but the release bounds them."""
         low, high = self.bounds(said)
         if (low > self.true).any() or (high < self.true).any():
             raise DisclosureError("the attack excludes the true counts, so it is no proof; nothing is published")
         asked = np.unique(np.concatenate([self.n, self.s, self.u]))
-        narrow = asked[high[asked] - low[asked] < X]
+        narrow = asked[high[asked] - low[asked] < X + MARGIN]
         if len(narrow) and not hasattr(self, "free"):
-            everything_hidden = said.assign(hidden=True, n_low=0, n_high=UNLIMITED, low=0, high=100)
+            # Small groups, their rows, and that a row of the district stands for those of its schools: hiding more
+            # changes nothing about what these tell together.
+            small = np.where(self.true[self.n] < self.minimum_cell, self.minimum_cell - 1, UNLIMITED)
+            everything_hidden = said.assign(hidden=True, n_low=0, n_high=small, low=0, high=100)
             bare = self.bounds(everything_hidden)
-            self.free = bare[1] - bare[0] >= X
+            self.free = bare[1] - bare[0] >= X + MARGIN
         return [int(v) for v in narrow if self.free[v]]
 
     def repair(self, variable: int, hidden: np.ndarray, direct: tuple[np.ndarray, np.ndarray], groups: int) -> None:
         """Show some groups one step more coarsely: of those that bound the variable, the least useful."""
         own = [i for i in self.stated[variable] if not hidden[i]]
-        if not own or direct[1][variable] - direct[0][variable] >= X:
+        if not own or direct[1][variable] - direct[0][variable] >= X + MARGIN:
             own = self._nearest_shown(variable, hidden) or own
         if not own:
             raise DisclosureError("a count is recoverable although every group around it is hidden; nothing is published")
