@@ -584,17 +584,28 @@ class System:
                 coarser[fine, name].append(coarse)
         present = set(self.reading.cells)
         places = sorted(present | self.reading.absent)
-        # Schools that lack a group of the district altogether have not stated all their groups of that dimension.
-        of_schools = {(c[0], *c[3:]) for c in places if c[2] != DISTRICT}
-        partial = {(c[0], c[3]) for c in places if c[2] == DISTRICT and (c[0], *c[3:]) not in of_schools}
+        # A school without a row of a group that the district has may have withheld it: no sum over its groups, nor over
+        # the schools of that group, is sure.
+        groups_of, schools_of = defaultdict(set), defaultdict(set)
+        for year, metric, school, dimension, subgroup in places:
+            groups_of[year, metric, school, dimension].add(subgroup)
+            if school != DISTRICT:
+                schools_of[year, metric].add(school)
+        partial = {
+            (year, metric, school, dimension)
+            for (year, metric, school, dimension), groups in groups_of.items()
+            if school != DISTRICT and groups < groups_of.get((year, metric, DISTRICT, dimension), set())
+        }
         totals: dict[tuple, list[Cell]] = defaultdict(list)
         for cell in places:
             year, metric, school, dimension, subgroup = cell
-            whole = school == DISTRICT or (year, dimension) not in partial
+            whole = cell[:4] not in partial
             into = []
             if dimension in partitions and whole:
                 into.append(("partition", dimension, (school, "all_students", "all")))
-            if school != DISTRICT:
+            if school != DISTRICT and all(
+                subgroup in groups_of[year, metric, other, dimension] for other in schools_of[year, metric]
+            ):
                 into.append(("schools", "", (DISTRICT, dimension, subgroup)))
             for axis, name in zip(axes.get(dimension, []), subgroup.split("*"), strict=False):
                 into.append(("margin", dimension, (school, axis, name)))
@@ -609,7 +620,7 @@ class System:
         for cell in places:
             if "unknown" not in cell[4].split("*"):
                 siblings[cell[:4]].append(cell)
-        for rest in [c for c in self.cells if c[4].startswith("rest of ")]:
+        for rest in [c for c in self.cells if c[4].startswith("rest of ") and c[:4] not in partial]:
             own = rest[4].removeprefix("rest of ")
             totals["rest", "", rest] = [c for c in siblings[rest[:4]] if c[4] != own]
         stated = present | set(self.cells)
