@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import pandas as pd
 import pytest
 
-from equity_pipeline import sample, warehouse
+from equity_pipeline import sample
 from equity_pipeline.disclosure.derive import Derivation
 from equity_pipeline.disclosure.marts import protect_marts
 from equity_pipeline.extracts import intake
 from equity_pipeline.partners import registry
 from equity_pipeline.publishing import contracts, source
 from equity_pipeline.storage.home import Home
+from equity_pipeline.warehouse.build import build
 
 PARTNER = "harborview_ps"
 
@@ -40,7 +41,7 @@ def district(tmp_path_factory: pytest.TempPathFactory) -> District:
     intake.take_delivery(home, partner)
     for year in range(2022, 2027):
         intake.load_extracts(home, partner, year)
-    warehouse.build.build(home, partner)
+    build(home, partner)
     marts, context = source.read(home, partner)
     return District(home, marts, context.labels.dimensions)
 

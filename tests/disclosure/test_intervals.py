@@ -19,6 +19,7 @@ def say(n: int, s: int, coarser: int = 0, wider: int = 0) -> dict:
     return row
 
 
+@settings(deadline=None)
 @given(GROUPS, STEPS)
 def test_the_truth_is_in_what_is_said(group: tuple[int, int], steps: tuple[int, int]) -> None:
     n, s = group
@@ -28,6 +29,7 @@ def test_the_truth_is_in_what_is_said(group: tuple[int, int], steps: tuple[int, 
     assert said["high"] == 100 or 100 * s < said["high"] * n or said["hidden"]
 
 
+@settings(deadline=None)
 @given(GROUPS)
 def test_a_group_is_shown_from_the_minimum_on_and_nothing_of_a_smaller_one(group: tuple[int, int]) -> None:
     said = say(*group)
@@ -52,6 +54,7 @@ def test_every_pair_that_is_said_holds_several_counts(group: tuple[int, int]) ->
     assert any(0 < s < n for n, s in pairs)
 
 
+@settings(deadline=None)
 @given(GROUPS, STEPS)
 def test_a_coarser_statement_never_says_more(group: tuple[int, int], steps: tuple[int, int]) -> None:
     fine, coarse = say(*group, *steps), say(*group, steps[0] + 1, steps[1])
