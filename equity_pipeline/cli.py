@@ -153,6 +153,9 @@ def check_delivery(home: Home, partner_id: str, files: tuple[Path, ...]) -> None
         click.echo(f"{check.file}: {check.status}" + (f" by source {check.source}" if check.source else ""))
         if check.message:
             click.echo(f"  {check.message}")
+        for name, inferred in check.inferred.items():
+            found = ", ".join(f"{what} {value!r}" for what, value in inferred.items())
+            click.echo(f"  found in {name}: {found}" if found else f"  {name}: nothing had to be inferred")
         for extract, columns in check.columns.items():
             click.echo(f"  {extract}: {', '.join(columns)}")
         if check.counts:
@@ -300,6 +303,7 @@ def audit(release: Path) -> None:
 @_with_home
 def erase(home: Home, partner_id: str) -> None:
     """Remove a partner from every layer and write an erasure receipt."""
+    _known(home, (partner_id,))
     from equity_pipeline.defs import history, runs
     from equity_pipeline.defs.erasure import ERASE
     from equity_pipeline.defs.jobs import NETWORK

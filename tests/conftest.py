@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from equity_pipeline.storage.home import Home
@@ -40,3 +42,18 @@ def add_partner(home):
         home.landing(partner_id).mkdir(parents=True)
 
     return add
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium of the machine; nothing is downloaded."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if not found:
+        pytest.skip("no chromium, chromium-browser or google-chrome on this machine")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        opened = play.chromium.launch(executable_path=found, args=args)
+        yield opened
+        opened.close()

@@ -18,3 +18,13 @@
 
 {# Whether `item` is one of the `;`-separated items of `list`. #}
 {% macro list_holds(list, item) %}(concat(';', {{ list }}, ';') like concat('%;', {{ item }}, ';%')){% endmacro %}
+
+{# The `;`-separated items of a text, each in a row of its own. #}
+{% macro split_rows(list) %}{{ adapter.dispatch('split_rows')(list) }}{% endmacro %}
+{% macro default__split_rows(list) %}explode(split({{ list }}, ';')){% endmacro %}
+{% macro duckdb__split_rows(list) %}unnest(string_split({{ list }}, ';')){% endmacro %}
+
+{# Floating-point sums depend on their order; the same inputs must give the same bits. -#}
+{% macro sum_in_order(value, by) %}{{ adapter.dispatch('sum_in_order')(value, by) }}{% endmacro %}
+{% macro default__sum_in_order(value, by) %}sum({{ value }}){% endmacro %}
+{% macro duckdb__sum_in_order(value, by) %}sum({{ value }} order by {{ by }}){% endmacro %}

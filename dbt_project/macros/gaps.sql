@@ -3,6 +3,9 @@
   case
     when {{ one }}.uses_race and {{ one }}.race_standard is distinct from {{ other }}.race_standard then 'race_standard_changed'
     when {{ one }}.uses_income and {{ one }}.econ_basis is distinct from {{ other }}.econ_basis then 'income_basis_changed'
+    when {{ one }}.uses_el and {{ one }}.el_rule is distinct from {{ other }}.el_rule then 'el_rule_changed'
+    when {{ one }}.uses_courses and {{ one }}.course_map_version <> {{ other }}.course_map_version then 'course_map_changed'
+    when abs({{ one }}.known_share - {{ other }}.known_share) > policy.coverage_tolerance then 'coverage_changed'
   end
 {%- endmacro %}
 
@@ -60,4 +63,99 @@ inner join {{ ref('gap_closure') }} as closure
     and closure.subgroup = gaps.subgroup
     and closure.reference = gaps.reference
 where gaps.grade_level = '_all' and gaps.reference = 'designated'
+{%- endmacro %}
+
+{# Per client of a programme and year, every measured gap against the designated reference: last year's status, this year's,
+   what moved, what to do next; rank 1 is the most urgent. #}
+{% macro clients_mart(program) -%}
+with
+
+clients as (
+  select *
+  from {{ ref('int_school_year') }}
+  where {{ list_holds('program', "'" ~ program ~ "'") }}
+),
+
+levels as (
+  select levels.*, closure.status, closure.prior_gap, closure.gap_change, closure.leveled_down, closure.seats_gap,
+    closure.comparable_to_prior_year, closure.comparability_reason
+  from {{ ref('int_gap_level') }} as levels
+  inner join {{ ref('gap_closure') }} as closure
+    on
+      closure.school_year = levels.school_year
+      and closure.school_id = levels.school_id
+      and closure.metric_id = levels.metric_id
+      and closure.dimension = levels.dimension
+      and closure.subgroup = levels.subgroup
+      and closure.reference = levels.reference
+  where levels.reference = 'designated'
+),
+
+rows_of_clients as (
+  select
+    clients.partner_id,
+    clients.school_year,
+    clients.school_id,
+    clients.school_name,
+    now.metric_id,
+    metrics.label as metric_label,
+    now.dimension,
+    subgroups.dimension_label,
+    now.subgroup,
+    subgroups.subgroup_label,
+    subgroups.reference_subgroup,
+    prior.status as prior_status,
+    now.status,
+    now.prior_gap,
+    now.gap,
+    now.gap_change,
+    case
+      when now.gap_change is null then null
+      when now.gap_change = 0 then 'nothing'
+      when abs(now.rate - prior.rate) >= abs(now.reference_rate - prior.reference_rate)
+        then case when now.rate > prior.rate then 'group_rose' else 'group_fell' end
+      else case when now.reference_rate > prior.reference_rate then 'reference_rose' else 'reference_fell' end
+    end as what_changed,
+    now.leveled_down,
+    now.seats_gap,
+    now.comparable_to_prior_year,
+    now.comparability_reason
+  from clients
+  inner join levels as now on now.school_year = clients.school_year and now.school_id = clients.school_id
+  inner join {{ ref('metrics') }} as metrics on metrics.metric_id = now.metric_id
+  inner join {{ ref('int_subgroup') }} as subgroups
+    on
+      subgroups.dimension = now.dimension
+      and subgroups.subgroup = now.subgroup
+      and not subgroups.is_unknown
+      and subgroups.subgroup <> subgroups.reference_subgroup
+  left join levels as prior
+    on
+      prior.school_year = now.school_year - 1
+      and prior.school_id = now.school_id
+      and prior.metric_id = now.metric_id
+      and prior.dimension = now.dimension
+      and prior.subgroup = now.subgroup
+),
+
+-- The pair of statuses decides; a rule for any prior status stands in where no rule names the pair.
+with_action as (
+  select
+    rows_of_clients.*,
+    coalesce(pair.urgency, general.urgency) as urgency,
+    coalesce(pair.what_to_do, general.what_to_do) as what_to_do
+  from rows_of_clients
+  left join {{ ref('status_actions') }} as pair
+    on pair.status = rows_of_clients.status and pair.prior_status = rows_of_clients.prior_status
+  inner join {{ ref('status_actions') }} as general
+    on general.status = rows_of_clients.status and general.prior_status = 'any'
+)
+
+select
+  with_action.*,
+  row_number() over (
+    partition by school_year
+    order by urgency, coalesce(seats_gap, 0) desc, school_id, metric_id, dimension, subgroup
+  ) as urgency_rank
+from with_action
 {%- endmacro %}

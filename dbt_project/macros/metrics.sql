@@ -1,2 +1,72 @@
 {# The metric ids of the seed `metrics`, handed over by the runner so that each has its model at parse time. #}
 {% macro metric_ids() %}{{ return(var('metric_ids')) }}{% endmacro %}
+
+{# A metric of students: of those `among`, those who reached `successes`, both conditions on `int_student_outcome`. #}
+{% macro student_metric(successes, among='true') -%}
+select school_year, student_id, school_id, grade_level, cell, 1 as n, case when {{ successes }} then 1 else 0 end as successes
+from {{ ref('int_student_outcome') }}
+where {{ among }}
+{%- endmacro %}
+
+{# A discipline metric: students with at least one of these actions, at the school of the first such incident; the others
+   at the school of the snapshot date. #}
+{% macro discipline_metric(actions) -%}
+with
+
+events as (
+  select
+    school_year,
+    student_id,
+    school_id,
+    row_number() over (partition by school_year, student_id order by incident_date, incident_id, school_id) as choice
+  from {{ ref('stg_discipline') }}
+  where action in ('{{ actions | join("', '") }}')
+)
+
+select
+  students.school_year,
+  students.student_id,
+  coalesce(events.school_id, students.school_id) as school_id,
+  students.grade_level,
+  students.cell,
+  1 as n,
+  case when events.student_id is not null then 1 else 0 end as successes
+from {{ ref('int_student_year') }} as students
+left join events
+  on events.school_year = students.school_year and events.student_id = students.student_id and events.choice = 1
+{%- endmacro %}
+
+{# A survey metric: valid answers to items of a construct, and those of them that are favorable. #}
+{% macro survey_metric(construct) -%}
+select
+  answers.school_year,
+  answers.student_id,
+  students.school_id,
+  students.grade_level,
+  students.cell,
+  answers.n,
+  answers.favorable as successes
+from {{ ref('int_survey_answer') }} as answers
+inner join {{ ref('int_student_year') }} as students
+  on students.school_year = answers.school_year and students.student_id = answers.student_id
+where answers.construct = '{{ construct }}'
+{%- endmacro %}
+
+{# The steps of the course funnel, each among those who took every step before it, and the cross-table of course grade and
+   exam among enrolled students with a graded seat: name → who is counted. Conditions on `int_student_outcome`. #}
+{% macro funnel_steps() %}
+  {{ return({
+    'funnel_offered': 'is_offered',
+    'funnel_enrolled': 'is_offered and is_ap_ib',
+    'funnel_completed': 'is_offered and is_ap_ib and is_completed',
+    'funnel_c_or_better': 'is_offered and is_ap_ib and is_completed and is_c_or_better',
+    'funnel_exam_taken': 'is_offered and is_ap_ib and is_completed and is_c_or_better and is_exam_taken',
+    'funnel_exam_passed': 'is_offered and is_ap_ib and is_completed and is_c_or_better and is_exam_passed',
+    'cross_c_or_better_and_passed': 'is_graded and is_c_or_better and is_exam_passed',
+    'cross_c_or_better_and_not_passed': 'is_graded and is_c_or_better and is_exam_taken and not is_exam_passed',
+    'cross_c_or_better_and_no_exam': 'is_graded and is_c_or_better and not is_exam_taken',
+    'cross_below_c_and_passed': 'is_graded and not is_c_or_better and is_exam_passed',
+    'cross_below_c_and_not_passed': 'is_graded and not is_c_or_better and is_exam_taken and not is_exam_passed',
+    'cross_below_c_and_no_exam': 'is_graded and not is_c_or_better and not is_exam_taken'
+  }) }}
+{% endmacro %}

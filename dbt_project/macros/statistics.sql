@@ -1,5 +1,6 @@
 {# All statistics of gaps, in one place. n and successes are whole numbers; rates are doubles; null in, null out.
-   Sources: Wilson 1927; Newcombe 1998 (method 10); Cohen 1988; percentage point gap methods of 2017 and 2022. #}
+   Sources: Wilson 1927; Newcombe 1998 (method 10); Cohen 1988; percentage point gap methods of 2017 and 2022;
+   Cody 1969 (erfc); UNESCO (adjusted parity index); Benjamini and Hochberg 1995. #}
 
 {# The ends at rates of 0 and 1 are 0 and 1 themselves; rounding must not put them beside. #}
 {% macro wilson(side, n, successes, z) -%}
@@ -55,4 +56,46 @@
   {%- set good = 'case when ' ~ direction ~ ' = 1 then ' ~ successes ~ ' else ' ~ n ~ ' - ' ~ successes ~ ' end' -%}
   {%- set best = 'case when ' ~ direction ~ ' = 1 then ' ~ best_successes ~ ' else ' ~ best_n ~ ' - ' ~ best_successes ~ ' end' -%}
   case when {{ n }} > 0 and ({{ best }}) > 0 then 100 * ({{ good }}) * {{ best_n }} < {{ percent }} * ({{ best }}) * {{ n }} end
+{%- endmacro %}
+
+{# The rate ratio on a scale from 0 to 2 on which twice and half are equally far from 1. #}
+{% macro parity_index_adjusted(ratio) -%}
+  case when {{ ratio }} <= 1 then {{ ratio }} else 2.0 - 1.0 / {{ ratio }} end
+{%- endmacro %}
+
+{# Two-proportion z with the pooled rate (the square root of Pearson's chi-square without correction); 0 where nobody or
+   everybody succeeds, for then there is no difference. Approximate where counts are small: `reliable` says where. #}
+{% macro pooled_z(n, successes, reference_n, reference_successes) -%}
+  {%- set pooled = divide(successes ~ ' + ' ~ reference_successes, n ~ ' + ' ~ reference_n) -%}
+  case
+    when {{ n }} = 0 or {{ reference_n }} = 0 then null
+    when {{ successes }} + {{ reference_successes }} in (0, {{ n }} + {{ reference_n }}) then 0.0
+    else ({{ divide(successes, n) }} - {{ divide(reference_successes, reference_n) }})
+      / sqrt({{ pooled }} * (1.0 - {{ pooled }}) * (1.0 / {{ n }} + 1.0 / {{ reference_n }}))
+  end
+{%- endmacro %}
+
+{% macro polynomial(x, coefficients) -%}
+  {%- set text = namespace(value=coefficients[0]) -%}
+  {%- for coefficient in coefficients[1:] %}{% set text.value = '(' ~ text.value ~ ') * ' ~ x ~ ' + ' ~ coefficient %}{% endfor -%}
+  ({{ text.value }})
+{%- endmacro %}
+
+{# Complementary error function of `x` >= 0 by Cody's rational approximations, to double precision; engines have none. The
+   two-sided normal p-value of z is erfc(|z| / sqrt 2). `x` is a column: it stands in the text many times. #}
+{% macro erfc(x) -%}
+  {%- set x2 = '(' ~ x ~ ' * ' ~ x ~ ')' -%}
+  {%- set inverse = '(1.0 / (' ~ x ~ ' * ' ~ x ~ '))' -%}
+  case
+    when {{ x }} <= 0.46875e0 then 1.0e0 - {{ x }}
+      * {{ polynomial(x2, ['1.85777706184603153e-1', '3.16112374387056560e0', '1.13864154151050156e2', '3.77485237685302021e2', '3.20937758913846947e3']) }}
+      / {{ polynomial(x2, ['1.0e0', '2.36012909523441209e1', '2.44024637934444173e2', '1.28261652607737228e3', '2.84423683343917062e3']) }}
+    when {{ x }} <= 4.0e0 then exp(-{{ x }} * {{ x }})
+      * {{ polynomial(x, ['2.15311535474403846e-8', '5.64188496988670089e-1', '8.88314979438837594e0', '6.61191906371416295e1', '2.98635138197400131e2', '8.81952221241769090e2', '1.71204761263407058e3', '2.05107837782607147e3', '1.23033935479799725e3']) }}
+      / {{ polynomial(x, ['1.0e0', '1.57449261107098347e1', '1.17693950891312499e2', '5.37181101862009858e2', '1.62138957456669019e3', '3.29079923573345963e3', '4.36261909014324716e3', '3.43936767414372164e3', '1.23033935480374942e3']) }}
+    when {{ x }} < 27.0e0 then exp(-{{ x }} * {{ x }}) / {{ x }} * (5.6418958354775628695e-1 - {{ inverse }}
+      * {{ polynomial(inverse, ['1.63153871373020978e-2', '3.05326634961232344e-1', '3.60344899949804439e-1', '1.25781726111229246e-1', '1.60837851487422766e-2', '6.58749161529837803e-4']) }}
+      / {{ polynomial(inverse, ['1.0e0', '2.56852019228982242e0', '1.87295284992346725e0', '5.27905102951428412e-1', '6.05183413124413191e-2', '2.33520497626869185e-3']) }})
+    else {{ x }} * 0.0e0
+  end
 {%- endmacro %}

@@ -42,7 +42,9 @@ class RawTable:
     name: str
     frame: pl.DataFrame
     bad: Sequence[BadRecord] = ()
-    inferred: dict[str, str] = field(default_factory=dict)  # what was not stated but found: encoding, delimiter, …
+    inferred: dict[str, str] = field(
+        default_factory=dict
+    )  # what was not stated but found: encoding, delimiter, …
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ class Mapped:
 
 
 class Adapter(Protocol):
-    """One source format. Each module in this package offers these two functions."""
+    """One source format. Each module in this package offers these two functions. One whose tables can be mapped a part
+    at a time also offers `blocks(path, name, source) -> Iterator[RawTable]`: what `read` gives, never held whole."""
 
     def read(self, path: Path, name: str, source: Source) -> list[RawTable]:
         """Read an archived file (or folder) without changing a cell.

@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 from polars.exceptions import PolarsError
 
 from equity_pipeline.adapters.base import LINE, Mapped, RawTable
-from equity_pipeline.adapters.delimited import contract_of, mapped, member_name
-from equity_pipeline.adapters.readers import members, read_delimited
+from equity_pipeline.adapters.delimited import (
+    contract_of,
+    mapped,
+    member_name,
+    read_member,
+    sought,
+    whole_tables,
+)
+from equity_pipeline.adapters.readers import members
 from equity_pipeline.domain.errors import DeliveryError
 from equity_pipeline.extracts.contracts import EXTRACTS
 from equity_pipeline.partners.registry import Partner, Source
@@ -27,15 +35,21 @@ def read(path: Path, name: str, source: Source) -> list[RawTable]:
     Raises:
         DeliveryError: not a readable table, or a zip that is damaged or not safe to open.
     """
-    reading = {key: source.options[key] for key in ("encoding", "delimiter") if key in source.options}
-    tables = []
+    return list(whole_tables(blocks(path, name, source)))
+
+
+def blocks(path: Path, name: str, source: Source) -> Iterator[RawTable]:
+    """The same tables block by block, none of them whole; each block can be mapped by itself."""
     for member, content in members(path, name):
         called = member_name(path, name, member)
         if member.lower().endswith(".parquet"):
-            tables.append(_read_parquet(content, called))
+            yield _read_parquet(content, called)
         else:
-            tables.append(read_delimited(content, called, **reading))
-    return tables
+            yield from read_member(content, called, source, _sought(source))
+
+
+def _sought(source: Source) -> set[str]:
+    return sought(source) | {column.name for extract in EXTRACTS.values() for column in extract.columns}
 
 
 def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped]:

@@ -3,7 +3,10 @@
 Belongs here: the datafile's slots and codes. Does not belong here: which exams count for a metric.
 
 The district's own student id is in `Student Identifier` (field 242) where the district sent it to the College Board;
-a district that keeps it elsewhere says so: `columns: {student_id: …}`. `AP Number / AP ID` is the College Board's.
+a district that keeps it elsewhere says so: `columns: {student_id: …}`. `AP Number / AP ID` is the College Board's: where
+the district's id is blank, the exam is kept as of student `ap:<number>`, who is nobody of the district.
+
+With `extract: readiness_scores` a source reads PSAT and SAT datafiles instead (`college_board_sat`).
 
 Sources: AP Student Datafile Layout (244 fields since 2016); exam and irregularity codes as two independent public
 staging models list them.
@@ -17,12 +20,13 @@ import polars as pl
 
 from equity_pipeline.adapters import delimited
 from equity_pipeline.adapters.base import FILE, LINE, Mapped, RawTable
+from equity_pipeline.adapters.college_board_sat import readiness
 from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
 from equity_pipeline.partners.registry import Partner, Source
 
 read = delimited.read
 
-STUDENT_ID = "Student Identifier"
+STUDENT_ID, AP_NUMBER = "Student Identifier", "AP Number / AP ID"
 
 EXAM_NAMES = {
     "07": "United States History", "10": "African American Studies", "13": "Art History", "14": "Drawing",
@@ -52,6 +56,7 @@ _SLOT = re.compile(
 
 def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped]:
     """exam_results: one row per filled slot with a grade. The admin year (`24` is May 2024) is the exam year.
+    readiness_scores, where the source says so: see `college_board_sat.readiness`.
 
     Counted as skipped: subscores, canceled scores, slots without a grade, and records with no filled slot.
 
@@ -59,6 +64,8 @@ def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped
         PartnerFileError: the source maps anything but `student_id`, or has options of its own.
         DeliveryError: not an AP datafile, or the column of the student id is not found.
     """
+    if source.extract == "readiness_scores":
+        return [readiness(tables, source)]
     if source.columns.keys() - {"student_id"} or source.values or source.constants:
         raise PartnerFileError(
             f"source {source.name!r}: an AP datafile maps only `columns: {{student_id: …}}`"
@@ -78,7 +85,10 @@ def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped
         program=pl.lit("ap"),
         exam_name=pl.col("exam_code").replace_strict(EXAM_NAMES, default=None, return_dtype=pl.String),
     )  # fmt: skip
-    return [Mapped("exam_results", rows, dict(skipped.iter_rows()))]
+    unnamed = rows.filter(pl.col("student_id").str.starts_with("ap:"))
+    told = f"{unnamed.height} exams of {unnamed['student_id'].n_unique()} students bear no id of the district"
+    warnings = (f"{told}; they are kept under the AP number and match nobody",) if unnamed.height else ()
+    return [Mapped("exam_results", rows, dict(skipped.iter_rows()), warnings)]
 
 
 def _slots(table: RawTable, source: Source) -> pl.DataFrame:
@@ -122,7 +132,7 @@ def _slots(table: RawTable, source: Source) -> pl.DataFrame:
             pl.lit(table.name).alias(FILE),
             LINE,
             slot=pl.lit(number),
-            student_id=text(student),
+            student_id=pl.coalesce(text(student), pl.format("ap:{}", text(folded.get(AP_NUMBER.lower())))),
             exam_year=pl.when(two_digits(parts["admin year"]).str.contains(r"^\d\d$"))
             .then(pl.format("20{}", two_digits(parts["admin year"])))
             .otherwise(text(parts["admin year"])),

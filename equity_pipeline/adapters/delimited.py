@@ -3,25 +3,30 @@
 Belongs here: headers → canonical columns, codes → canonical values, stated date formats. Does not belong here: what a
 value may be (contracts), or one vendor's habits (they are a mapping in YAML).
 
-Options: `encoding`, `delimiter` (else found), `date_format` (strptime, else ISO), `exit_date`: `last_day` (default) or
+Options: `encoding`, `delimiter` (else found), `escape: backslash`, `fixed_widths` (column: first-last character), `sheet` (of a workbook),
+`date_format` (strptime; else ISO, or found where days after the 12th tell the order), `thousands` (their mark), `exit_date`: `last_day` (default) or
 `first_day_after` where the source writes the first day on which the student was no longer there (CEDS defines exit
 dates both ways, so the source must say).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import groupby
+from pathlib import Path, PurePath
 
 import polars as pl
+from polars.exceptions import PolarsError
 
 from equity_pipeline.adapters.base import FILE, LINE, Mapped, RawTable
-from equity_pipeline.adapters.readers import members, read_delimited
+from equity_pipeline.adapters.readers import WORKBOOKS, members, read_batches, read_fixed, read_workbook
 from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
 from equity_pipeline.extracts.contracts import EXTRACTS, Extract
+from equity_pipeline.extracts.distinct import by_distinct
 from equity_pipeline.partners.registry import Partner, Source
 
-OPTIONS = {"encoding", "delimiter", "date_format", "exit_date"}
+OPTIONS = {"encoding", "delimiter", "escape", "fixed_widths", "sheet", "date_format", "thousands", "exit_date"}
 
 
 def read(path: Path, name: str, source: Source) -> list[RawTable]:
@@ -30,11 +35,48 @@ def read(path: Path, name: str, source: Source) -> list[RawTable]:
     Raises:
         DeliveryError: not a readable table, or a zip that is damaged or not safe to open.
     """
-    reading = {key: source.options[key] for key in ("encoding", "delimiter") if key in source.options}
-    return [
-        read_delimited(content, member_name(path, name, member), **reading)
-        for member, content in members(path, name)
-    ]
+    return list(whole_tables(blocks(path, name, source)))
+
+
+def blocks(path: Path, name: str, source: Source) -> Iterator[RawTable]:
+    """The same tables block by block, none of them whole; each block can be mapped by itself."""
+    for member, content in members(path, name):
+        yield from read_member(content, member_name(path, name, member), source, sought(source))
+
+
+def read_member(
+    content: Path | bytes, called: str, source: Source, expects: Collection[str]
+) -> Iterator[RawTable]:
+    """The table of one file, block by block, read as the source's options state."""
+    options = source.options
+    stated = {key: options[key] for key in ("encoding", "delimiter", "escape") if key in options}
+    if PurePath(called).suffix.lower() in WORKBOOKS:
+        yield read_workbook(content, called, options.get("sheet"), expects)
+    elif "fixed_widths" in options:
+        yield from read_fixed(content, called, options["fixed_widths"], stated.get("encoding", "auto"))
+    else:
+        yield from read_batches(content, called, **stated, expects=expects)
+
+
+def whole_tables(blocks: Iterable[RawTable]) -> Iterator[RawTable]:
+    """The blocks of each table as one."""
+    for name, of_table in groupby(blocks, key=lambda table: table.name):
+        several = list(of_table)
+        yield RawTable(
+            name,
+            pl.concat([block.frame for block in several]),
+            tuple(record for block in several for record in block.bad),
+            several[-1].inferred,
+        )
+
+
+def sought(source: Source) -> set[str]:
+    """Every header that the source's `columns` name."""
+    return {
+        alias
+        for aliases in source.columns.values()
+        for alias in ([aliases] if isinstance(aliases, str) else aliases)
+    }
 
 
 def member_name(path: Path, name: str, member: str) -> str:
@@ -58,6 +100,7 @@ def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped
         unmapped := set(contract.key).intersection(contract.required)
         - source.columns.keys()
         - source.constants.keys()
+        - source.computed.keys()
     ):
         raise PartnerFileError(
             f"source {source.name!r}: no column is mapped to {', '.join(sorted(unmapped))}"
@@ -77,7 +120,7 @@ def contract_of(source: Source, extract: str) -> Extract:
         )
     contract = EXTRACTS[extract]
     known = {column.name for column in contract.columns} | {"school_year"}
-    for part in ("columns", "values", "constants"):
+    for part in ("columns", "values", "constants", "computed"):
         if unknown := getattr(source, part).keys() - known:
             raise PartnerFileError(
                 f"source {source.name!r}: {part} of {extract} has no {', '.join(sorted(unknown))}; "
@@ -100,22 +143,29 @@ def mapped(
     Raises:
         DeliveryError: see `map`.
     """
-    frames, warnings, skipped = [], [], 0
+    frames, warnings, skipped, left_out = [], [], 0, 0
     for table in tables:
-        found, warning = _headers(table, contract, columns)
+        found, warning = _headers(table, contract, columns, source)
         warnings += warning
-        rows = table.frame.select(
-            *(pl.col(header).str.strip_chars().alias(column) for column, header in found.items()),
+        taken = _where(table.frame, source)
+        left_out += table.frame.height - taken.height
+        if "excel_guards" in table.inferred:
+            taken = taken.with_columns(pl.exclude(LINE).str.replace(r'^="(.*)"$', "$1"))
+        rows = taken.select(
+            *(pl.col(header).alias(column) for column, header in found.items()),
             *(
                 pl.lit(value).alias(column)
                 for column, value in source.constants.items()
                 if column not in found
             ),
+            *(_computed(taken, column, text, source) for column, text in source.computed.items()),
             pl.lit(table.name).alias(FILE),
             LINE,
         )
         rows = with_values(rows, source)
-        rows = _dated(rows, source, contract)
+        if "thousands" in source.options:
+            rows = _without_thousands(rows, source.options["thousands"], contract)
+        rows = _dated(rows, source, contract, table)
         kept = _attended(rows, source)
         skipped += rows.height - kept.height
         frames.append(kept)
@@ -123,12 +173,13 @@ def mapped(
     if "school_year" not in rows.columns:
         year = pl.col(contract.year) if contract.year in rows.columns else pl.lit(None, pl.String)
         rows = rows.with_columns(year.alias("school_year"))
-    reasons = {"enrollment of no days (exit on the entry date)": skipped} if skipped else {}
+    reasons = {"enrollment of no days (exit on the entry date)": skipped, "left out by `where`": left_out}
+    reasons = {reason: count for reason, count in reasons.items() if count}
     return Mapped(contract.name, rows, skipped=reasons, warnings=tuple(warnings))
 
 
 def _headers(
-    table: RawTable, contract: Extract, columns: Mapping[str, str | list[str]]
+    table: RawTable, contract: Extract, columns: Mapping[str, str | list[str]], source: Source
 ) -> tuple[dict[str, str], list[str]]:
     """Canonical column → delivered header, and what to tell about the others."""
     delivered = [header for header in table.frame.columns if header != LINE]
@@ -151,7 +202,9 @@ def _headers(
     warnings = []
     if absent:
         warnings.append(f"{table.name}: no header for {', '.join(absent)}; taken as not known")
-    if unused := [header for header in delivered if header not in found.values()]:
+    computing = " ".join([*source.computed.values(), source.where or ""])
+    unused = [header for header in delivered if header not in found.values() and header not in computing]
+    if unused:
         warnings.append(f"{table.name}: not used: {', '.join(unused)}")
     return found, warnings
 
@@ -159,7 +212,9 @@ def _headers(
 def with_values(rows: pl.DataFrame, source: Source) -> pl.DataFrame:
     """Delivered codes → canonical values in each column for which the source's `values` has a list."""
     return rows.with_columns(
-        _translated(column, codes)
+        by_distinct(
+            rows[column], lambda texts, codes=codes: texts.select(_translated(texts.columns[0], codes))
+        )[0]
         for column, codes in source.values.items()
         if codes and column in rows.columns
     )
@@ -167,7 +222,7 @@ def with_values(rows: pl.DataFrame, source: Source) -> pl.DataFrame:
 
 def _translated(column: str, codes: dict[str, str]) -> pl.Expr:
     """Delivered codes → canonical values: as written, else in any case; a code not in the map stays as it is."""
-    code = pl.col(column).fill_null("")
+    code = pl.col(column).fill_null("").str.strip_chars()
     folded: dict[str, str] = {}
     for key, value in codes.items():
         folded.setdefault(key.strip().lower(), value)
@@ -176,16 +231,107 @@ def _translated(column: str, codes: dict[str, str]) -> pl.Expr:
     return code.replace_strict(exact, default=in_any_case, return_dtype=pl.String).alias(column)
 
 
-def _dated(rows: pl.DataFrame, source: Source, contract: Extract) -> pl.DataFrame:
-    """Dates of the stated format in ISO. Any other text stays, for the contract to refuse as it was written."""
-    format = source.options.get("date_format")
-    if format is None:
-        return rows
-    dates = [c.name for c in contract.columns if c.type == "date" and c.name in rows.columns]
-    return rows.with_columns(
-        pl.coalesce(pl.col(name).str.to_date(format, strict=False).dt.to_string("%Y-%m-%d"), name).alias(name)
-        for name in dates
+def _where(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
+    """The records of which the source's `where` is true."""
+    if source.where is None:
+        return frame
+    return frame.filter(_evaluated(frame, source.where, "where", source, pl.Boolean))
+
+
+def _computed(frame: pl.DataFrame, column: str, text: str, source: Source) -> pl.Series:
+    return _evaluated(frame, text, f"computed {column}", source, pl.String).alias(column)
+
+
+def _evaluated(
+    frame: pl.DataFrame, text: str, what: str, source: Source, dtype: type[pl.DataType]
+) -> pl.Series:
+    """A small SQL expression over delivered columns, which are all text. polars' SQL knows no expression that reaches
+    a file, and sub-queries are refused.
+
+    Raises:
+        PartnerFileError: it can't be understood, or does not give one value for each record.
+    """
+    try:
+        expression = pl.sql_expr(text)
+        delivered = set(expression.meta.root_names())
+        known = delivered and delivered <= set(frame.columns) - {LINE}
+        # Of no rows it gives no value, unless it is a sum or the like.
+        if known and not frame.clear().select(expression).height:
+            return frame.select(expression.cast(dtype).alias(what)).to_series()
+    except PolarsError:
+        pass
+    raise PartnerFileError(
+        f"source {source.name!r}: {what}: {text!r} is not an SQL expression over the delivered columns "
+        f"{', '.join(header for header in frame.columns if header != LINE)}"
     )
+
+
+def _without_thousands(rows: pl.DataFrame, mark: str, contract: Extract) -> pl.DataFrame:
+    """`1,234` → `1234` in the columns of numbers."""
+    numbers = [c.name for c in contract.columns if c.type in ("integer", "number") and c.name in rows.columns]
+    grouped = rf"^\s*[+-]?\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+(?:\.\d+)?\s*$"
+    return rows.with_columns(
+        pl.when(pl.col(name).str.contains(grouped))
+        .then(pl.col(name).str.replace_all(mark, "", literal=True))
+        .otherwise(name)
+        .alias(name)
+        for name in numbers
+    )
+
+
+def _dated(rows: pl.DataFrame, source: Source, contract: Extract, table: RawTable) -> pl.DataFrame:
+    """Dates of the stated format in ISO. Any other text stays, for the contract to refuse as it was written. Where no
+    format is stated, a day that no month has must tell whether the month or the day stands first."""
+    result = {}
+    for column in contract.columns:
+        if column.type != "date" or column.name not in rows.columns:
+            continue
+        format = source.options.get("date_format")
+        text = pl.first().str.strip_chars()
+        if format is None and source.format == "delimited":
+            format = _day_order(rows, column.name, table)
+            text = text.str.replace_all(r"[.-]", "/")
+        if format:
+            day = text.str.to_date(format, strict=False).dt.to_string("%Y-%m-%d")
+            read = by_distinct(rows[column.name], lambda t, day=day: t.select(pl.coalesce(day, pl.first())))
+            result[column.name] = read[0]
+    return rows.with_columns(**result)
+
+
+def _day_order(rows: pl.DataFrame, column: str, table: RawTable) -> str | None:
+    """The format of dates such as 3/14/2025, by the days after the 12th; None where there are no such dates.
+
+    Raises:
+        DeliveryError: no date decides, or some say this and some that; names the lines.
+    """
+    parts = rows[column].str.extract_groups(r"^\s*(\d{1,2})[/.-](\d{1,2})[/.-]\d{4}\s*$").struct.unnest()
+    first, second = (parts[:, position].cast(pl.Int32) for position in (0, 1))
+    if first.null_count() == len(first):
+        return None
+    lines = {
+        "%m/%d/%Y": rows[LINE].filter((second > 12).fill_null(False)),
+        "%d/%m/%Y": rows[LINE].filter((first > 12).fill_null(False)),
+    }
+    key = f"{column} as"
+    known = table.inferred.get(key)
+    decided = {format: at[0] for format, at in lines.items() if len(at)}
+    remedy = "state `date_format` in the source's options"
+    if len(decided) == 2 or (known and decided and known not in decided):
+        month, day = (f"line {decided[f]}" if f in decided else "earlier lines" for f in lines)
+        raise DeliveryError(
+            f"{column} has the month first by {month}, and the day first by {day}",
+            file=table.name, line=max(decided.values()), remedy=f"correct the dates, or {remedy}",
+        )  # fmt: skip
+    if not decided and not known:
+        at = rows[LINE].filter(first.is_not_null())[0]
+        raise DeliveryError(
+            f"{column} may have the month or the day first: no date decides",
+            file=table.name,
+            line=at,
+            remedy=remedy,
+        )
+    table.inferred[key] = known or next(iter(decided))
+    return table.inferred[key]
 
 
 def _attended(rows: pl.DataFrame, source: Source) -> pl.DataFrame:
@@ -193,9 +339,8 @@ def _attended(rows: pl.DataFrame, source: Source) -> pl.DataFrame:
     the student never came: no enrollment."""
     if source.options.get("exit_date") != "first_day_after" or "exit_date" not in rows.columns:
         return rows
+    entry, exit_ = (pl.col(name).str.strip_chars() for name in ("entry_date", "exit_date"))
     if "entry_date" in rows.columns:
-        rows = rows.filter((pl.col("exit_date") != pl.col("entry_date")).fill_null(True))
-    last_day = (
-        pl.col("exit_date").str.to_date("%Y-%m-%d", strict=False).dt.offset_by("-1d").dt.to_string("%Y-%m-%d")
-    )
+        rows = rows.filter((exit_ != entry).fill_null(True))
+    last_day = exit_.str.to_date("%Y-%m-%d", strict=False).dt.offset_by("-1d").dt.to_string("%Y-%m-%d")
     return rows.with_columns(pl.coalesce(last_day, "exit_date").alias("exit_date"))

@@ -1,38 +1,56 @@
-"""Ed-Fi Data Standard 4 and 5, as its API gives resources: JSON lines, one resource per file.
+"""Ed-Fi Data Standard 3 to 6: resources as its API gives them (JSON lines or arrays), or interchange XML.
 
-Belongs here: what Ed-Fi's resources and descriptors mean. Does not belong here: types and rules of canonical columns
-(`extracts/`).
+Belongs here: what Ed-Fi's resources and descriptors mean. Does not belong here: how XML writes them (`edfi_xml`), types
+and rules of canonical columns (`extracts/`).
 
-A delivery is a zip or folder of `<resource>.jsonl`, such as `studentSchoolAssociations.jsonl`. A descriptor may be a
-URI (`uri://ed-fi.org/SexDescriptor#Female`) or the bare code. Resources that are not used here stay in the archive.
+A delivery is a zip or folder of `<resource>.jsonl` or `.json`, such as `studentSchoolAssociations.jsonl`, and of
+interchange XML under any name. A resource may come in several files: the run date in their paths
+(`2025-10-01/grades.jsonl`, `grades_2025-10-01.jsonl`) says which is later, and a record replaces the earlier ones with
+its id or natural key; `deletes` in the path (`grades_deletes_2025-10-02.json`) marks what was deleted by then. A
+descriptor may be a URI (`uri://ed-fi.org/SexDescriptor#Female`) or the bare code. Resources not used here stay in the
+archive.
 
-What a record does not say is not known. Where a status is kept only for those who have it (special education, homeless,
-foster care), the others are `no` if anybody in the delivery has it, else not known. Meals: only `full price` is a no.
+What a record does not say is not known. Where a status is kept only for those who have it (special education, section
+504, homeless, foster care), the others are `no` if anybody in the delivery has it, else not known. Meals: only `full
+price` is a no. A characteristic with periods holds in the school years on whose snapshot date one of them is open.
 
 Option: `exit_date: first_day_after` where the source's exit and end dates are the first day after the last.
 """
 
 from __future__ import annotations
 
-import datetime as dt
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import polars as pl
-from polars.exceptions import PolarsError
+from polars.exceptions import ComputeError, PolarsError
 
 from equity_pipeline.adapters.base import FILE, LINE, REJECT, BadRecord, Mapped, RawTable
+from equity_pipeline.adapters.college_board_ap import EXAM_NAMES
 from equity_pipeline.adapters.delimited import member_name, with_values
+from equity_pipeline.adapters.edfi_xml import Shape, read_interchange
 from equity_pipeline.adapters.readers import members
+from equity_pipeline.adapters.survey import SKIPPED
 from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
 from equity_pipeline.extracts.contracts import EXTRACTS, GRADES
+from equity_pipeline.extracts.versions import version
 from equity_pipeline.partners.registry import Partner, Source
 
 RECORD = "record"
 """The delivered line itself."""
 _MODIFIED = "_lastModifiedDate"
+_RUN, _DELETES = "_run", "_deletes"
 
 _SECTION = "localCourseCode schoolId schoolYear sectionIdentifier sessionName"
+_SURVEY = "surveyReference.surveyIdentifier surveyReference.namespace"
 _PROGRAM = "studentReference.studentUniqueId beginDate endDate"
+_PROGRAM_KEY = "studentReference.studentUniqueId beginDate programReference.programName programReference.programTypeDescriptor"
+_INCIDENTS = ("studentDisciplineIncidentBehaviorAssociation", "studentDisciplineIncidentAssociation")
+"""Of which behavior an action is the consequence; the second up to Data Standard 3.2."""
 _RESOURCES = {
     "schools": "schoolId nameOfInstitution gradeLevels[].gradeLevelDescriptor "
     "educationOrganizationIdentificationCodes[].educationOrganizationIdentificationSystemDescriptor "
@@ -48,8 +66,9 @@ _RESOURCES = {
     "students": "studentUniqueId birthDate",
     "studentEducationOrganizationAssociations": "studentReference.studentUniqueId "
     "educationOrganizationReference.educationOrganizationId sexDescriptor hispanicLatinoEthnicity "
-    "limitedEnglishProficiencyDescriptor genderIdentity races[].raceDescriptor "
-    "studentCharacteristics[].studentCharacteristicDescriptor",
+    "limitedEnglishProficiencyDescriptor genderIdentity economicDisadvantageDescriptor races[].raceDescriptor "
+    "studentCharacteristics[].studentCharacteristicDescriptor studentCharacteristics[].periods[].beginDate "
+    "studentCharacteristics[].periods[].endDate",
     "studentSchoolAssociations": "studentReference.studentUniqueId schoolReference.schoolId "
     "schoolYearTypeReference.schoolYear entryDate exitWithdrawDate entryGradeLevelDescriptor primarySchool",
     "studentSectionAssociations": "studentReference.studentUniqueId beginDate endDate "
@@ -58,6 +77,8 @@ _RESOURCES = {
     + " ".join(f"studentSectionAssociationReference.{name}" for name in f"studentUniqueId beginDate {_SECTION}".split()),
     "studentSpecialEducationProgramAssociations": f"{_PROGRAM} ideaEligibility",
     "studentLanguageInstructionProgramAssociations": f"{_PROGRAM} englishLearnerParticipation",
+    "studentSection504ProgramAssociations": f"{_PROGRAM} section504Eligibility",
+    "studentHomelessProgramAssociations": _PROGRAM,
     "studentSchoolFoodServiceProgramAssociations": f"{_PROGRAM} "
     "schoolFoodServiceProgramServices[].schoolFoodServiceProgramServiceDescriptor",
     "studentSchoolAttendanceEvents": "studentReference.studentUniqueId schoolReference.schoolId eventDate eventDuration "
@@ -66,20 +87,65 @@ _RESOURCES = {
     "disciplineActions": "disciplineActionIdentifier disciplineDate studentReference.studentUniqueId "
     "responsibilitySchoolReference.schoolId actualDisciplineActionLength disciplineActionLength "
     "disciplines[].disciplineDescriptor " + " ".join(
-        "studentDisciplineIncidentBehaviorAssociations[].studentDisciplineIncidentBehaviorAssociationReference." + name
+        f"{incident}s[].{incident}Reference.{name}"
+        for incident in _INCIDENTS
         for name in ("incidentIdentifier", "schoolId", "behaviorDescriptor")
     ),
+    "surveys": "surveyIdentifier namespace surveyTitle schoolYearTypeReference.schoolYear "
+    "educationOrganizationReference.educationOrganizationId sessionReference.schoolId",
+    "surveyQuestions": f"questionCode questionText {_SURVEY} surveySectionReference.surveySectionTitle "
+    "responseChoices[].numericValue",
+    "surveyResponses": f"surveyResponseIdentifier {_SURVEY} responseDate surveyLevelDescriptor "
+    "studentReference.studentUniqueId staffReference.staffUniqueId contactReference.contactUniqueId "
+    "parentReference.parentUniqueId",
+    "surveyQuestionResponses": "surveyQuestionReference.questionCode surveyQuestionReference.surveyIdentifier "
+    "surveyQuestionReference.namespace surveyResponseReference.surveyResponseIdentifier noResponse "
+    "values[].numericResponse values[].textResponse",
+    "studentAssessments": "studentAssessmentIdentifier studentReference.studentUniqueId administrationDate "
+    "schoolYearTypeReference.schoolYear assessmentReference.assessmentIdentifier scoreResults[].result "
+    "scoreResults[].assessmentReportingMethodDescriptor",
 }  # fmt: skip
+_KEYS = {
+    "schools": "schoolId",
+    "courses": "courseCode educationOrganizationReference.educationOrganizationId",
+    "sessions": "schoolReference.schoolId schoolYearTypeReference.schoolYear sessionName",
+    "courseOfferings": "localCourseCode schoolReference.schoolId sessionReference.schoolYear "
+    "sessionReference.sessionName",
+    "students": "studentUniqueId",
+    "studentEducationOrganizationAssociations": "studentReference.studentUniqueId "
+    "educationOrganizationReference.educationOrganizationId",
+    "studentSchoolAssociations": "studentReference.studentUniqueId schoolReference.schoolId entryDate",
+    "studentSectionAssociations": "studentReference.studentUniqueId beginDate "
+    + " ".join(f"sectionReference.{name}" for name in _SECTION.split()),
+    "grades": "gradeTypeDescriptor gradingPeriodReference.gradingPeriodDescriptor "
+    "gradingPeriodReference.periodSequence gradingPeriodReference.gradingPeriodName "
+    + " ".join(f"studentSectionAssociationReference.{name}" for name in f"studentUniqueId beginDate {_SECTION}".split()),
+    "studentSchoolAttendanceEvents": "studentReference.studentUniqueId schoolReference.schoolId eventDate "
+    "attendanceEventCategoryDescriptor sessionReference.sessionName",
+    "disciplineIncidents": "incidentIdentifier schoolReference.schoolId",
+    "disciplineActions": "disciplineActionIdentifier disciplineDate studentReference.studentUniqueId",
+    "surveys": "surveyIdentifier namespace",
+    "surveyQuestions": f"questionCode {_SURVEY}",
+    "surveyResponses": f"surveyResponseIdentifier {_SURVEY}",
+    "surveyQuestionResponses": "surveyQuestionReference.questionCode surveyQuestionReference.surveyIdentifier "
+    "surveyQuestionReference.namespace surveyResponseReference.surveyResponseIdentifier",
+    "studentAssessments": "studentAssessmentIdentifier assessmentReference.assessmentIdentifier "
+    "studentReference.studentUniqueId",
+}  # fmt: skip
+"""The natural key of each resource; of all others, the student programs', it is `_PROGRAM_KEY`."""
 _NEEDED = {
-    "students": ("studentSchoolAssociations",),
     "studentSchoolAssociations": ("students", "schools"),
     "studentSectionAssociations": ("students", "courseOfferings"),
     "courseOfferings": ("courses",),
-    "studentSchoolAttendanceEvents": ("studentSchoolAssociations",),
+    "surveyQuestionResponses": ("surveys", "surveyResponses"),
+    "surveyQuestions": ("surveys",),
 }
 _EXTRACTS = (
     "schools", "students", "school_enrollments", "courses", "course_enrollments", "attendance", "discipline",
+    "survey_responses", "survey_items", "exam_results", "readiness_scores",
 )  # fmt: skip
+_SNAPSHOT = (10, 1)
+"""Month and day on which a status counts for the school year, as for enrollment."""
 
 _GRADES = {
     "infant/toddler": "IT", "preschool": "PR", "prekindergarten": "PK", "transitional kindergarten": "TK",
@@ -103,6 +169,20 @@ _SEXES = {"female": "female", "male": "male", "non-binary": "nonbinary", "not se
 _LEARNERS = {
     "limited": "current", "limited monitored 1": "former", "limited monitored 2": "former", "notlimited": "never",
 }  # fmt: skip
+_DISADVANTAGE = {
+    "not qualified": "no", "eligible for free meals": "yes", "eligible for reduced-price meals": "yes",
+    "other economic disadvantage": "yes", "unknown": "unknown",
+}  # fmt: skip
+"""economicDisadvantageDescriptor, which replaces the characteristic and the meals program in Data Standard 6."""
+_READINESS = {
+    "sat": "sat", "psat/nmsqt": "psat_nmsqt", "psat 10": "psat_10", "psat 8/9": "psat_8_9",
+}  # fmt: skip
+_SECTIONS = {
+    "total": "total", "": "total", "evidence-based reading and writing": "ebrw", "mathematics": "math", "math": "math",
+    "critical reading": "critical_reading", "writing": "writing",
+}  # fmt: skip
+_SCORES = ("raw score", "scale score", "number score", "college board examination scores")
+"""Reporting methods of a score on the test's own scale; percentiles and the like are other things."""
 _LEVELS = (
     "advanced placement",
     "international baccalaureate",
@@ -121,32 +201,49 @@ _Resources = dict[str, pl.DataFrame]
 
 
 def read(path: Path, name: str, source: Source) -> list[RawTable]:
-    """One table per resource file: the line itself (`record`) and its single values under their path as text.
+    """One table per resource and file: the record (`record`) and its single values under their path as text.
 
-    A line that is not an object of the resource's shape is a `BadRecord`.
+    Of XML, `record` holds the fields that are used here, as the API's JSON would; the table is called
+    `<file>!<resource>`. A line that is not an object of the resource's shape is a `BadRecord`.
 
     Raises:
-        DeliveryError: no file is named after a resource that is used here, or one holds no object at all.
+        DeliveryError: no file holds a resource that is used here, or one is not readable as what it is.
     """
-    known = {resource.lower(): resource for resource in _RESOURCES}
     tables = []
     for member, content in members(path, name):
-        file = PurePosixPath(member)
-        if file.suffix.lower() in (".jsonl", ".ndjson") and (resource := known.get(file.stem.lower())):
+        file, called = PurePosixPath(member), member_name(path, name, member)
+        if file.suffix.lower() == ".xml":
+            tables += _read_xml(content, called)
+        elif file.suffix.lower() in (".jsonl", ".ndjson", ".json") and (resource := _resource_in(member)):
             data = content if isinstance(content, bytes) else content.read_bytes()
-            tables.append(_read_lines(data, member_name(path, name, member), resource))
+            tables.append(_read_json(data, called, resource))
     if not tables:
         raise DeliveryError(
-            "no file is named after an Ed-Fi resource",
+            "no file is named after an Ed-Fi resource or holds one as interchange XML",
             file=name,
             remedy=f"name each `<resource>.jsonl`; used are {', '.join(_RESOURCES)}",
         )
     return tables
 
 
-def _read_lines(data: bytes, name: str, resource: str) -> RawTable:
+def _words(member: str) -> list[str]:
+    return re.findall(r"[a-z0-9]+", member.rsplit("!", 1)[-1].lower().removesuffix(".json"))
+
+
+def _resource_in(member: str) -> str | None:
+    """The resource that a file's name says, or, where it says only when, that of its folder."""
+    known = {resource.lower(): resource for resource in _RESOURCES}
+    words = (word for part in reversed(PurePosixPath(member).parts[-2:]) for word in _words(part))
+    return next((known[word] for word in words if word in known), None)
+
+
+def _tells_deletes(member: str) -> bool:
+    return not {"delete", "deletes", "deleted"}.isdisjoint(_words(member))
+
+
+def _read_json(data: bytes, name: str, resource: str) -> RawTable:
     try:
-        lines = data.decode("utf-8-sig").split("\n")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DeliveryError(
             "the text is not UTF-8",
@@ -154,14 +251,61 @@ def _read_lines(data: bytes, name: str, resource: str) -> RawTable:
             line=data.count(b"\n", 0, error.start) + 1,
             remedy="send UTF-8",
         ) from error
-    frame = pl.DataFrame({RECORD: lines}, schema={RECORD: pl.String}).with_row_index(LINE, offset=1)
-    frame = frame.with_columns(pl.col(LINE).cast(pl.Int64), pl.col(RECORD).str.strip_chars())
-    frame = frame.filter(pl.col(RECORD) != "")
-    paths = [*_RESOURCES[resource].split(), _MODIFIED]
-    shape = _shape(paths)
+    if name.lower().endswith(".json") and text.lstrip().startswith("["):
+        items = list(_items(text, name))
+        lines, records = [line for line, _ in items], [record for _, record in items]
+    else:
+        records = text.split("\n")
+        lines = range(1, len(records) + 1)
+    return _table(lines, records, name, resource)
+
+
+def _items(text: str, name: str) -> Iterator[tuple[int, str]]:
+    """The objects of an array, each with the line on which it begins."""
+    decoder, blank = json.JSONDecoder(), re.compile(r"[\s,]*")
+    start, line, counted = text.index("[") + 1, 1, 0
+    while True:
+        start = blank.match(text, start).end()
+        line, counted = line + text.count("\n", counted, start), start
+        if text.startswith("]", start):
+            return
+        try:
+            _, end = decoder.raw_decode(text, start)
+        except (ValueError, RecursionError) as error:
+            raise DeliveryError(
+                "the array is not valid JSON from here on or was cut short",
+                file=name, line=line, remedy="export it again, or send JSON lines",
+            ) from error  # fmt: skip
+        yield line, text[start:end]
+        start = end
+
+
+def _read_xml(content: bytes | Path, name: str) -> list[RawTable]:
+    found: dict[str, tuple[list[int], list[str]]] = {}
+
+    def keep(resource: str, line: int, record: dict[str, object]) -> None:
+        lines, records = found.setdefault(resource, ([], []))
+        lines.append(line)
+        records.append(json.dumps(record, ensure_ascii=False))
+
+    with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as stream:
+        others = read_interchange(stream, name, _SHAPES, keep)
+    tables = [_table(*found[resource], f"{name}!{resource}", resource) for resource in sorted(found)]
+    if tables and others:
+        tables[0].inferred["not_used"] = ", ".join(
+            f"{count} {kind}" for kind, count in sorted(others.items())
+        )
+    return tables
+
+
+def _table(lines: Iterable[int], records: Iterable[str], name: str, resource: str) -> RawTable:
+    frame = pl.DataFrame({LINE: lines, RECORD: records}, schema={LINE: pl.Int64, RECORD: pl.String})
+    frame = frame.with_columns(pl.col(RECORD).str.strip_chars()).filter(pl.col(RECORD) != "")
+    paths = [*_PATHS[resource], *_deleted_keys(resource)] if _tells_deletes(name) else _PATHS[resource]
+    shape = _struct(_tree(paths))
     bad: tuple[BadRecord, ...] = ()
     try:
-        decoded = frame[RECORD].str.json_decode(shape)
+        decoded = _decoded(frame[RECORD], shape)
     except PolarsError:
         broken = _misfits(frame[RECORD], shape)
         if len(broken) == frame.height:
@@ -174,7 +318,7 @@ def _read_lines(data: bytes, name: str, resource: str) -> RawTable:
             for text, line in frame[broken].select(RECORD, LINE).iter_rows()
         )
         frame = frame.with_row_index("at").filter(~pl.col("at").is_in(broken)).drop("at")
-        decoded = frame[RECORD].str.json_decode(shape)
+        decoded = _decoded(frame[RECORD], shape)
     frame = frame.with_columns(decoded.alias("decoded")).select(
         RECORD, LINE, *(_at(path).replace("", None).alias(path) for path in paths if "[]" not in path)
     )
@@ -182,22 +326,31 @@ def _read_lines(data: bytes, name: str, resource: str) -> RawTable:
     return RawTable(name, frame, bad, {} if modified is None else {"as_of": modified.isoformat()})
 
 
-def _shape(paths: list[str]) -> pl.Struct:
-    """The type of an object with text at these paths; `[]` marks a collection of objects."""
-    tree: dict[str, dict] = {}
+def _key(resource: str) -> list[str]:
+    return _KEYS.get(resource, _PROGRAM_KEY).split()
+
+
+def _deleted_keys(resource: str) -> list[str]:
+    """Under which names the API's `deletes` repeat a natural key: without the reference that it is part of."""
+    return [f"keyValues.{path.rsplit('.', 1)[-1]}" for path in _key(resource)]
+
+
+def _tree(paths: Iterable[str]) -> Shape:
+    """The fields of an object with text at these paths; `[]` marks a collection of objects."""
+    tree: Shape = {}
     for path in paths:
         node = tree
         for part in path.split("."):
             node = node.setdefault(part, {})
+    return tree
 
-    def struct(node: dict[str, dict]) -> pl.Struct:
-        fields = {}
-        for part, below in node.items():
-            inner = struct(below) if below else pl.String
-            fields[part.removesuffix("[]")] = pl.List(inner) if part.endswith("[]") else inner
-        return pl.Struct(fields)
 
-    return struct(tree)
+def _struct(tree: Shape) -> pl.Struct:
+    fields = {}
+    for part, below in tree.items():
+        inner = _struct(below) if below else pl.String
+        fields[part.removesuffix("[]")] = pl.List(inner) if part.endswith("[]") else inner
+    return pl.Struct(fields)
 
 
 def _at(path: str) -> pl.Expr:
@@ -207,10 +360,38 @@ def _at(path: str) -> pl.Expr:
     return value.str.strip_chars()
 
 
+_PATHS = {
+    resource: list(dict.fromkeys([*paths.split(), *_key(resource), "id", _MODIFIED]))
+    for resource, paths in _RESOURCES.items()
+}
+_SHAPES = {resource: _tree(paths) for resource, paths in _PATHS.items()}
+
+
+def _decoded(records: pl.Series, shape: pl.Struct) -> pl.Series:
+    """The records as objects, one each.
+
+    polars reads all records as one array, in which broken ones may run into each other; each carries its number, so that
+    none can be taken for another or get lost.
+
+    Raises:
+        PolarsError: a record is no object of the shape.
+    """
+    numbered = pl.Series(range(len(records)), dtype=pl.Int64)
+    framed = pl.select(
+        pl.concat_str(pl.lit('{"number":'), numbered, pl.lit(',"record":'), records, pl.lit("}"))
+    )
+    decoded = (
+        framed.to_series().str.json_decode(pl.Struct({"number": pl.Int64, "record": shape})).struct.unnest()
+    )
+    if not decoded["number"].equals(numbered.alias("number")) or decoded["record"].null_count():
+        raise ComputeError("a record is no object")
+    return decoded["record"]
+
+
 def _misfits(records: pl.Series, shape: pl.Struct, start: int = 0) -> list[int]:
     """Positions of the records that can't be decoded, by halving."""
     try:
-        records.str.json_decode(shape)
+        _decoded(records, shape)
     except PolarsError:
         if len(records) == 1:
             return [start]
@@ -224,14 +405,16 @@ def _misfits(records: pl.Series, shape: pl.Struct, start: int = 0) -> list[int]:
 
 def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped]:
     """Every extract whose resource is in the delivery: schools, students, school_enrollments, courses,
-    course_enrollments, attendance and discipline.
+    course_enrollments, attendance, discipline, survey_responses, survey_items, exam_results and readiness_scores.
+
+    Counted as skipped: records that a later file of the delivery replaces or deletes.
 
     Raises:
         PartnerFileError: the source maps columns, or has an option or canonical column that does not exist.
         DeliveryError: a resource refers to another that is not in the delivery.
     """
     _check(source)
-    live = _together(tables)
+    live, replaced = _together(tables)
     for resource, needed in _NEEDED.items():
         if absent := [other for other in needed if resource in live and other not in live]:
             raise DeliveryError(
@@ -241,7 +424,7 @@ def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped
             )
     delivered = set(live)
     for resource in _RESOURCES.keys() - delivered:
-        columns = [path for path in _RESOURCES[resource].split() if "[]" not in path]
+        columns = [path for path in _PATHS[resource] if "[]" not in path]
         live[resource] = pl.DataFrame(
             schema=dict.fromkeys((*columns, RECORD, FILE), pl.String) | {LINE: pl.Int64}
         )
@@ -250,6 +433,7 @@ def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped
         {
             *stays["school_year"].drop_nulls(),
             *live["courseOfferings"]["sessionReference.schoolYear"].drop_nulls(),
+            *live["sessions"]["schoolYearTypeReference.schoolYear"].drop_nulls(),
         }
     )
     extracts = {
@@ -258,10 +442,18 @@ def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped
         "studentSchoolAssociations": lambda: _school_enrollments(stays),
         "courseOfferings": lambda: _courses(live),
         "studentSectionAssociations": lambda: _course_enrollments(live, source),
-        "studentSchoolAttendanceEvents": lambda: _attendance(live, stays),
+        "studentSchoolAttendanceEvents": lambda: _attendance(live, delivered, stays),
         "disciplineActions": lambda: _discipline(live),
+        "surveyQuestionResponses": lambda: _survey_responses(live),
+        "surveyQuestions": lambda: _survey_items(live),
     }
-    return [_finished(make(), source) for resource, make in extracts.items() if resource in delivered]
+    made = {resource: make() for resource, make in extracts.items() if resource in delivered}
+    if "studentAssessments" in delivered:
+        made["studentAssessments"], made["studentAssessments of AP"] = _assessments(live)
+    return [
+        _finished(replace(mapped, skipped=replaced.get(resource, {}) | mapped.skipped), source)
+        for resource, mapped in made.items()
+    ]
 
 
 def _check(source: Source) -> None:
@@ -276,13 +468,51 @@ def _check(source: Source) -> None:
         raise PartnerFileError(f"source {source.name!r}: exit_date is `last_day` or `first_day_after`")
 
 
-def _together(tables: list[RawTable]) -> _Resources:
-    known = {resource.lower(): resource for resource in _RESOURCES}
+def _together(tables: list[RawTable]) -> tuple[_Resources, dict[str, dict[str, int]]]:
+    """Resource → its records that stand; resource → how many others there are, by reason."""
     parts: dict[str, list[pl.DataFrame]] = {}
     for table in tables:
-        resource = known[PurePosixPath(table.name.rsplit("!", 1)[-1]).stem.lower()]
-        parts.setdefault(resource, []).append(table.frame.with_columns(pl.lit(table.name).alias(FILE)))
-    return {resource: pl.concat(frames) for resource, frames in parts.items()}
+        run = version(table.name.split("!", 1)[-1]).dated
+        deletes = _tells_deletes(table.name)
+        told = table.frame.with_columns(
+            pl.lit(table.name).alias(FILE), pl.lit(run).alias(_RUN), pl.lit(deletes).alias(_DELETES)
+        )
+        parts.setdefault(_resource_in(table.name), []).append(told)
+    live, others = {}, {}
+    for resource, frames in parts.items():
+        live[resource], others[resource] = _standing(resource, pl.concat(frames, how="diagonal"))
+    return live, others
+
+
+def _standing(resource: str, frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Records that no later file replaces or deletes.
+
+    What a run deletes is older than what it delivers: a record made anew has the natural key of the deleted one. An id
+    is never used twice, so that one deleted stays so. Within a file every record stands.
+    """
+    if frame[FILE].n_unique() == 1:
+        return frame.drop(_RUN, _DELETES), {}
+    key = _key(resource)
+    if names := [name for name in _deleted_keys(resource) if name in frame.columns]:
+        frame = frame.with_columns(
+            pl.coalesce(path, name).alias(path) for path, name in zip(key, names, strict=True)
+        )
+    age = pl.struct(_RUN, ~pl.col(_DELETES), FILE).rank("dense")
+    keyed = pl.any_horizontal(pl.col(key).is_not_null())
+    frame = frame.with_columns(age.alias("age")).with_columns(
+        same_key=pl.when(keyed).then(pl.col("age").max().over(key)),
+        same_id=pl.when(pl.col("id").is_not_null()).then(pl.col("age").max().over("id")),
+        deleted_key=pl.when(keyed).then(pl.col("age").filter(_DELETES).max().over(key)),
+        deleted_id=pl.col("id").is_not_null() & pl.col(_DELETES).any().over("id"),
+    )
+    reason = (
+        pl.when(_DELETES).then(pl.lit("says what was deleted"))
+        .when(pl.col("deleted_id") | (pl.col("age") < pl.col("deleted_key"))).then(pl.lit("deleted later"))
+        .when(pl.col("age") < pl.max_horizontal("same_key", "same_id")).then(pl.lit("replaced by a later record"))
+    )  # fmt: skip
+    frame = frame.with_columns(reason.alias("reason"))
+    counts = dict(frame["reason"].drop_nulls().value_counts().sort("reason").iter_rows())
+    return frame.filter(pl.col("reason").is_null()).drop(_RUN, _DELETES, "reason"), counts
 
 
 def _finished(mapped: Mapped, source: Source) -> Mapped:
@@ -314,7 +544,7 @@ def _collections(frame: pl.DataFrame, resource: str) -> pl.DataFrame:
     """The frame with the resource's collections as list columns under their own names."""
     paths = [path for path in _RESOURCES[resource].split() if "[]" in path]
     names = sorted({path.split("[]")[0] for path in paths})
-    decoded = pl.col(RECORD).str.json_decode(_shape(paths))
+    decoded = pl.col(RECORD).str.json_decode(_struct(_tree(paths)))
     return frame.with_columns(decoded.alias("decoded")).with_columns(
         pl.col("decoded").struct.field(name).fill_null([]).alias(name) for name in names
     )
@@ -324,14 +554,27 @@ def _codes(collection: str, field: str) -> pl.Expr:
     return pl.col(collection).list.eval(_code(pl.element().struct.field(field)).str.to_lowercase())
 
 
+def _date(text: pl.Expr) -> pl.Expr:
+    return text.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
+
+
 def _day(column: str) -> pl.Expr:
-    return pl.col(column).str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
+    return _date(pl.col(column))
 
 
 def _last_day(column: str, source: Source) -> pl.Expr:
     """An exit or end date as the last day; text that is no date stays for the contract to judge."""
     day = _day(column) - pl.duration(days=int(source.options.get("exit_date") == "first_day_after"))
     return pl.coalesce(day.cast(pl.String), column)
+
+
+def _truth(column: str) -> pl.Expr:
+    """`true` or, in XML, `1` → True; other text → False; null stays null."""
+    return pl.col(column).str.to_lowercase().is_in(["true", "1"])
+
+
+def _yes_no(column: str) -> pl.Expr:
+    return pl.when(_truth(column)).then(pl.lit("yes")).when(~_truth(column)).then(pl.lit("no"))
 
 
 def _year_of(day: pl.Expr) -> pl.Expr:
@@ -366,7 +609,7 @@ def _stays(live: _Resources, source: Source) -> pl.DataFrame:
         entry_date="entryDate",
         exit_date=_last_day("exitWithdrawDate", source),
         grade_level=_coded(pl.col("entryGradeLevelDescriptor"), _GRADES),
-        is_primary=pl.col("primarySchool").replace({"true": "yes", "false": "no"}),
+        is_primary=_yes_no("primarySchool"),
         **{
             REJECT: pl.when(pl.col("student_known").is_null())
             .then(pl.lit("its student is not in students"))
@@ -405,11 +648,13 @@ def _schools(live: _Resources, years: list[str]) -> Mapped:
 
 
 def _students(live: _Resources, delivered: set[str], stays: pl.DataFrame, years: list[str]) -> Mapped:
-    """students, one row per school year in which the student has a studentSchoolAssociation.
+    """students, one row per school year in which the student has a studentSchoolAssociation; where none is delivered,
+    one in each school year of the delivery, without a grade level.
 
     Grade: that of the year's primary school, else of the school entered last. Sex, ethnicity, races, English learner
     and characteristics: from the association with the district, where that does not say from one with a school.
     """
+    warnings = []
     grades = (
         stays.drop_nulls(["student_id", "school_year"])
         .sort(
@@ -424,6 +669,16 @@ def _students(live: _Resources, delivered: set[str], stays: pl.DataFrame, years:
         .unique(["student_id", "school_year"], keep="first", maintain_order=True)
         .select("student_id", "school_year", "grade_level")
     )
+    placed = "studentSchoolAssociations" in delivered
+    if not placed:
+        warnings.append("no studentSchoolAssociations in the delivery: grade levels are not known")
+        every_year = pl.DataFrame({"school_year": years}, schema={"school_year": pl.String})
+        grades = (
+            live["students"]
+            .select(student_id="studentUniqueId", grade_level=pl.lit(None, pl.String))
+            .unique(maintain_order=True)
+            .join(every_year, how="cross")
+        )
     alone = pl.lit(years[0] if len(years) == 1 else None, pl.String)
     rows = (
         live["students"]
@@ -432,33 +687,51 @@ def _students(live: _Resources, delivered: set[str], stays: pl.DataFrame, years:
         .join(_attributes(live), on="student_id", how="left", maintain_order="left")
         .with_columns(
             pl.coalesce("school_year", alone).alias("school_year"),
-            pl.when(pl.col("school_year").is_null())
+            pl.when(pl.col("school_year").is_null() & pl.lit(placed))
             .then(pl.lit("the student has no studentSchoolAssociation"))
             .alias(REJECT),
         )
-        .join(_programs(live, delivered), on=["student_id", "school_year"], how="left", maintain_order="left")
     )
-    meals = _meals(live)
-    special = "studentSpecialEducationProgramAssociations"
-    served = pl.lit(special in delivered and live[special].height > 0)
-    rows = (
-        rows.join(meals, on="student_id", how="left", maintain_order="left")
-        .with_columns(
-            disability_idea=pl.when(pl.col("idea").fill_null(False))
-            .then(pl.lit("yes"))
-            .when(served)
-            .then(pl.lit("no")),
-            english_learner=pl.coalesce(
-                "english_learner", pl.when(pl.col("learner").fill_null(False)).then(pl.lit("current"))
-            ),
-            economically_disadvantaged=pl.when(pl.col("low_income").fill_null(False))
-            .then(pl.lit("yes"))
-            .otherwise("economically_disadvantaged"),
-        )
-        .drop("idea", "learner", "low_income")
-        .sort(FILE, LINE, "school_year")
+    attended = grades.select("student_id", "school_year")
+    for more in (_programs(live, attended), _traits(live, attended)):
+        rows = rows.join(more, on=["student_id", "school_year"], how="left", maintain_order="left")
+
+    def kept(resource: str) -> pl.Expr:
+        return pl.lit(live[resource].height > 0)
+
+    def status(has: pl.Expr, others: pl.Expr) -> pl.Expr:
+        return pl.when(has.fill_null(False)).then(pl.lit("yes")).when(others).then(pl.lit("no"))
+
+    described = pl.col("described").fill_null(False)
+    anybody = _characteristics(live)["trait"].unique()
+    rows = rows.with_columns(
+        disability_idea=status(pl.col("idea"), kept("studentSpecialEducationProgramAssociations")),
+        section_504=status(pl.col("plan_504"), kept("studentSection504ProgramAssociations")),
+        homeless=status(
+            pl.col("homeless") | pl.col("homeless_program"),
+            (described & ("homeless" in anybody)) | kept("studentHomelessProgramAssociations"),
+        ),
+        foster_care=status(pl.col("foster care"), described & ("foster care" in anybody)),
+        english_learner=pl.coalesce(
+            "english_learner", pl.when(pl.col("learner").fill_null(False)).then(pl.lit("current"))
+        ),
+        economically_disadvantaged=pl.coalesce(
+            pl.when(pl.col("economic disadvantaged").fill_null(False)).then(pl.lit("yes")),
+            "economically_disadvantaged",
+            "meals",
+        ),
     )
-    return Mapped("students", rows)
+    helpers = (
+        "idea",
+        "plan_504",
+        "homeless_program",
+        "learner",
+        "meals",
+        "described",
+        "foster care",
+        "economic disadvantaged",
+    )
+    return Mapped("students", rows.drop(helpers).sort(FILE, LINE, "school_year"), warnings=tuple(warnings))
 
 
 def _attributes(live: _Resources) -> pl.DataFrame:
@@ -473,86 +746,94 @@ def _attributes(live: _Resources) -> pl.DataFrame:
     named = races.list.eval(
         pl.element().replace_strict(_RACES, default=None, return_dtype=pl.String).drop_nulls()
     )
-    traits = _codes("studentCharacteristics", "studentCharacteristicDescriptor")
     frame = frame.select(
-        FILE,
-        LINE,
         student_id=_STUDENT,
         sex=_coded(pl.col("sexDescriptor"), _SEXES),
         hispanic_latino=pl.when(races.list.contains("hispanic or latino"))
         .then(pl.lit("yes"))
-        .otherwise(pl.col("hispanicLatinoEthnicity").replace({"true": "yes", "false": "no"})),
+        .otherwise(_yes_no("hispanicLatinoEthnicity")),
         races=named.list.unique().list.sort().list.join(";").replace("", None),
         english_learner=_coded(pl.col("limitedEnglishProficiencyDescriptor"), _LEARNERS),
         gender_identity="genderIdentity",
-        homeless=traits.list.contains("homeless"),
-        foster_care=traits.list.contains("foster care"),
-        low_income=traits.list.contains("economic disadvantaged"),
+        economically_disadvantaged=_coded(pl.col("economicDisadvantageDescriptor"), _DISADVANTAGE),
     )
-    stated = ["sex", "hispanic_latino", "races", "english_learner", "gender_identity"]
+    return frame.group_by("student_id", maintain_order=True).agg(
+        pl.exclude("student_id").drop_nulls().first(), described=pl.lit(True)
+    )
+
+
+def _characteristics(live: _Resources) -> pl.DataFrame:
+    """One row per student × characteristic × period: student_id, trait, first, last (null: open, or no period said)."""
+    resource = "studentEducationOrganizationAssociations"
+    period = pl.col("periods").struct
     return (
-        frame.group_by("student_id", maintain_order=True)
-        .agg(
-            *(pl.col(column).drop_nulls().first() for column in stated),
-            *(pl.col(column).any() for column in ("homeless", "foster_care", "low_income")),
-        )
-        .with_columns(
-            pl.when(column).then(pl.lit("yes")).when(pl.col(column).any()).then(pl.lit("no")).alias(column)
-            for column in ("homeless", "foster_care")
-        )
-    )
-
-
-def _programs(live: _Resources, delivered: set[str]) -> pl.DataFrame:
-    """One row per student × school year in which a special education (`idea`) or language program (`learner`) ran."""
-
-    def active(resource: str, flag: str, column: str) -> pl.DataFrame:
-        last = pl.coalesce(_day("endDate"), pl.lit(dt.date(2100, 6, 30)))
-        ran = live[resource].filter(pl.col(flag).ne_missing("false"))
-        ran = ran.select(
-            student_id=_STUDENT,
-            first=_year_of(_day("beginDate")).cast(pl.Int32),
-            last=_year_of(last).cast(pl.Int32),
-        )
-        return (
-            attended.join(ran, on="student_id")
-            .filter(pl.col("school_year").cast(pl.Int32, strict=False).is_between("first", "last"))
-            .select("student_id", "school_year", pl.lit(True).alias(column))
-            .unique()
-        )
-
-    attended = (
-        live["studentSchoolAssociations"]
-        .select(
-            student_id=_STUDENT,
-            school_year=pl.coalesce("schoolYearTypeReference.schoolYear", _year_of(_day("entryDate"))),
-        )
-        .unique()
-    )
-    idea = active("studentSpecialEducationProgramAssociations", "ideaEligibility", "idea")
-    learner = active(
-        "studentLanguageInstructionProgramAssociations", "englishLearnerParticipation", "learner"
-    )
-    return idea.join(learner, on=["student_id", "school_year"], how="full", coalesce=True)
-
-
-def _meals(live: _Resources) -> pl.DataFrame:
-    """economically_disadvantaged per student: free or reduced-price meals are yes, full price is no."""
-    resource = "studentSchoolFoodServiceProgramAssociations"
-    services = _codes("schoolFoodServiceProgramServices", "schoolFoodServiceProgramServiceDescriptor")
-    frame = _collections(live[resource], resource).select(
-        student_id=_STUDENT,
-        yes=services.list.eval(pl.element().str.contains(r"^(free|reduced)")).list.any(),
-        no=services.list.eval(pl.element().str.starts_with("full price")).list.any(),
-    )
-    return (
-        frame.group_by("student_id", maintain_order=True)
-        .agg(pl.col("yes", "no").any())
+        _collections(live[resource], resource)
+        .select("studentCharacteristics", student_id=_STUDENT)
+        .explode("studentCharacteristics", empty_as_null=False)
+        .unnest("studentCharacteristics")
+        .explode("periods", empty_as_null=True)
         .select(
             "student_id",
-            economically_disadvantaged=pl.when("yes").then(pl.lit("yes")).when("no").then(pl.lit("no")),
+            trait=_code(pl.col("studentCharacteristicDescriptor")).str.to_lowercase(),
+            first=_date(period.field("beginDate")),
+            last=_date(period.field("endDate")),
         )
     )
+
+
+def _traits(live: _Resources, attended: pl.DataFrame) -> pl.DataFrame:
+    """One row per student × school year on whose snapshot date a characteristic held, a column each."""
+    names = ("homeless", "foster care", "economic disadvantaged")
+    month, day = _SNAPSHOT
+    snapshot = pl.date(pl.col("school_year").cast(pl.Int32, strict=False) - 1, month, day)
+    return (
+        attended.join(_characteristics(live), on="student_id")
+        .filter((pl.col("first") <= snapshot).fill_null(True) & (pl.col("last") >= snapshot).fill_null(True))
+        .group_by("student_id", "school_year")
+        .agg((pl.col("trait") == name).any().alias(name) for name in names)
+    )
+
+
+def _programs(live: _Resources, attended: pl.DataFrame) -> pl.DataFrame:
+    """One row per student × school year: in which programs the student was at any time of the year, and `meals`.
+
+    Free or reduced-price meals are a yes to economically_disadvantaged, full price is a no.
+    """
+
+    def ran(resource: str, flag: str | None = None) -> pl.DataFrame:
+        """The resource's associations that were open in a school year, with that year."""
+        frame = live[resource]
+        if flag:
+            frame = frame.filter(_truth(flag).ne_missing(False))
+        first, last = (_year_of(_day(column)).cast(pl.Int32) for column in ("beginDate", "endDate"))
+        year = pl.col("school_year").cast(pl.Int32, strict=False)
+        return attended.join(frame.rename({_STUDENT: "student_id"}), on="student_id").filter(
+            (year >= first).fill_null(True) & (year <= last).fill_null(True)
+        )
+
+    key = ["student_id", "school_year"]
+    resource = "studentSchoolFoodServiceProgramAssociations"
+    services = _codes("schoolFoodServiceProgramServices", "schoolFoodServiceProgramServiceDescriptor")
+    meals = (
+        _collections(ran(resource), resource)
+        .group_by(key)
+        .agg(
+            yes=services.list.eval(pl.element().str.contains(r"^(free|reduced)")).list.any().any(),
+            no=services.list.eval(pl.element().str.starts_with("full price")).list.any().any(),
+        )
+        .select(*key, meals=pl.when("yes").then(pl.lit("yes")).when("no").then(pl.lit("no")))
+    )
+    programs = {
+        "idea": ran("studentSpecialEducationProgramAssociations", "ideaEligibility"),
+        "learner": ran("studentLanguageInstructionProgramAssociations", "englishLearnerParticipation"),
+        "plan_504": ran("studentSection504ProgramAssociations", "section504Eligibility"),
+        "homeless_program": ran("studentHomelessProgramAssociations"),
+    }
+    result = meals
+    for name, frame in programs.items():
+        of_year = frame.select(*key, pl.lit(True).alias(name)).unique()
+        result = result.join(of_year, on=key, how="full", coalesce=True)
+    return result
 
 
 def _school_enrollments(stays: pl.DataFrame) -> Mapped:
@@ -661,13 +942,20 @@ def _course_enrollments(live: _Resources, source: Source) -> Mapped:
     return Mapped("course_enrollments", rows, warnings=warnings)
 
 
-def _attendance(live: _Resources, stays: pl.DataFrame) -> Mapped:
+def _attendance(live: _Resources, delivered: set[str], stays: pl.DataFrame) -> Mapped:
     """One row per student × school × school year, at the line of the first association.
 
     Absent: days with an absence that has no duration or lasts half a day or more (EDFacts counts such a day).
     Enrolled: the school's instructional days of the year (sessions.totalInstructionalDays) in the proportion of
-    calendar days between entry and exit. A school without sessions gives no rows.
+    calendar days between entry and exit. A school without sessions gives no rows, and without
+    studentSchoolAssociations there are none at all: of how many days somebody was absent is then not known.
     """
+    if "studentSchoolAssociations" not in delivered:
+        events = live["studentSchoolAttendanceEvents"]
+        none = pl.DataFrame(schema={"school_year": pl.String, FILE: pl.String, LINE: pl.Int64})
+        return Mapped(
+            "attendance", none, {"no studentSchoolAssociations say of how many days": events.height}
+        )
     sessions = (
         live["sessions"]
         .select(
@@ -737,24 +1025,25 @@ def _attendance(live: _Resources, stays: pl.DataFrame) -> Mapped:
 
 def _discipline(live: _Resources) -> Mapped:
     """disciplineActions, one row per incident and discipline. An action that names no incident is its own incident."""
-    reference = "studentDisciplineIncidentBehaviorAssociations"
     incidents = (
         live["disciplineIncidents"]
         .select(incident="incidentIdentifier", incident_school=_SCHOOL, incident_date="incidentDate")
         .unique(["incident", "incident_school"], keep="last")
     )
     action = _code(pl.col("disciplines").struct.field("disciplineDescriptor")).str.to_lowercase()
-    cause = pl.col(reference).struct.field("studentDisciplineIncidentBehaviorAssociationReference")
+    causes = pl.concat_list(
+        pl.col(f"{name}s").list.eval(pl.element().struct.field(f"{name}Reference")) for name in _INCIDENTS
+    )
+    cause = pl.col("cause").struct
     frame = (
         _collections(live["disciplineActions"], "disciplineActions")
+        .with_columns(cause=causes)
         .explode("disciplines", empty_as_null=True)
-        .explode(reference, empty_as_null=True)
+        .explode("cause", empty_as_null=True)
         .with_columns(
-            incident=cause.struct.field("incidentIdentifier"),
-            incident_school=pl.coalesce(
-                cause.struct.field("schoolId"), "responsibilitySchoolReference.schoolId"
-            ),
-            behavior=_code(cause.struct.field("behaviorDescriptor")),
+            incident=cause.field("incidentIdentifier"),
+            incident_school=pl.coalesce(cause.field("schoolId"), "responsibilitySchoolReference.schoolId"),
+            behavior=_code(cause.field("behaviorDescriptor")),
             action=pl.when(action.str.contains("expulsion"))
             .then(pl.lit("expulsion"))
             .otherwise(action.replace_strict(_ACTIONS, default=action.str.replace_all(r"\W+", "_"))),
@@ -772,3 +1061,138 @@ def _discipline(live: _Resources) -> Mapped:
         days=pl.coalesce("actualDisciplineActionLength", "disciplineActionLength"),
     )  # fmt: skip
     return Mapped("discipline", rows)
+
+
+def _survey_responses(live: _Resources) -> Mapped:
+    """surveyQuestionResponses, one row each: its numeric value, else its text; several values with `;` between them.
+
+    The school is the survey's organization, or that of its session. A response that names no student, staff member or
+    parent is a student's where it states a grade (surveyLevelDescriptor). `noResponse` is a question left out.
+    """
+    survey = ["surveyIdentifier", "namespace"]
+    surveys = (
+        live["surveys"]
+        .select(
+            *survey,
+            school_year="schoolYearTypeReference.schoolYear",
+            school_id=pl.coalesce(
+                "sessionReference.schoolId", "educationOrganizationReference.educationOrganizationId"
+            ),
+            survey_known=pl.lit(True),
+        )
+        .unique(survey, keep="last")
+    )
+    kind = (
+        pl.when(pl.col(_STUDENT).is_not_null()).then(pl.lit("student"))
+        .when(pl.col("staffReference.staffUniqueId").is_not_null()).then(pl.lit("staff"))
+        .when(pl.coalesce("contactReference.contactUniqueId", "parentReference.parentUniqueId").is_not_null())
+        .then(pl.lit("family"))
+        .when(pl.col("surveyLevelDescriptor").is_not_null()).then(pl.lit("student"))
+    )  # fmt: skip
+    responses = (
+        live["surveyResponses"]
+        .select(
+            pl.col("surveyReference.surveyIdentifier").alias("surveyIdentifier"),
+            pl.col("surveyReference.namespace").alias("namespace"),
+            respondent_id="surveyResponseIdentifier",
+            respondent_type=kind,
+            student_id=_STUDENT,
+            submitted_at="responseDate",
+            response_known=pl.lit(True),
+        )
+        .unique([*survey, "respondent_id"], keep="last")
+    )
+    value = pl.element().struct
+    given = pl.col("values").list.eval(
+        pl.coalesce(value.field("numericResponse"), value.field("textResponse")).drop_nulls()
+    )
+    rows = (
+        _collections(live["surveyQuestionResponses"], "surveyQuestionResponses")
+        .select(
+            FILE,
+            LINE,
+            surveyIdentifier="surveyQuestionReference.surveyIdentifier",
+            namespace="surveyQuestionReference.namespace",
+            respondent_id="surveyResponseReference.surveyResponseIdentifier",
+            item_id="surveyQuestionReference.questionCode",
+            response=pl.when(_truth("noResponse").fill_null(False))
+            .then(pl.lit(SKIPPED))
+            .otherwise(given.list.join(";").replace("", None)),
+        )
+        .join(surveys, on=survey, how="left", maintain_order="left")
+        .join(responses, on=[*survey, "respondent_id"], how="left", maintain_order="left")
+        .with_columns(
+            pl.when(pl.col("survey_known").is_null())
+            .then(pl.lit("its survey is not in surveys"))
+            .when(pl.col("response_known").is_null())
+            .then(pl.lit("its respondent is not in surveyResponses"))
+            .alias(REJECT)
+        )
+        .rename({"surveyIdentifier": "survey_id"})
+        .drop("namespace", "survey_known", "response_known")
+    )
+    return Mapped("survey_responses", rows)
+
+
+def _survey_items(live: _Resources) -> Mapped:
+    """surveyQuestions, one row each in the survey's school year. The construct is the section's title, which the
+    source's `values` may name otherwise; the scale is that of the choices."""
+    survey = ["surveyReference.surveyIdentifier", "surveyReference.namespace"]
+    years = live["surveys"].select(
+        pl.col("surveyIdentifier").alias(survey[0]),
+        pl.col("namespace").alias(survey[1]),
+        school_year="schoolYearTypeReference.schoolYear",
+    )
+    choices = pl.col("responseChoices").list.eval(
+        pl.element().struct.field("numericValue").cast(pl.Int64, strict=False).drop_nulls()
+    )
+    rows = (
+        _collections(live["surveyQuestions"], "surveyQuestions")
+        .join(years.unique(survey, keep="last"), on=survey, how="left", maintain_order="left")
+        .select(
+            "school_year",
+            FILE,
+            LINE,
+            survey_id=survey[0],
+            item_id="questionCode",
+            construct="surveySectionReference.surveySectionTitle",
+            text="questionText",
+            scale_min=choices.list.min(),
+            scale_max=choices.list.max(),
+        )
+    )
+    return Mapped("survey_items", rows)
+
+
+def _assessments(live: _Resources) -> tuple[Mapped, Mapped]:
+    """studentAssessments of SAT and PSAT as readiness_scores and of AP as exam_results; the school year is the one
+    stated, else that of the day. AP's identifier names the exam (`AP Biology`). Others are counted as skipped."""
+    named = pl.col("assessmentReference.assessmentIdentifier").str.strip_chars()
+    result = pl.element().struct
+    method = _code(result.field("assessmentReportingMethodDescriptor")).str.to_lowercase()
+    on_scale = pl.col("scoreResults").list.eval(result.field("result").filter(method.is_in(_SCORES)))
+    test = named.str.extract(r"(?i)^(SAT|PSAT/NMSQT|PSAT 10|PSAT 8/9)(?:\W|$)").str.to_lowercase()
+    section = named.str.replace(r"(?i)^(?:SAT|PSAT/NMSQT|PSAT 10|PSAT 8/9)[\s:_-]*", "").str.to_lowercase()
+    frame = _collections(live["studentAssessments"], "studentAssessments").select(
+        FILE,
+        LINE,
+        school_year=pl.coalesce("schoolYearTypeReference.schoolYear", _year_of(_day("administrationDate"))),
+        student_id=_STUDENT,
+        score=on_scale.list.first(),
+        exam=named.str.extract(r"(?i)^AP[\s:_-]+(.+)$"),
+        assessment=test.replace_strict(_READINESS, default=None, return_dtype=pl.String),
+        section=section.replace_strict(_SECTIONS, default=section, return_dtype=pl.String),
+    )
+    exam, test = pl.col("exam").is_not_null(), pl.col("assessment").is_not_null()
+    codes = {name.lower(): code for code, name in EXAM_NAMES.items()}
+    exams = frame.filter(exam).select(
+        "school_year", "student_id", "score", FILE, LINE,
+        exam_year="school_year",
+        program=pl.lit("ap"),
+        exam_name="exam",
+        exam_code=pl.col("exam").str.to_lowercase().replace_strict(codes, default=pl.col("exam"), return_dtype=pl.String),
+    )  # fmt: skip
+    others = frame.filter(~exam & ~test).height
+    skipped = {"assessment is none of SAT, PSAT and AP": others} if others else {}
+    scores = frame.filter(test).drop("exam")
+    return Mapped("readiness_scores", scores, skipped), Mapped("exam_results", exams)

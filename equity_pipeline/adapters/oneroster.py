@@ -1,4 +1,9 @@
-"""OneRoster CSV (1EdTech), versions 1.0, 1.1 and 1.2, bulk: one zip or folder is one delivery.
+"""OneRoster CSV (1EdTech), versions 1.0, 1.1 and 1.2, and Microsoft School Data Sync 2.1, which is close to it: one zip
+or folder is one delivery.
+
+A delta set lists only what changed. It comes in one zip with the bulk set that it changes, a folder each; of several
+sets the later (by the date in the folder's name, else by `dateLastModified`) replaces records and deletes those that it
+calls `tobedeleted`.
 
 Belongs here: what OneRoster's tables mean and how they refer to each other. Does not belong here: the text of CSV
 (`readers`), types and rules of canonical columns (`extracts/`).
@@ -15,6 +20,7 @@ day after the last (default `last_day`, what most systems write).
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -25,7 +31,8 @@ from equity_pipeline.adapters.delimited import with_values
 from equity_pipeline.adapters.readers import members, read_delimited
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
-from equity_pipeline.extracts.contracts import EXTRACTS
+from equity_pipeline.extracts.contracts import EXTRACTS, GRADES
+from equity_pipeline.extracts.versions import version
 from equity_pipeline.partners.registry import Partner, Source
 
 _COLUMNS = {
@@ -33,16 +40,18 @@ _COLUMNS = {
     "orgs": "sourcedId name type identifier",
     "users": "sourcedId orgSourcedIds primaryOrgSourcedId role identifier grades",
     "courses": "sourcedId schoolYearSourcedId title courseCode subjectCodes",
-    "classes": "sourcedId courseSourcedId schoolSourcedId termSourcedIds",
-    "enrollments": "classSourcedId schoolSourcedId userSourcedId role beginDate endDate",
+    "classes": "sourcedId courseSourcedId schoolSourcedId termSourcedIds grades",
+    "enrollments": "sourcedId classSourcedId schoolSourcedId userSourcedId role beginDate endDate",
     "demographics": (
         "sourcedId birthDate sex americanIndianOrAlaskaNative asian blackOrAfricanAmerican "
-        "nativeHawaiianOrOtherPacificIslander white demographicRaceTwoOrMoreRaces hispanicOrLatinoEthnicity"
+        "nativeHawaiianOrOtherPacificIslander white demographicRaceTwoOrMoreRaces hispanicOrLatinoEthnicity "
+        "raceCodes ethnicityCodes"
     ),
-    "roles": "userSourcedId roleType role orgSourcedId",
+    "roles": "sourcedId userSourcedId roleType role orgSourcedId isPrimary grade",
+    "userFlags": "userSourcedId flag",
     "lineItems": "sourcedId title classSourcedId categorySourcedId resultValueMax",
     "categories": "sourcedId title",
-    "results": "lineItemSourcedId studentSourcedId scoreStatus score scoreDate",
+    "results": "sourcedId lineItemSourcedId studentSourcedId scoreStatus score scoreDate",
     "manifest": "propertyName value",
 }
 _REQUIRED = {
@@ -53,12 +62,25 @@ _REQUIRED = {
     "classes": "sourcedId courseSourcedId",
     "enrollments": "classSourcedId userSourcedId role",
 }
-_NAMES_OF_1_0 = {
+_OTHER_NAMES = {
+    # OneRoster 1.0
     ("classes", "termsourcedid"): "termSourcedIds",
+    ("classes", "grade"): "grades",
     ("courses", "schoolyearid"): "schoolYearSourcedId",
     ("demographics", "usersourcedid"): "sourcedId",
     ("users", "grade"): "grades",
+    # School Data Sync
+    ("classes", "sessionsourcedids"): "termSourcedIds",
+    ("classes", "orgsourcedid"): "schoolSourcedId",
+    ("courses", "code"): "courseCode",
+    ("courses", "subject"): "subjectCodes",
 }
+_FLAGS = {
+    "iep": "disability_idea", "504": "section_504", "homeless": "homeless", "freelunch": "economically_disadvantaged",
+    "reducedlunch": "economically_disadvantaged",
+}  # fmt: skip
+"""School Data Sync's userFlags.csv. Only who has a status is in it: the others are `no` if anybody has it, but who eats
+no free lunch may be poor all the same."""
 _EXTRACTS = ("schools", "students", "school_enrollments", "courses", "course_enrollments")
 _OPTIONS = {
     "student_id": ("sourcedId", "identifier"),
@@ -78,6 +100,7 @@ _RACES = {
     "white": "White",
 }
 _MORE_RACES = "DemographicRaceTwoOrMoreRaces"
+_SET, _REPLACED = "_set", "_replaced"
 _FINAL_GRADES = ("final", "final grade", "final course grade", "course grade")
 
 _Tables = dict[str, pl.DataFrame]
@@ -90,25 +113,29 @@ def read(path: Path, name: str, source: Source) -> list[RawTable]:
         DeliveryError: not a OneRoster set (a core file is absent), one table twice, or unreadable text.
     """
     known = {f"{table}.csv".lower(): table for table in _COLUMNS}
-    tables: dict[str, RawTable] = {}
+    tables: dict[tuple[PurePosixPath, str], RawTable] = {}
     for member, content in members(path, name):
-        table = known.get(PurePosixPath(member).name.lower())
+        file = PurePosixPath(member)
+        table = known.get(file.name.lower())
         if table is None:
             continue
-        if table in tables:
+        if (file.parent, table) in tables:
             raise DeliveryError(
                 f"{table}.csv is there twice",
                 file=f"{name}!{member}",
                 remedy="send one set per zip or folder",
             )
-        tables[table] = _dated(read_delimited(content, f"{name}!{member}"))
-    if absent := [f"{table}.csv" for table in _REQUIRED if table not in tables]:
+        tables[file.parent, table] = _dated(read_delimited(content, f"{name}!{member}"))
+    present = {table for _, table in tables}
+    if absent := [f"{table}.csv" for table in _REQUIRED if table not in present]:
         raise DeliveryError(
             f"not a whole OneRoster set: {', '.join(absent)} absent",
             file=name,
             remedy="export all rostering files together, in bulk",
         )
-    return [tables[table] for table in _COLUMNS if table in tables]
+    return [
+        tables[key] for key in sorted(tables, key=lambda key: (str(key[0]), list(_COLUMNS).index(key[1])))
+    ]
 
 
 def _dated(table: RawTable) -> RawTable:
@@ -128,26 +155,23 @@ def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped
         DeliveryError: a needed column is absent, the set is a delta, or a school year can't be told.
     """
     _check(source)
-    raw = {_table_of(table): table for table in tables}
-    _refuse_delta(raw)
-    sets = {table: _normal(table, delivered) for table, delivered in raw.items()}
-    _refuse_roleless(raw, sets["users"])
-    for table, columns in _COLUMNS.items():
-        if table not in sets:
-            names = [*columns.split(), "status", FILE]
-            sets[table] = pl.DataFrame(schema=dict.fromkeys(names, pl.String) | {LINE: pl.Int64})
-    live = {table: frame.filter(~_deleted()) for table, frame in sets.items()}
+    sets, warnings = _together(tables)
+    _refuse_roleless(sets, tables)
+    live = {table: frame.filter(~_deleted() & ~pl.col(_REPLACED)) for table, frame in sets.items()}
     live["users"] = live["users"].with_columns(student_id=_option(source, "student_id"))
     live["orgs"] = live["orgs"].with_columns(school_id=_option(source, "school_id"))
+    warnings += _disagreeing_years(live["academicSessions"])
 
-    sessions = _sessions(live["academicSessions"], source)
+    named = next(table.name for table in tables if _table_of(table) == "academicSessions")
+    sessions = _sessions(live["academicSessions"], source, named)
     seats = _seats(live, sessions, source)
     roles = _roles(live)
     year = _current_year(sessions, seats, max((t.inferred.get("as_of", "") for t in tables), default=""))
     years = sorted({year, *seats["school_year"].drop_nulls()})
 
+    schools = _schools(sets["orgs"], live["orgs"], years, source)
     return [
-        _schools(sets["orgs"], live["orgs"], years, source),
+        replace(schools, warnings=(*warnings, *schools.warnings)),
         _students(sets["users"], live, roles, seats, year, source),
         _school_enrollments(sets["users"], live, roles, seats, sessions, year),
         _courses(sets["courses"], live["courses"], sessions, year, source),
@@ -181,13 +205,88 @@ def _table_of(table: RawTable) -> str:
     return next(known for known in _COLUMNS if f"{known}.csv".lower() == base)
 
 
-def _normal(table: str, delivered: RawTable) -> pl.DataFrame:
-    """The table with the standard's column names, absent ones as null; blank cells are null. Others stay as named."""
+def _together(tables: list[RawTable]) -> tuple[_Tables, list[str]]:
+    """Every table of the standard with the records of all sets, those that a later set replaces marked, and warnings.
+
+    Raises:
+        DeliveryError: a needed column is absent, or the first set is no bulk set.
+    """
+    by_set: dict[str, dict[str, RawTable]] = {}
+    for table in tables:
+        by_set.setdefault(table.name.rpartition("/")[0] or table.name.rpartition("!")[0], {})[
+            _table_of(table)
+        ] = table
+    order = sorted(by_set, key=lambda one: (version(one).dated, _as_of(by_set[one].values()), one))
+    frames: dict[str, list[pl.DataFrame]] = {table: [] for table in _COLUMNS}
+    since: dict[str, int] = {}
+    warnings: list[str] = []
+    for number, name in enumerate(order):
+        normal = {}
+        for table, delivered in by_set[name].items():
+            normal[table], told = _normal(table, delivered)
+            warnings += told
+        deltas = _deltas(normal.get("manifest"))
+        if number == 0 and deltas:
+            raise DeliveryError(
+                f"{len(deltas)} of its files hold only changes (delta)",
+                file=by_set[name]["manifest"].name,
+                line=min(deltas.values()),
+                remedy="send a bulk export, or both in one zip, a folder each",
+            )
+        for table, frame in normal.items():
+            frames[table].append(frame.with_columns(pl.lit(number).alias(_SET)))
+            if table.lower() not in deltas:
+                since[table] = number
+    result = {}
+    for table, columns in _COLUMNS.items():
+        schema = dict.fromkeys([*columns.split(), "status", FILE], pl.String) | {
+            LINE: pl.Int64,
+            _SET: pl.Int32,
+        }
+        frame = pl.concat([pl.DataFrame(schema=schema), *frames[table]], how="diagonal")
+        later = pl.lit(False)
+        if frame[_SET].n_unique() > 1:
+            known = pl.col("sourcedId") if "sourcedId" in columns.split() else pl.lit(None, pl.String)
+            later = (pl.col(_SET) < pl.col(_SET).max().over(known)) & known.is_not_null()
+        result[table] = frame.with_columns((later | (pl.col(_SET) < since.get(table, 0))).alias(_REPLACED))
+    return result, warnings
+
+
+def _deltas(manifest: pl.DataFrame | None) -> dict[str, int]:
+    """The tables, lower case, that a set's manifest calls a delta, each with the line that says so."""
+    if manifest is None:
+        return {}
+    told = manifest.filter(pl.col("value").str.to_lowercase() == "delta").drop_nulls("propertyName")
+    return {
+        name.lower().removeprefix("file."): line
+        for name, line in told.select("propertyName", LINE).iter_rows()
+    }
+
+
+def _as_of(tables: Iterable[RawTable]) -> str:
+    return max((table.inferred.get("as_of", "") for table in tables), default="")
+
+
+def _normal(table: str, delivered: RawTable) -> tuple[pl.DataFrame, list[str]]:
+    """The table with the standard's column names, absent ones as null; blank cells are null. Others stay as named.
+
+    A header one slip away from a name of the standard that is not there is taken for it, with a warning.
+    """
     names = {name.lower(): name for name in (*_COLUMNS[table].split(), "status")}
     renamed = {
-        column: names.get(column.lower()) or _NAMES_OF_1_0.get((table, column.lower()), column)
+        column: names.get(column.lower()) or _OTHER_NAMES.get((table, column.lower()), column)
         for column in delivered.frame.columns
     }
+    warnings = []
+    for name in names.values():
+        near = [
+            c
+            for c, new in renamed.items()
+            if c == new and c not in names.values() and one_slip(c.lower(), name.lower())
+        ]
+        if name not in renamed.values() and len(near) == 1:
+            renamed[near[0]] = name
+            warnings.append(f"{delivered.name}: header {near[0]} is taken for {name}")
     present = set(renamed.values())
     if absent := [name for name in _REQUIRED.get(table, "").split() if name not in present]:
         raise DeliveryError(
@@ -198,35 +297,44 @@ def _normal(table: str, delivered: RawTable) -> pl.DataFrame:
         )
     text = pl.col(pl.String).str.strip_chars().replace("", None)
     frame = delivered.frame.rename(renamed).with_columns(text)
-    return frame.with_columns(
+    frame = frame.with_columns(
         *(pl.lit(None, pl.String).alias(name) for name in names.values() if name not in present),
         pl.lit(delivered.name).alias(FILE),
     )
+    return frame, warnings
 
 
-def _refuse_roleless(raw: dict[str, RawTable], users: pl.DataFrame) -> None:
-    if "roles" not in raw and users["role"].is_null().all() and users.height:
+def one_slip(written: str, meant: str) -> bool:
+    """Whether one letter is missing, added, wrong or swapped with its neighbour. Short names are too much alike."""
+    if min(len(written), len(meant)) < 5 or abs(len(written) - len(meant)) > 1:
+        return False
+    start = 0
+    while start < min(len(written), len(meant)) and written[start] == meant[start]:
+        start += 1
+    rest, wanted = written[start:], meant[start:]
+    return (
+        rest[1:] == wanted[1:]
+        or rest[1:] == wanted
+        or rest == wanted[1:]
+        or (rest[:2] == wanted[:2][::-1] and rest[2:] == wanted[2:])
+    )
+
+
+def _refuse_roleless(sets: _Tables, tables: list[RawTable]) -> None:
+    users = sets["users"]
+    if sets["roles"].is_empty() and users["role"].is_null().all() and users.height:
         raise DeliveryError(
             "no user has a role",
-            file=raw["users"].name,
+            file=next(table.name for table in tables if _table_of(table) == "users"),
             line=1,
             remedy="send roles.csv with the set (OneRoster 1.2)",
         )
 
 
-def _refuse_delta(raw: dict[str, RawTable]) -> None:
-    """A delta lists only what changed; taken for the whole it would drop everybody else."""
-    if "manifest" not in raw:
-        return
-    frame = _normal("manifest", raw["manifest"])
-    deltas = frame.filter(pl.col("value").str.to_lowercase() == "delta")
-    if not deltas.is_empty():
-        raise DeliveryError(
-            f"{deltas.height} of its files hold only changes (delta)",
-            file=raw["manifest"].name,
-            line=deltas[LINE][0],
-            remedy="send a bulk export",
-        )
+def _list(column: str) -> pl.Expr:
+    """The values of a list cell: `a,b`, also as `[a, b]`, `{a,b}` or with a quote around each."""
+    text = pl.col(column).str.replace(r"^[\[{]\s*(.*?)\s*[\]}]$", "$1")
+    return text.str.split(",").list.eval(pl.element().str.strip_chars(" \"'").replace("", None).drop_nulls())
 
 
 def _deleted() -> pl.Expr:
@@ -254,7 +362,10 @@ def _skipped(frame: pl.DataFrame, *reasons: pl.Expr) -> dict[str, int]:
     return dict(counts.iter_rows())
 
 
-_TOBEDELETED = pl.when(_deleted()).then(pl.lit("status is tobedeleted"))
+_TOBEDELETED = (
+    pl.when(_REPLACED).then(pl.lit("replaced by a later set"))
+    .when(_deleted()).then(pl.lit("status is tobedeleted"))
+)  # fmt: skip
 
 
 def _extras(extract: str, frame: pl.DataFrame, source: Source) -> tuple[list[pl.Expr], list[str]]:
@@ -281,7 +392,7 @@ def _rows(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
 # --- school years ------------------------------------------------------------------------------------------------
 
 
-def _sessions(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
+def _sessions(frame: pl.DataFrame, source: Source, name: str) -> pl.DataFrame:
     """One row per session: title, start, end and the school year it belongs to, with that year's first and last day.
 
     The year is that of the session's ancestor of type schoolYear, else its own. Days decide over the column
@@ -319,7 +430,7 @@ def _sessions(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
     if not any(session["school_year"] for session in found):
         raise DeliveryError(
             "no session tells a school year",
-            file=frame[FILE][0] if frame.height else "academicSessions.csv",
+            file=name,
             remedy="give schoolYear, or startDate and endDate as YYYY-MM-DD",
         )
     types = {"session": pl.String, "title": pl.String, "school_year": pl.Int64, "whole": pl.Boolean}
@@ -337,12 +448,33 @@ def _sessions(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
 
 
 def _year_of_session(session: dict) -> int | None:
-    if session["start"] and session["end"] and session["type"] == "schoolyear":
+    """By its days: of a school year that of its middle, of a term that of its first day, unless `schoolYear` says that
+    of its last (a summer session)."""
+    days = [school_years.of_date(day) for day in (session["start"], session["end"]) if day]
+    if len(days) == 2 and session["type"] == "schoolyear":
         return school_years.of_date(session["start"] + (session["end"] - session["start"]) / 2)
     try:
-        return school_years.parse(session["schoolYear"] or "")
+        said = school_years.parse(session["schoolYear"] or "")
     except ValueError:
-        return school_years.of_date(session["start"]) if session["start"] else None
+        said = None
+    return said if said in days or not days else days[0]
+
+
+def _disagreeing_years(sessions: pl.DataFrame) -> list[str]:
+    """A warning where the column schoolYear says another year than the days of a session."""
+    count = 0
+    for session in sessions.with_columns(start=_day("startDate"), end=_day("endDate")).iter_rows(named=True):
+        try:
+            said = school_years.parse(session["schoolYear"] or "")
+        except ValueError:
+            continue
+        days = {school_years.of_date(day) for day in (session["start"], session["end"]) if day}
+        count += bool(days) and said not in days
+    if not count:
+        return []
+    return [
+        f"schoolYear of {count} records of academicSessions.csv is not the school year of their days; the days count"
+    ]
 
 
 def _current_year(sessions: pl.DataFrame, seats: pl.DataFrame, as_of: str) -> int:
@@ -364,11 +496,10 @@ def _roles(live: _Tables) -> pl.DataFrame:
             .select(
                 user="sourcedId",
                 role=pl.col("role").str.to_lowercase(),
-                org=pl.col("orgSourcedIds").str.split(","),
+                org=_list("orgSourcedIds"),
             )
             .unique("user", keep="last", maintain_order=True)
             .explode("org", empty_as_null=True)
-            .with_columns(pl.col("org").str.strip_chars())
             .with_columns(rank=pl.int_range(pl.len()).over("user"))
         )
     return (
@@ -377,7 +508,10 @@ def _roles(live: _Tables) -> pl.DataFrame:
             user="userSourcedId",
             role=pl.col("role").str.to_lowercase(),
             org="orgSourcedId",
-            second=pl.col("roleType").str.to_lowercase().ne_missing("primary"),
+            second=~pl.any_horizontal(
+                pl.col("roleType").str.to_lowercase().eq_missing("primary"),
+                pl.col("isPrimary").str.to_lowercase().eq_missing("true"),
+            ),
         )
         .sort("user", "second", maintain_order=True)
         .with_columns(rank=pl.int_range(pl.len()).over("user"))
@@ -417,7 +551,7 @@ def _seats(live: _Tables, sessions: pl.DataFrame, source: Source) -> pl.DataFram
         )
     )
     terms = (
-        classes.select("classSourcedId", session=pl.coalesce("termSourcedIds", "course_year").str.split(","))
+        classes.select("classSourcedId", session=pl.coalesce(_list("termSourcedIds"), _list("course_year")))
         .explode("session", empty_as_null=True)
         .with_columns(pl.col("session").str.strip_chars())
         .join(sessions, on="session", how="inner")
@@ -509,7 +643,8 @@ def _students(
 ) -> Mapped:
     """users.csv's students with demographics.csv, for the current school year and each with a class enrollment.
 
-    users.csv has one grade, today's: in other school years `grade_level` is null.
+    users.csv (or roles.csv) has one grade, today's. In other school years the grade is that of the student's classes, if
+    those that are of one grade agree; else it is null.
     """
     is_student, skipped = _students_of(everything, roles)
     demographics = live["demographics"].unique("sourcedId", keep="last").with_columns(_demographics())
@@ -517,17 +652,30 @@ def _students(
     attended = seats.select("school_year", sourcedId="userSourcedId").drop_nulls().unique()
     current = records.select("sourcedId", school_year=pl.lit(year, pl.Int64)).unique()
     years = pl.concat([current, attended.select("sourcedId", "school_year")]).unique()
+    of_role = (
+        live["roles"]
+        .filter(pl.col("role").str.to_lowercase() == "student")
+        .drop_nulls("grade")
+        .unique("userSourcedId", keep="last")
+        .select("grade", sourcedId="userSourcedId")
+    )
     joined = (
         records.join(demographics, on="sourcedId", how="left", suffix="_demographics")
         .join(years, on="sourcedId", how="inner")
+        .join(of_role, on="sourcedId", how="left")
+        .join(_class_grades(live, seats), on=["sourcedId", "school_year"], how="left")
+        .join(_flags(live), on="sourcedId", how="left")
         .sort(LINE, "school_year")
     )
     rows = joined.select(
         pl.when(pl.col("school_year") == year)
-        .then(pl.col("grades").str.split(",").list.first())
+        .then(pl.coalesce(_list("grades").list.first(), "grade"))
+        .otherwise("class_grade")
         .alias("grade_level"),
         "school_year", "student_id", "sex", "hispanic_latino", "races", FILE, LINE, birth_date="birthDate",
     )  # fmt: skip
+    if live["userFlags"].height:
+        rows = rows.with_columns(joined.select(sorted(set(_FLAGS.values()))))
     extras, warnings = _extras("students", joined, source)
     if unmatched := demographics.join(everything, on="sourcedId", how="anti").height:
         warnings.append(f"{unmatched} records of demographics.csv belong to no user")
@@ -535,10 +683,49 @@ def _students(
     return Mapped("students", rows, skipped, tuple(warnings))
 
 
+def _class_grades(live: _Tables, seats: pl.DataFrame) -> pl.DataFrame:
+    """The grade per student × school year that those of her classes agree on which are of one grade."""
+    single = live["classes"].unique("sourcedId", keep="last").with_columns(grade=_list("grades"))
+    single = single.filter(pl.col("grade").list.len() == 1).select(
+        classSourcedId="sourcedId", grade=pl.col("grade").list.first().str.zfill(2)
+    )
+    return (
+        seats.join(single.filter(pl.col("grade").is_in(GRADES)), on="classSourcedId")
+        .drop_nulls("school_year")
+        .group_by("school_year", sourcedId="userSourcedId")
+        .agg(grades=pl.col("grade").unique())
+        .filter(pl.col("grades").list.len() == 1)
+        .select("sourcedId", "school_year", class_grade=pl.col("grades").list.first())
+    )
+
+
+def _flags(live: _Tables) -> pl.DataFrame:
+    """One row per user: the statuses of userFlags.csv, a column each."""
+    flag = pl.col("flag").str.to_lowercase().replace_strict(_FLAGS, default=None, return_dtype=pl.String)
+    held = live["userFlags"].select(sourcedId="userSourcedId", status=flag)
+    kept = set(held["status"].drop_nulls()) - {"economically_disadvantaged"}
+    return (
+        live["users"]
+        .select("sourcedId")
+        .unique()
+        .join(held.group_by("sourcedId").agg("status"), on="sourcedId", how="left")
+        .select(
+            "sourcedId",
+            *(
+                pl.when(pl.col("status").list.contains(status).fill_null(False)).then(pl.lit("yes"))
+                .when(pl.lit(status in kept)).then(pl.lit("no")).alias(status)
+                for status in sorted(set(_FLAGS.values()))
+            ),
+        )
+    )  # fmt: skip
+
+
 def _demographics() -> list[pl.Expr]:
     def flag(column: str) -> pl.Expr:
+        codes = "ethnicityCodes" if column == "hispanicOrLatinoEthnicity" else "raceCodes"
+        listed = pl.when(_list(codes).list.contains(column)).then(pl.lit("true"))
         return (
-            pl.col(column)
+            pl.coalesce(column, listed)
             .str.to_lowercase()
             .replace_strict(
                 {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False},

@@ -1,33 +1,35 @@
 """Bytes → tables of text, without changing a cell.
 
-Belongs here: containers (folders, zips), encodings, delimiters, record boundaries. Does not belong here: the meaning
-of any column.
+Belongs here: containers (folders, zips) and encodings. Does not belong here: records (records), or the meaning of any
+column.
 """
 
 from __future__ import annotations
 
 import codecs
-import csv
 import io
+import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from itertools import chain
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import polars as pl
 
 from equity_pipeline.adapters.base import LINE, BadRecord, RawTable
+from equity_pipeline.adapters.records import Records
 from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
 
 MAX_UNZIPPED = 2 * 1024**3
 MAX_RATIO = 200
 _RATIO_FLOOR = 1024**2  # a small file of blanks compresses 1000:1 and harms nobody
 _ARCHIVES = {".zip", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".tar", ".zst"}
-_DELIMITERS = (",", "\t", ";", "|")
-_CHUNK = 50_000  # records
-_BLOCK = 8 * 1024**2  # characters
-_RESERVED = {"_line", "_file", "_reason", "_column", "_value", "_delivery_id"}
+WORKBOOKS = {".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"}
+_BLOCK = 8 * 1024**2  # bytes read at once
+_NOT_IN_CP1252 = b"\x81\x8d\x8f\x90\x9d"
 
 
 def members(path: Path, name: str | None = None) -> Iterator[tuple[str, bytes | Path]]:
@@ -44,7 +46,7 @@ def members(path: Path, name: str | None = None) -> Iterator[tuple[str, bytes | 
         for file in sorted(p for p in path.rglob("*") if p.is_file() and not p.is_symlink()):
             if not file.name.startswith("."):
                 yield file.relative_to(path).as_posix(), file
-    elif zipfile.is_zipfile(path) or path.suffix.lower() == ".zip":
+    elif path.suffix.lower() not in WORKBOOKS and zipfile.is_zipfile(path) or path.suffix.lower() == ".zip":
         try:
             with zipfile.ZipFile(path) as archive:
                 for entry in _checked(archive, name):
@@ -93,196 +95,187 @@ def _checked(archive: zipfile.ZipFile, name: str) -> list[zipfile.ZipInfo]:
     return sorted(kept, key=lambda entry: entry.filename)
 
 
-def read_delimited(
-    path: Path | bytes, name: str, *, encoding: str = "auto", delimiter: str = "auto"
-) -> RawTable:
-    """Read delimited text (RFC 4180 quoting) into a table of text; `_line` is the line on which a record starts.
+def read_delimited(path: Path | bytes, name: str, **options: Any) -> RawTable:
+    """The whole of `read_batches` as one table."""
+    batches = list(read_batches(path, name, **options))
+    return RawTable(
+        name=name,
+        frame=pl.concat([batch.frame for batch in batches]),
+        bad=tuple(record for batch in batches for record in batch.bad),
+        inferred=batches[-1].inferred,
+    )
+
+
+def read_batches(
+    path: Path | bytes,
+    name: str,
+    *,
+    encoding: str = "auto",
+    delimiter: str = "auto",
+    escape: str = "none",
+    expects: Collection[str] = (),
+) -> Iterator[RawTable]:
+    """Read delimited text (RFC 4180 quoting) into tables of text, some 8 MiB of the file at a time; `_line` is the
+    line on which a record starts.
 
     A record with another number of fields than the header, or with broken quotes, is a `BadRecord`: it is never padded
     or cut. Lines without any text are no records. A header repeated in the body (files that were glued together) is
     passed over and counted in `inferred["repeated_headers"]`.
 
-    `encoding`, `delimiter`: `auto` finds UTF-8, UTF-16 or Windows-1252, and comma, tab, semicolon or bar.
+    `encoding`, `delimiter`: `auto` finds UTF-8, UTF-16, Windows-1252 or Latin-1, and comma, tab, semicolon or bar.
+    `escape`: `backslash` where a backslash before a quote stands for a quote inside quotes, as some databases write it.
+    `expects`: headers that the mapping looks for: of the first 50 records the one that holds most of them is the
+    header, and what stands before it (a report's title, a row of group names) is passed over and counted in
+    `inferred["lines_before_header"]`.
+
+    There is one table even if the file has no records. All share one `inferred`, complete with the last.
 
     Raises:
         DeliveryError: not text, not in the encoding, no header, or no record that fits the header.
-        PartnerFileError: the encoding that the partner file states does not exist.
+        PartnerFileError: the encoding, delimiter or escape that the partner file states does not exist.
     """
-    data = io.BytesIO(path) if isinstance(path, bytes) else None
-    with data or open(path, "rb") as stream:
-        inferred = {}
+    if escape not in ("none", "backslash"):
+        raise PartnerFileError(f"there is no escape {escape!r}; say `none` or `backslash`")
+    if delimiter != "auto" and (len(delimiter) != 1 or delimiter in '"\r\n'):
+        raise PartnerFileError(f"{delimiter!r} is no delimiter; say `auto` or one character")
+    with io.BytesIO(path) if isinstance(path, bytes) else open(path, "rb") as stream:
+        inferred: dict[str, str] = {}
         if encoding == "auto":
             encoding = inferred["encoding"] = _find_encoding(stream, name)
-        plain = _is_plain(stream, encoding)
         stream.seek(0)
-        text = _Lines(io.TextIOWrapper(stream, encoding=encoding, newline=""))
-        try:
-            if delimiter == "auto":
-                delimiter = inferred["delimiter"] = _find_delimiter(text)
-            return _read_records(text, name, delimiter, plain, inferred)
-        except UnicodeError as error:
+        yield from Records(name, _blocks(stream, encoding, name), delimiter, escape, expects, inferred)
+
+
+def read_workbook(path: Path | bytes, name: str, sheet: str | None, expects: Collection[str]) -> RawTable:
+    """One sheet of an Excel or OpenDocument workbook as a table of text; `_line` is the row of the sheet.
+
+    Numbers are written as shortly as they can be, dates in ISO. `sheet`: its name; may be None if there is only one.
+    Rows without any cell are no records. `expects`: see `read_batches`.
+
+    Raises:
+        DeliveryError: no readable workbook, no such sheet (says which there are), or no table in it.
+    """
+    import fastexcel  # only who sends workbooks waits for it
+
+    try:
+        book = fastexcel.read_excel(path if isinstance(path, bytes) else str(path))
+        sheets = book.sheet_names
+        if sheet is None and len(sheets) > 1 or sheet is not None and sheet not in sheets:
             raise DeliveryError(
-                f"the text is not {encoding}",
+                f"the workbook has the sheets {', '.join(sheets)}",
                 file=name,
-                line=text.line,
-                remedy="state `encoding` or send UTF-8",
-            ) from error
+                remedy="say which under `options: {sheet: …}`",
+            )
+        cells = book.load_sheet(sheet or 0, header_row=None, skip_rows=0, dtypes="string").to_polars()
+    except fastexcel.FastExcelError as error:
+        raise DeliveryError("not a readable workbook", file=name, remedy="save it again as .xlsx") from error
+    cells = cells.select(
+        pl.all().cast(pl.String).fill_null("").str.replace(r"^(\d{4}-\d\d-\d\d) 00:00:00$", "$1")
+    )
+    if not cells.width:
+        raise DeliveryError("the sheet is empty", file=name, remedy="send it with a header row")
+    breaks = cells.select(pl.sum_horizontal(pl.all().str.count_matches("\n"))).to_series()
+    first_lines = (breaks + 1).cum_sum().shift(1, fill_value=0) + 1
+    table = read_delimited(
+        cells.write_csv(include_header=False).encode(), name, encoding="utf-8", delimiter=",", expects=expects
+    )
+    frame = table.frame.filter(pl.any_horizontal(pl.exclude(LINE) != ""))
+    rows = first_lines.search_sorted(frame[LINE]).cast(pl.Int64) + 1
+    return RawTable(name, frame.with_columns(rows.alias(LINE)), table.bad, table.inferred)
 
 
-class _Lines:
-    """Physical lines with their count, and the way back to an earlier one of the record at hand."""
+def read_fixed(
+    path: Path | bytes, name: str, layout: Mapping[str, str], encoding: str = "auto"
+) -> Iterator[RawTable]:
+    """Read text of fixed widths, block by block. `layout`: column → its first and last character, counted from 1:
+    `{student_number: 1-10}`. Blanks around a cell are dropped; a line that ends before the last column begins is a
+    `BadRecord`.
 
-    def __init__(self, text: io.TextIOWrapper) -> None:
-        self._text, self._waiting = text, []
-        self.taken: list[str] = []
-        self.line = 1  # of the first line taken
+    Raises:
+        DeliveryError: not text, or not in the encoding.
+        PartnerFileError: a column of the layout has no two positions, or the encoding does not exist.
+    """
+    places = {}
+    for column, place in layout.items():
+        match = re.fullmatch(r"\s*(\d+)\s*-\s*(\d+)\s*", str(place))
+        if not match or not 1 <= int(match[1]) <= int(match[2]):
+            raise PartnerFileError(f"fixed_widths: {column} is {place!r}, no place such as 1-10")
+        places[column] = int(match[1]) - 1, int(match[2])
+    shortest = max(start for start, _ in places.values()) + 1
+    with io.BytesIO(path) if isinstance(path, bytes) else open(path, "rb") as stream:
+        inferred: dict[str, str] = {}
+        if encoding == "auto":
+            encoding = inferred["encoding"] = _find_encoding(stream, name)
+        stream.seek(0)
+        rest, line = b"", 1
+        for block in chain(_blocks(stream, encoding, name), [None]):
+            text, _, rest = (rest + block).rpartition(b"\n") if block is not None else (rest, b"", b"")
+            lines = pl.DataFrame(
+                {"text": text.decode().split("\n") if text or block else []}, schema={"text": pl.String}
+            )
+            lines = lines.with_columns(
+                pl.col("text").str.strip_suffix("\r"),
+                pl.int_range(line, line + lines.height, dtype=pl.Int64).alias(LINE),
+            )
+            line += lines.height
+            lines = lines.filter(pl.col("text").str.strip_chars() != "")
+            whole = pl.col("text").str.len_chars() >= shortest
+            bad = [
+                BadRecord(at, short, f"{len(short)} characters where at least {shortest} are needed")
+                for short, at in lines.filter(~whole).iter_rows()
+            ]
+            frame = lines.filter(whole).select(
+                *(
+                    pl.col("text").str.slice(start, stop - start).str.strip_chars().alias(c)
+                    for c, (start, stop) in places.items()
+                ),
+                LINE,
+            )
+            yield RawTable(name, frame, tuple(bad), inferred)
 
-    def __iter__(self) -> _Lines:
-        return self
 
-    def __next__(self) -> str:
-        line = self._waiting.pop() if self._waiting else next(self._text)
-        self.taken.append(line)
-        return line
+def _blocks(stream: io.BufferedIOBase, encoding: str, name: str) -> Iterator[bytes]:
+    """The text as UTF-8, block by block, with the line ends of old Macintosh files as LF.
 
-    def block(self) -> list[str]:
-        """Many whole lines at once, without their ends; for text of which no line is waiting."""
-        text = self._text.read(_BLOCK)
-        return (text + self._text.readline()).removesuffix("\n").split("\n") if text else []
-
-    def accept(self) -> None:
-        """The record at hand is read: the next one starts behind it."""
-        self.line += len(self.taken)
-        self.taken = []
-
-    def give_back(self, keep: int = 0) -> None:
-        """All lines taken but the first `keep` are still to come."""
-        self._waiting.extend(reversed(self.taken[keep:]))
-        del self.taken[keep:]
-
-
-def _read_records(
-    lines: _Lines, name: str, delimiter: str, plain: bool, inferred: dict[str, str]
-) -> RawTable:
-    """`plain`: no record is longer than its line, so that records can be split in whole columns."""
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    header: list[str] = []
-    header_line = repeated = 0
-    rows: list[list[str]] = []
-    starts: list[int] = []
-    chunks: list[pl.DataFrame] = []
-    bad: list[BadRecord] = []
-
-    def flush() -> None:
-        columns = zip(*rows, strict=True) if rows else ((),) * len(header)
-        frame = {h: pl.Series(h, c, pl.String) for h, c in zip(header, columns, strict=True)}
-        chunks.append(pl.DataFrame(frame | {LINE: pl.Series(starts, dtype=pl.Int64)}))
-        rows.clear()
-        starts.clear()
-
+    Raises:
+        DeliveryError: bytes that are no text in this encoding; names the line.
+        PartnerFileError: no such encoding.
+    """
+    try:
+        codec = codecs.lookup(encoding).name
+        decoder = codecs.getincrementaldecoder("utf-8-sig" if codec == "utf-8" else encoding)()
+        ascii_as_it_is = codec in ("ascii", "utf-8", "cp1252", "iso8859-1")
+    except LookupError as error:
+        raise PartnerFileError(
+            f"there is no encoding {encoding!r}; say `auto` or, for instance, `cp1252`"
+        ) from error
+    line, macintosh = 1, None
     while True:
+        raw = stream.read(_BLOCK)
         try:
-            record = next(reader)
-            problem = None if len(record) == len(header) else _other_width(len(record), len(header))
-        except StopIteration:
-            break
-        except csv.Error:
-            record, problem = None, "broken quotes"
-        if record is not None and len(record) < 2 and not "".join(record).strip():
-            lines.accept()
-        elif not header:
-            if problem == "broken quotes":
-                raise DeliveryError(
-                    "the header has broken quotes", file=name, line=lines.line, remedy="export again"
-                )
-            header_line, original = lines.line, [cell.strip() for cell in record]
-            header = _unique(original)
-            lines.accept()
-            if plain:
-                repeated = _read_plain(lines, delimiter, original, header, chunks, bad)
-                break
-        elif problem is None and record[0].strip() == original[0] and [c.strip() for c in record] == original:
-            repeated += 1
-            lines.accept()
-        elif problem is None:
-            rows.append(record)
-            starts.append(lines.line)
-            lines.accept()
-            if len(rows) == _CHUNK:
-                flush()
-        else:
-            # One stray quote would swallow the records behind it: only the first line is given up.
-            lines.give_back(keep=1)
-            bad.append(BadRecord(lines.line, lines.taken[0].rstrip("\r\n"), problem))
-            lines.accept()
-            reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    if not header:
-        raise DeliveryError("the file is empty", file=name, remedy="send it with a header row")
-    flush()
-    frame = pl.concat(chunks)
-    if bad and frame.is_empty():
-        raise DeliveryError(
-            f"no record fits the header of {len(header)} fields on line {header_line} ({bad[0].reason})",
-            file=name, line=bad[0].line, remedy="check that the first row is the header and the delimiter is right",
-        )  # fmt: skip
-    if repeated:
-        inferred["repeated_headers"] = str(repeated)
-    return RawTable(name=name, frame=frame, bad=tuple(bad), inferred=inferred)
-
-
-def _read_plain(
-    lines: _Lines,
-    delimiter: str,
-    original: list[str],
-    header: list[str],
-    chunks: list[pl.DataFrame],
-    bad: list[BadRecord],
-) -> int:
-    """The same records as csv would find, block by block into `chunks` and `bad`; the number of repeated headers."""
-    repeated, width = 0, len(header)
-    while block := lines.block():
-        frame = pl.DataFrame({"text": block}, schema={"text": pl.String}).with_row_index(
-            LINE, offset=lines.line
-        )
-        lines.line += len(block)
-        frame = frame.select(
-            pl.col("text").str.strip_suffix("\r"),
-            pl.col(LINE).cast(pl.Int64),
-            (pl.col("text").str.count_matches(delimiter, literal=True) + 1).alias("width"),
-        ).filter((pl.col("width") > 1) | (pl.col("text").str.strip_chars() != ""))
-        for text, line, found in frame.filter(pl.col("width") != width).iter_rows():
-            bad.append(BadRecord(line, text, _other_width(found, width)))
-        fields = pl.col("text").str.split_exact(delimiter, width - 1).struct.rename_fields(header)
-        rows = frame.filter(pl.col("width") == width).select(fields, LINE).unnest("text")
-        is_header = pl.all_horizontal(
-            pl.col(h).str.strip_chars() == o for h, o in zip(header, original, strict=True)
-        )
-        records = rows.filter(~is_header)
-        repeated += rows.height - records.height
-        chunks.append(records)
-    return repeated
-
-
-def _other_width(found: int, expected: int) -> str:
-    return f"{found} fields where the header has {expected}"
-
-
-def _unique(names: list[str]) -> list[str]:
-    """Delivered names, the second `Filler` as `Filler (2)`, an empty one as `column 7`."""
-    used, result = set(_RESERVED), []
-    for position, name in enumerate(names, 1):
-        name = name or f"column {position}"
-        candidate, count = name, 1
-        while candidate in used:
-            count += 1
-            candidate = f"{name} ({count})"
-        used.add(candidate)
-        result.append(candidate)
-    return result
+            if ascii_as_it_is and raw.isascii() and not decoder.getstate()[0]:
+                block = raw
+            else:
+                block = decoder.decode(raw, final=not raw).encode()
+        except UnicodeError as error:
+            line += raw[: getattr(error, "start", 0)].count(b"\n")
+            raise DeliveryError(
+                f"the text is not {encoding}", file=name, line=line, remedy="state `encoding` or send UTF-8"
+            ) from error
+        if macintosh is None and block:
+            macintosh = b"\r" in block[:-1] and b"\n" not in block
+        if macintosh:
+            block = block.replace(b"\r", b"\n")
+        line += block.count(b"\n")
+        if block:
+            yield block
+        if not raw:
+            return
 
 
 def _find_encoding(stream: io.BufferedIOBase, name: str) -> str:
-    """By mark, else UTF-8 if every byte agrees, else Windows-1252, which US student systems still write."""
+    """By mark, else UTF-8 if every byte agrees, else Windows-1252, which US student systems still write; Latin-1 if it
+    has bytes that mean nothing there."""
     head = stream.read(4096)
     if head.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
@@ -296,41 +289,16 @@ def _find_encoding(stream: io.BufferedIOBase, name: str) -> str:
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         while block := stream.read(1024**2):
-            decoder.decode(block)
+            if not block.isascii() or decoder.getstate()[0]:
+                decoder.decode(block)
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        return "cp1252"
+        return "latin-1" if _has_bytes(stream, _NOT_IN_CP1252) else "cp1252"
     return "utf-8"
 
 
-def _is_plain(stream: io.BufferedIOBase, encoding: str) -> bool:
-    """No quotes, and every line ends in LF or CR LF: then a line is a record."""
-    try:
-        if not '"\r\n'.encode(encoding).endswith(b'"\r\n'):
-            return False
-    except LookupError as error:
-        raise PartnerFileError(
-            f"there is no encoding {encoding!r}; say `auto` or, for instance, `cp1252`"
-        ) from error
+def _has_bytes(stream: io.BufferedIOBase, sought: bytes) -> bool:
     stream.seek(0)
-    held = b""
-    while block := stream.read(1024**2):
-        block = held + block
-        held = b"\r" if block.endswith(b"\r") else b""
-        block = block.removesuffix(b"\r")
-        if b'"' in block or block.count(b"\r") != block.count(b"\r\n"):
-            return False
-    return not held
-
-
-def _find_delimiter(lines: _Lines) -> str:
-    """The one that splits the first record into the most fields, the earlier in the list when two do."""
-    try:
-        for line in lines:
-            if line.strip():
-                break
-    except StopIteration:
-        pass
-    first = lines.taken[-1] if lines.taken else ""
-    lines.give_back()
-    return max(_DELIMITERS, key=lambda delimiter: len(next(csv.reader([first], delimiter=delimiter), ())))
+    return any(
+        len(block.translate(None, sought)) < len(block) for block in iter(lambda: stream.read(1024**2), b"")
+    )

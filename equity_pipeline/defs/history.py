@@ -81,6 +81,11 @@ def settings(home: Home) -> dict[str, Any]:
             "class": "KeptOpenEventLog",
             "config": {"base_dir": str(home.dagster / "history" / "runs")},
         },
+        # What a step prints is kept nowhere: a library's traceback may quote a cell.
+        "compute_logs": {
+            "module": "dagster._core.storage.noop_compute_log_manager",
+            "class": "NoOpComputeLogManager",
+        },
         "concurrency": {
             "runs": {
                 "max_concurrent_runs": 2,

@@ -43,4 +43,5 @@ def definitions(home: Home, today: dt.date) -> dg.Definitions:
         jobs=[*all_jobs, erase(home)],
         sensors=sensors,
         schedules=schedules,
+        executor=dg.in_process_executor,  # a run has a process of its own already; its steps follow each other
     )

@@ -111,6 +111,8 @@ def whole_way(
     history.prepare(home)
     due = [partner for partner in partners if years or _has_work(home, partner)]
     steps: list[Step] = []
+    if due:
+        say(f"working on {', '.join(partner.partner_id for partner in due)}")
     for partner, done in _each(home, due, years):
         for step in done:
             say(f"{partner.partner_id}: {step.line}")

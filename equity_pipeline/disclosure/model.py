@@ -26,6 +26,10 @@ REST = "not "
 COUNT_IDENTITIES = {
     ("exam_taken", "n"): ("ap_ib_enrollment", "successes"),
     ("exam_passed_of_takers", "n"): ("exam_taken", "successes"),
+    ("exam_passed_of_enrolled", "n"): ("ap_ib_enrollment", "successes"),
+    ("exam_passed_of_enrolled", "successes"): ("exam_passed_of_takers", "successes"),
+    ("advanced_enrollment", "n"): ("ap_ib_enrollment", "n"),
+    ("ap_stem_enrollment", "n"): ("ap_ib_enrollment", "n"),
 }
 
 # metric, count → the metric and count whose students it is some of.

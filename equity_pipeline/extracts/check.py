@@ -14,19 +14,23 @@ import polars as pl
 
 from equity_pipeline.adapters.base import FILE, LINE
 from equity_pipeline.domain.errors import DeliveryError, EquityError, TransientError
+from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.extracts.quarantine import COLUMN, REASON
 from equity_pipeline.extracts.reading import (
     UNREADABLE_YEAR,
-    YEAR,
     Item,
+    check_year,
     claiming,
+    header_changes,
+    headers_before,
+    headers_of,
     landed,
     read_parts,
     stacked,
     unreadable,
-    warnings_of,
+    warnings_of_parts,
 )
-from equity_pipeline.extracts.resolve import resolve
+from equity_pipeline.extracts.resolve import YEAR, resolve
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.storage.home import Home
 
@@ -75,10 +79,10 @@ def check_delivery(home: Home, partner: Partner, files: Iterable[Path]) -> list[
         name = path.resolve().relative_to(landing.resolve()) if inside else path
         name = name.as_posix().lstrip("./")  # as the sender wrote it
         items += landed(path, name) if path.is_dir() else [Item(name, path)]
-    return [_checked(partner, item) for item in items]
+    return [_checked(home, partner, item) for item in items]
 
 
-def _checked(partner: Partner, item: Item) -> DeliveryCheck:
+def _checked(home: Home, partner: Partner, item: Item) -> DeliveryCheck:
     named = None
     try:
         sources = claiming(partner, item.name)
@@ -90,11 +94,16 @@ def _checked(partner: Partner, item: Item) -> DeliveryCheck:
         if not item.path.exists():
             raise DeliveryError("there is no such file", file=item.name)
         parts = read_parts(partner, item.path, item.name, sources)
+        years = {part.extract.name: set(part.rows[YEAR].unique()) for part in parts}
+        check_year(item.name, years)
     except TransientError:
         raise
     except EquityError as error:
         return DeliveryCheck(item.name, "refused", named, str(error))
-    counts, findings, columns, warnings = [], [], {}, warnings_of(parts)
+    counts, findings, columns, warnings = [], [], {}, warnings_of_parts(parts)
+    if home.ledger.exists():
+        before = headers_before(Ledger(home), partner, item.sha256(), item.name)
+        warnings += header_changes(before, headers_of(parts))
     for part in parts:
         extract = part.extract.name
         given = [c.name for c in part.extract.columns if c.name in part.rows.columns]

@@ -11,12 +11,14 @@ Columns and allowed values: contracts page; grade, race and sex options: CEDS.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import polars as pl
+
+from equity_pipeline.extracts.distinct import by_distinct
 
 if TYPE_CHECKING:
     import pandera.polars as pa
@@ -162,6 +164,12 @@ class Extract:
 
     def value_faults(self) -> tuple[Fault, ...]:
         """Everything that can be wrong with the values that are there, in the order in which it is reported."""
+        return (
+            *self._column_faults(),
+            *(Fault(rule.column, rule.reason, ~rule.holds) for rule in self.rules),
+        )
+
+    def _column_faults(self) -> tuple[Fault, ...]:
         faults = []
         for column in self.columns:
             here = pl.col(column.name)
@@ -181,7 +189,7 @@ class Extract:
                 column.name, f"{column.name} {reason[0] if reason else 'is not ' + column.expectation}", fails
             )
             for column, fails, *reason in faults
-        ) + tuple(Fault(rule.column, rule.reason, ~rule.holds) for rule in self.rules)
+        )
 
     def missing_faults(self, columns: Iterable[str]) -> tuple[Fault, ...]:
         """The fault `is missing` of each of these columns."""
@@ -202,28 +210,42 @@ class Extract:
     def typed(self, rows: pl.DataFrame, required: Iterable[str]) -> pl.DataFrame:
         """Text rows → every column of the contract in its type, the other columns of `rows` as they are (`_file` …),
         and `_fault`: the position in `faults(required)` of the first thing wrong with the row, or null."""
+        required = tuple(required)
+        faults = dict(enumerate(self.faults(required)))
+        types = range(len(self.type_faults()))
+        rules = range(len(faults) - len(self.rules), len(faults))
+
+        def judged(column: Column, texts: pl.DataFrame) -> pl.DataFrame:
+            mine = {number: fault for number, fault in faults.items() if fault.column == column.name}
+            of_text = {number: fault for number, fault in mine.items() if number in types}
+            of_value = {n: fault for n, fault in mine.items() if n not in types and n not in rules}
+            values = texts.lazy().select(column.value().alias(column.name), _first(of_text).alias(FAULT))
+            return values.with_columns(pl.coalesce(FAULT, _first(of_value)).alias(FAULT)).collect()
+
+        values, found = [], []
+        for column in self.columns:
+            if column.name in rows.columns:
+                text = rows[column.name]
+            else:
+                text = pl.repeat(None, rows.height, dtype=pl.String, eager=True).alias(column.name)
+            value, fault = by_distinct(text, partial(judged, column))
+            values.append(value)
+            if fault.null_count() < len(fault):
+                found.append(fault)
         names = {column.name for column in self.columns}
-        rows = rows.with_columns(pl.lit(None, pl.String).alias(n) for n in names.difference(rows.columns))
-        others = [name for name in rows.columns if name not in names]
-        types = self.type_faults()
-        values = (*self.missing_faults(required), *self.value_faults())
-        return (
-            rows.lazy()
-            .select(
-                *(column.value().alias(column.name) for column in self.columns),
-                *others,
-                _first(types, 0).alias(FAULT),
-            )
-            .with_columns(pl.coalesce(FAULT, _first(values, len(types))).alias(FAULT))
-            .collect()
+        others = rows.select(name for name in rows.columns if name not in names)
+        typed = pl.DataFrame(values).hstack(others)
+        of_rules = _first({number: faults[number] for number in rules})
+        return typed.with_columns(
+            pl.coalesce(pl.min_horizontal(pl.lit(None, pl.Int32), *found), of_rules).alias(FAULT)
         )
 
 
-def _first(faults: Iterable[Fault], start: int) -> pl.Expr:
-    """The number of the first fault that a row has, counted from `start`, or null."""
+def _first(faults: Mapping[int, Fault]) -> pl.Expr:
+    """The number of the first fault that a row has, or null."""
     return pl.coalesce(
         pl.lit(None, pl.Int32),
-        *(pl.when(fault.fails).then(pl.lit(number, pl.Int32)) for number, fault in enumerate(faults, start)),
+        *(pl.when(fault.fails).then(pl.lit(number, pl.Int32)) for number, fault in faults.items()),
     )
 
 
@@ -370,10 +392,35 @@ EXTRACTS: dict[str, Extract] = {
             best="score",
         ),
         Extract(
+            "readiness_scores",
+            ("student_id", "assessment", "section"),
+            _columns(
+                "school_year*: year", "student_id*",
+                _choice("assessment*", "psat_8_9", "psat_10", "psat_nmsqt", "sat"),
+                # The last two: before 2016.
+                _choice(
+                    "section*", "total", "ebrw", "math", "reading_test", "writing_language_test", "math_test",
+                    "critical_reading", "writing",
+                ),
+                Column("score", "number", required=True),
+            ),
+            (
+                # Sections have 120 (PSAT 8/9) to 800 points, tests 6 to 40: AP Potential knows both.
+                Rule(
+                    "score",
+                    "score is not on the scale of its section",
+                    pl.when(pl.col("section").str.ends_with("_test"))
+                    .then(pl.col("score").is_between(6, 40))
+                    .otherwise(pl.col("score").is_between(120, 2400)),
+                ),
+            ),
+            best="score",
+        ),
+        Extract(
             "attendance",
             ("student_id", "school_id"),
             _columns(
-                "school_year*: year", "student_id*", "school_id*", "days_enrolled*: count", "days_absent*: count"
+                "school_year*: year", "student_id*", "school_id*", "days_enrolled*: amount", "days_absent*: amount"
             ),
             (_at_most("days_absent", "days_enrolled"),),
         ),
@@ -384,16 +431,20 @@ EXTRACTS: dict[str, Extract] = {
                 "school_year*: year", "student_id*", "school_id*", "incident_id*", "incident_date*: date",
                 # An open list, but `OSS` is no other action than `oss`.
                 Column("action", required=True, writings={a: a for a in ("iss", "oss", "expulsion", "referral")}),
-                "days: count", "behavior",
+                "days: amount", "behavior",
             ),
         ),
         Extract(
             "survey_responses",
-            ("survey_id", "respondent_type", "respondent_id", "item_id"),
+            ("survey_id", "respondent_type", "respondent_id", "item_id", "submission"),
             _columns(
                 "school_year*: year", "survey_id*", _choice("respondent_type*", "student", "staff", "family"),
                 "respondent_id*", "student_id", "school_id*", "item_id*", "response", "submitted_at",
+                # Of several submissions of one respondent the first, or the only one without a number, counts.
+                Column("submission", "integer", low=1),
+                Column("mark", allowed=("duplicate", "other_respondent_type", "unknown_respondent"), several=True),
             ),
+            best="submitted_at",
         ),
         Extract(
             "survey_items",
@@ -475,9 +526,10 @@ EXTRACTS: dict[str, Extract] = {
 
 
 @lru_cache
-def schema(extract: str) -> pa.DataFrameSchema:
+def schema(extract: str, unique: bool = True) -> pa.DataFrameSchema:
     """The pandera schema of an extract's rows as `Extract.typed` gives them, for eager polars frames (a lazy frame
-    would only have its names and types checked). Every rule of the contract is one check; the key is unique."""
+    would only have its names and types checked). Every rule of the contract is one check; the key is unique,
+    unless the rows are not all there yet."""
     import pandera.polars as pa  # takes a second, and only a step that stores rows needs it
 
     contract = EXTRACTS[extract]
@@ -492,6 +544,6 @@ def schema(extract: str) -> pa.DataFrameSchema:
         checks=[check(fault) for fault in contract.value_faults()],
         strict=True,
         ordered=True,
-        unique=list(contract.key) or None,
+        unique=list(contract.key) if unique and contract.key else None,
         name=extract,
     )

@@ -12,36 +12,44 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections import Counter, OrderedDict
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import polars as pl
 
 from equity_pipeline.adapters.base import FILE
+from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import DeliveryError, EquityError, TransientError
-from equity_pipeline.extracts import quarantine
+from equity_pipeline.extracts import cross_file, drift, quarantine
 from equity_pipeline.extracts.check import check_delivery
 from equity_pipeline.extracts.contracts import EXTRACTS, Extract
 from equity_pipeline.extracts.ledger import Ledger
+from equity_pipeline.extracts.policy import far_fewer
 from equity_pipeline.extracts.quarantine import DELIVERY, REASON
 from equity_pipeline.extracts.reading import (
     UNREADABLE_YEAR,
-    YEAR,
     Item,
     Part,
+    accepted,
+    check_year,
     claiming,
+    header_changes,
+    headers_before,
+    headers_of,
+    in_blocks,
     landed,
     mapping_of,
     matching,
     read_parts,
     stacked,
     unreadable,
-    warnings_of,
+    warnings_of_parts,
 )
-from equity_pipeline.extracts.resolve import UNIT, Resolved, resolve
+from equity_pipeline.extracts.readings import Reading, reading_of, settle
+from equity_pipeline.extracts.resolve import UNIT, YEAR, Resolved, resolve
 from equity_pipeline.extracts.versions import version
 from equity_pipeline.partners.registry import Partner, Source
 from equity_pipeline.storage.atomic import new_file, new_folder
@@ -57,6 +65,7 @@ __all__ = [
 ]
 
 _CACHE_BYTES = 1024**3
+_COUNTS = ("rows_in", "loaded", "rejected", "duplicates")
 
 
 @dataclass(frozen=True)
@@ -104,9 +113,14 @@ def pending_files(home: Home, partner: Partner) -> list[str]:
         renamed = before and before["status"] != "accepted" and before["file"] != item.name
         if before is None or (renamed and matching(partner, item.name)):
             due.append(item.name)
-    return due + [
-        one["file"] for one in known.values() if one["mapping"] != _mapping_now(partner, one["file"])
-    ]
+    due += [one["file"] for one in known.values() if one["mapping"] != _mapping_now(partner, one["file"])]
+    loads = Ledger(home).loads(partner.partner_id)
+    held = _held(partner, loads)
+    released = (
+        load["delivered_file"] for load in loads if load["status"] == "held" and _unit(load) not in held
+    )
+    accepted_since = [f"{partner.partner_id}.yml"] if drift.stale(home, partner) else []
+    return list(dict.fromkeys([*due, *released, *accepted_since]))
 
 
 def _mapping_now(partner: Partner, file: str) -> str:
@@ -147,9 +161,75 @@ def take_delivery(home: Home, partner: Partner) -> list[DeliveryResult]:
     held: dict[str, list[dict[str, Any]]] = {}
     for load in ledger.loads(partner.partner_id):
         held.setdefault(load["sha256"], []).append(load)
-    return results + [
-        _take(home, partner, ledger, before, held.get(sha, [])) for sha, before in known.items()
+    results += [_take(home, partner, ledger, before, held.get(sha, [])) for sha, before in known.items()]
+    messages = _hold_back(ledger, partner, drift.stale(home, partner))
+    _forget_readings(home, partner, ledger)
+    return [
+        replace(one, message=messages[one.delivery_id]) if messages.get(one.delivery_id) else one
+        for one in results
     ]
+
+
+def _hold_back(ledger: Ledger, partner: Partner, stale: set[int]) -> dict[str, str | None]:
+    """Tell the ledger which files don't replace what they would, for want of rows; the messages by delivery. `stale`:
+    school years to be loaded again for another reason."""
+    loads = ledger.loads(partner.partner_id)
+    few = _held(partner, loads)
+    reopened = {
+        (load["extract"], load["school_year"])
+        for load in loads
+        if load["status"] != "pending" and (load["status"] == "held") != (_unit(load) in few)
+    }
+    again = {("students", year) for year in stale}
+    told: dict[str, list[str]] = {}
+    for (_, delivery_id, extract, year), (rows, before) in few.items():
+        told.setdefault(delivery_id, []).append(
+            f"{rows:,} rows of {extract} {school_years.label(year)}, where the file before has {before:,}"
+        )
+    files = {load["delivery_id"]: load["delivered_file"] for load in loads}
+    messages: dict[str, str | None] = {
+        load["delivery_id"]: None for load in loads if (load["extract"], load["school_year"]) in reopened
+    } | {
+        delivery_id: f"{files[delivery_id]}: does not replace the file before: {'; '.join(sorted(parts))}; send it "
+        "whole, or accept it under `accepted_files` in the partner file"
+        for delivery_id, parts in told.items()
+    }
+    for delivery in ledger.deliveries(partner.partner_id):
+        rows = delivery["delivery_id"] in files
+        if delivery["status"] == "accepted" and not rows:
+            messages[delivery["delivery_id"]] = f"{delivery['file']}: holds no rows and replaces nothing"
+    ledger.hold(partner.partner_id, messages, reopened | again)
+    return messages
+
+
+def _unit(load: dict[str, Any]) -> tuple[str, str, str, int]:
+    return load["source"], load["delivery_id"], load["extract"], load["school_year"]
+
+
+def _held(partner: Partner, loads: list[dict[str, Any]]) -> dict[tuple[str, str, str, int], tuple[int, int]]:
+    """The loads that hold far fewer rows than the version of the file that they would replace → both numbers.
+
+    Each version is compared with the one that stands when it comes, in the order of age; the share is policy.
+    """
+    rows: Counter[tuple[str, str, str, int]] = Counter()
+    units = {}
+    for load in loads:
+        if load["school_year"] != UNREADABLE_YEAR:
+            rows[_unit(load)] += load["rows_in"]
+            units[_unit(load)] = load
+    held, standing = {}, {}
+    for unit, load in sorted(units.items(), key=lambda one: (_age(one[1]), one[0])):
+        name = (unit[0], version(load["delivered_file"]).logical, *unit[2:])
+        before = standing.get(name, 0)
+        if far_fewer(rows[unit], before) and not accepted(partner, load["delivered_file"]):
+            held[unit] = (rows[unit], before)
+        else:
+            standing[name] = rows[unit]
+    return held
+
+
+def _age(load: dict[str, Any]) -> tuple[str, int]:
+    return version(load["delivered_file"]).dated, load["sequence"]
 
 
 def _take(
@@ -159,7 +239,7 @@ def _take(
     says of the delivery and its loads."""
     file, delivery_id = before["file"], before["sha256"][:16]
     sources: list[Source] = []
-    parts: list[Part] = []
+    found = _Learned()
     status, message = "accepted", None
     try:
         sources = claiming(partner, file)
@@ -169,41 +249,90 @@ def _take(
                 tuple(json.loads(before["inferred"])["warnings"]),
             )  # fmt: skip
         if sources:
-            parts = _read(home, partner, before["sha256"], file, sources)
+            found = _learn(home, partner, before["sha256"], file, sources)
+            check_year(file, _rows_found(found.loads))
         else:
             status = "unclaimed"
             message = f"{file}: no source claims it; correct `files` in the partner file, or its name"
     except (TransientError, OSError):
         raise
     except EquityError as error:
-        status, message = "refused", str(error)
+        found, status, message = _Learned(), "refused", str(error)
     except Exception as error:  # noqa: BLE001
         # A fault of ours in one file must not hold up the others. Its own words may quote a cell, so they stay here.
         status, message = "refused", f"{file}: reading it failed ({type(error).__name__}); please report this"
-    tables = {name: table.inferred for part in parts for name, table in part.tables.items()}
+    changes = header_changes(headers_before(ledger, partner, before["sha256"], file), found.headers)
     delivery = {
         "delivery_id": delivery_id, "sha256": before["sha256"], "file": file, "size": before["size"],
         "source": ", ".join(source.name for source in sources) or None, "mapping": mapping_of(partner, sources),
         "status": status, "message": message,
-        "as_of": max(filter(None, [version(file).as_of, *(t.get("as_of") for t in tables.values())]), default=None),
+        "as_of": max(filter(None, [version(file).as_of, *(t.get("as_of") for t in found.tables.values())]), default=None),
         "inferred": {
-            "tables": tables, "warnings": warnings_of(parts),
-            "skipped": {part.extract.name: part.skipped for part in parts if part.skipped},
+            "tables": found.tables, "headers": found.headers, "warnings": [*found.warnings, *changes],
+            "skipped": found.skipped,
         },
     }  # fmt: skip
-    loads = [load for part in parts for load in _learned(part)]
     for extract in EXTRACTS:
-        rejects = [
-            frame for part in parts if part.extract.name == extract for frame in unreadable(part, delivery_id)
-        ]
         folder = home.quarantine(extract, partner.partner_id, UNREADABLE_YEAR)
-        quarantine.write_delivery(folder, delivery_id, rejects)
-    ledger.record(partner.partner_id, delivery, loads)
+        quarantine.write_delivery(folder, delivery_id, found.unreadable.get(extract, []))
+    ledger.record(partner.partner_id, delivery, found.loads)
     return DeliveryResult(
         file=file, delivery_id=delivery_id, status=status, source=delivery["source"], message=message,
         new=status == "accepted" or (before["status"], before["message"]) != (status, message),
-        rows=_rows_found(loads), warnings=tuple(delivery["inferred"]["warnings"]),
+        rows=_rows_found(found.loads), warnings=tuple(delivery["inferred"]["warnings"]),
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Learned:
+    """What a delivery holds. `tables`: file → what was inferred; `headers`: file → its header; `skipped`: extract → reason → records; `loads`: for
+    the ledger; `unreadable`: extract → quarantine of what belongs to no school year."""
+
+    tables: dict[str, dict[str, str]] = field(default_factory=dict)
+    headers: dict[str, list[str]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    skipped: dict[str, dict[str, int]] = field(default_factory=dict)
+    loads: list[dict[str, Any]] = field(default_factory=list)
+    unreadable: dict[str, list[pl.DataFrame | Path]] = field(default_factory=dict)
+
+
+def _learn(home: Home, partner: Partner, sha256: str, file: str, sources: list[Source]) -> _Learned:
+    if all(map(in_blocks, sources)):
+        reading = _reading(home, partner, sha256, file, sources)
+        return _Learned(
+            reading.tables,
+            reading.headers,
+            reading.warnings,
+            {one.extract: dict(one.skipped) for one in reading.found if one.skipped},
+            [
+                load
+                for one in reading.found
+                for load in _loads_of(
+                    one.source,
+                    one.extract,
+                    {k: sum(n) for k, n in one.counts.items()},
+                    one.skipped,
+                    reading.tables,
+                )
+            ],
+            {
+                one.extract: reading.files(one.extract, one.source, UNREADABLE_YEAR, "rejects")
+                for one in reading.found
+            },
+        )
+    parts = _read(home, partner, sha256, file, sources)
+    return _Learned(
+        {name: table.inferred for part in parts for name, table in part.tables.items()},
+        headers_of(parts),
+        warnings_of_parts(parts),
+        {part.extract.name: part.skipped for part in parts if part.skipped},
+        [load for part in parts for load in _learned(part)],
+        {
+            part.extract.name: [quarantine.joined(frames)]
+            for part in parts
+            if (frames := list(unreadable(part, sha256[:16])))
+        },
+    )
 
 
 def _rows_found(loads: Iterable[dict[str, Any]]) -> dict[str, dict[int, int]]:
@@ -226,61 +355,135 @@ def load_extracts(home: Home, partner: Partner, school_year: int) -> list[Extrac
     """
     ledger = Ledger(home)
     held = ledger.loads(partner.partner_id, school_year)
+    few = _held(partner, held)
     results, finished = [], []
     for contract in EXTRACTS.values():
         loads = [load for load in held if load["extract"] == contract.name]
-        standing, replaced = _standing(partner, loads)
+        standing, replaced = _standing(partner, [load for load in loads if _unit(load) not in few])
         folder = home.extract(contract.name, partner.partner_id, school_year)
         rejects_folder = home.quarantine(contract.name, partner.partner_id, school_year)
         if not standing:
             shutil.rmtree(folder, ignore_errors=True)
             quarantine.write_partition(rejects_folder, {})
             continue
-        parts = [_part_of(home, partner, load, contract) for load in standing]
-        resolved = resolve(contract, stacked(partner, parts, school_year))
-        _write(contract, resolved, [load["delivery_id"] for load in standing], folder)
-        by_delivery: dict[str, list[pl.DataFrame]] = {}
-        for (unit,), rejects in resolved.rejects.group_by(UNIT, maintain_order=True):
-            delivery_id = standing[unit]["delivery_id"]
-            frame = quarantine.as_delivered(rejects.drop(UNIT), parts[unit].tables, delivery_id)
-            by_delivery.setdefault(delivery_id, []).append(frame)
-        quarantine.write_partition(rejects_folder, by_delivery)
-
-        finished += _accounted(contract, school_year, resolved, standing, loads)
-        total = resolved.account.select(pl.exclude(UNIT, FILE).sum()).row(0, named=True)
-        reasons = resolved.rejects.group_by(REASON).len().sort(REASON)
+        if _alone(partner, standing):
+            load = _placed(home, partner, contract, school_year, standing)
+        else:
+            load = _merged(home, partner, contract, school_year, standing)
+        finished += _accounted(load.account, contract, school_year, standing, loads, few)
+        total = load.account.select(pl.exclude(UNIT, FILE).sum()).row(0, named=True)
         results.append(
             ExtractLoad(
-                contract.name, school_year, folder, resolved.rows.height, **total,
+                contract.name, school_year, folder, load.rows, **total,
                 deliveries=len({load["delivery_id"] for load in standing}), superseded=replaced,
-                reasons=dict(reasons.iter_rows()),
+                reasons=load.reasons,
             )
         )  # fmt: skip
+    drift.compare(home, partner, school_year)
+    cross_file.check(home, partner, school_year)
     ledger.finish(partner.partner_id, school_year, finished)
+    _forget_readings(home, partner, ledger)
     return results
 
 
+def _forget_readings(home: Home, partner: Partner, ledger: Ledger) -> None:
+    """Students' rows stay in no further place than they must."""
+    if not ledger.pending(partner.partner_id):
+        shutil.rmtree(home.readings(partner.partner_id), ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """`rows`: how many are stored; `account`: see `Resolved`; `reasons`: reason → rejected rows."""
+
+    rows: int
+    account: pl.DataFrame
+    reasons: dict[str, int]
+
+
+def _alone(partner: Partner, standing: list[dict[str, Any]]) -> bool:
+    """Whether one source, read block by block, brings all rows: then none has to be merged with another's."""
+    names = {load["source"] for load in standing}
+    return len(names) == 1 and all(in_blocks(source) for source in partner.sources if source.name in names)
+
+
+def _placed(
+    home: Home, partner: Partner, contract: Extract, school_year: int, standing: list[dict[str, Any]]
+) -> _Stored:
+    """Store the rows of one source out of its readings."""
+    [source] = {load["source"] for load in standing}
+    readings = [
+        _reading(home, partner, load["sha256"], load["delivered_file"], _sources_of(partner, load))
+        for load in standing
+    ]
+    with new_folder(home.extract(contract.name, partner.partner_id, school_year)) as scratch:
+        settled = settle(contract, readings, source, school_year, scratch)
+    rejects = {
+        load["delivery_id"]: reading.files(contract.name, source, school_year, "rejects")
+        for load, reading in zip(standing, readings, strict=True)
+    }
+    quarantine.write_partition(home.quarantine(contract.name, partner.partner_id, school_year), rejects)
+    account, reasons = [], Counter()
+    for unit, reading in enumerate(readings):
+        found = reading.of(source, contract.name)
+        reasons.update(found.reasons.get(school_year, {}))
+        for (file, year), (sound, rejected) in sorted(found.counts.items()):
+            if year == school_year:
+                gone = settled.duplicates[unit, file]
+                account.append((unit, file, sound + rejected, sound - gone, rejected, gone))
+    columns = {UNIT: pl.Int32, FILE: pl.String} | dict.fromkeys(_COUNTS, pl.Int64)
+    return _Stored(settled.rows, pl.DataFrame(account, columns, orient="row"), dict(sorted(reasons.items())))
+
+
+def _merged(
+    home: Home, partner: Partner, contract: Extract, school_year: int, standing: list[dict[str, Any]]
+) -> _Stored:
+    """Store the rows of several sources, merged."""
+    parts = [_part_of(home, partner, load, contract) for load in standing]
+    resolved = resolve(contract, stacked(partner, parts, school_year))
+    folder = home.extract(contract.name, partner.partner_id, school_year)
+    _write(contract, resolved, [load["delivery_id"] for load in standing], folder)
+    by_delivery: dict[str, list[pl.DataFrame]] = {}
+    for (unit,), rejects in resolved.rejects.group_by(UNIT, maintain_order=True):
+        delivery_id = standing[unit]["delivery_id"]
+        frame = quarantine.as_delivered(rejects.drop(UNIT), parts[unit].tables, delivery_id)
+        by_delivery.setdefault(delivery_id, []).append(frame)
+    quarantine.write_partition(
+        home.quarantine(contract.name, partner.partner_id, school_year),
+        {delivery_id: [quarantine.joined(frames)] for delivery_id, frames in by_delivery.items()},
+    )
+    reasons = resolved.rejects.group_by(REASON).len().sort(REASON)
+    return _Stored(resolved.rows.height, resolved.account, dict(reasons.iter_rows()))
+
+
 def _accounted(
+    account: pl.DataFrame,
     contract: Extract,
     school_year: int,
-    resolved: Resolved,
     standing: list[dict[str, Any]],
     loads: list[dict[str, Any]],
+    few: Container[tuple[str, str, str, int]],
 ) -> list[dict[str, Any]]:
-    """Ledger entries: where the rows of the files that stand went; the rows of replaced files are all duplicates."""
+    """Ledger entries: where the rows of the files that stand went; the rows of replaced files are all duplicates,
+    those of files that were held back all rejected."""
     stand = {(load["source"], load["delivery_id"]) for load in standing}
-    entries = [
-        load | {"loaded": 0, "rejected": 0, "duplicates": load["rows_in"], "status": "superseded"}
-        for load in loads
-        if (load["source"], load["delivery_id"]) not in stand
-    ]
-    for row in resolved.account.iter_rows(named=True):
+    entries = []
+    for load in loads:
+        if _unit(load) in few:
+            entries.append(
+                load | {"loaded": 0, "rejected": load["rows_in"], "duplicates": 0, "status": "held"}
+            )
+        elif (load["source"], load["delivery_id"]) not in stand:
+            entries.append(
+                load | {"loaded": 0, "rejected": 0, "duplicates": load["rows_in"], "status": "superseded"}
+            )
+    for row in account.iter_rows(named=True):
         load = standing[row[UNIT]]
         entries.append(
             {
                 "delivery_id": load["delivery_id"], "source": load["source"], "file": row[FILE],
                 "extract": contract.name, "school_year": school_year, "records": row["rows_in"], "skipped": 0,
-                **{count: row[count] for count in ("rows_in", "loaded", "rejected", "duplicates")}, "status": "loaded",
+                **{count: row[count] for count in _COUNTS}, "status": "loaded",
             }
         )  # fmt: skip
     return entries
@@ -311,6 +514,15 @@ class _Changed(Exception):
     """A file that is still being written; its copy is thrown away."""
 
 
+def _reading(home: Home, partner: Partner, sha256: str, file: str, sources: list[Source]) -> Reading:
+    """A delivery's reading, made anew from the archive where it is not there."""
+    made_by = f"{sha256[:16]}-{mapping_of(partner, sources)[:16]}-{pl.__version__}"
+    return reading_of(
+        home.readings(partner.partner_id) / made_by, partner, _archive_path(home, partner, sha256, file), file,
+        sources, sha256[:16],
+    )  # fmt: skip
+
+
 _readings: OrderedDict[tuple[str, ...], list[Part]] = OrderedDict()
 
 
@@ -331,36 +543,55 @@ def _bytes(parts: list[Part]) -> int:
 
 
 def _learned(part: Part) -> Iterator[dict[str, Any]]:
-    """Ledger entries of what a delivery holds: per file and school year, nothing loaded yet. What belongs to no school
-    year (year 0) is accounted for at once: bad records and rows without a readable year as rejected."""
+    """Ledger entries of what a delivery holds of one extract."""
     counts = {(file, year): n for file, year, n in part.rows.group_by(FILE, YEAR).len().iter_rows()}
     for table in part.bad:
         key = (table.name, UNREADABLE_YEAR)
         counts[key] = counts.get(key, 0) + len(table.bad)
-    skipped = sum(part.skipped.values())
-    skipped_in = (min(part.tables, default=""), UNREADABLE_YEAR)
-    if skipped:
+    yield from _loads_of(part.source.name, part.extract.name, counts, part.skipped, part.tables)
+
+
+def _loads_of(
+    source: str,
+    extract: str,
+    counts: dict[tuple[str, int], int],
+    skipped: Mapping[str, int],
+    tables: Iterable[str],
+) -> Iterator[dict[str, Any]]:
+    """Ledger entries per file and school year, nothing loaded yet. What belongs to no school year (year 0) is accounted
+    for at once: bad records and rows without a readable year as rejected."""
+    passed_over = sum(skipped.values())
+    skipped_in = (min(tables, default=""), UNREADABLE_YEAR)
+    if passed_over:
         counts.setdefault(skipped_in, 0)
     for (file, year), rows in sorted(counts.items()):
-        passed_over = skipped if (file, year) == skipped_in else 0
-        rejected = rows if year == UNREADABLE_YEAR else 0
+        skips = passed_over if (file, year) == skipped_in else 0
         yield {
-            "source": part.source.name, "file": file, "extract": part.extract.name, "school_year": year,
-            "records": rows + passed_over, "skipped": passed_over, "rows_in": rows, "loaded": 0, "rejected": rejected,
-            "duplicates": 0, "status": "loaded" if year == UNREADABLE_YEAR else "pending",
+            "source": source, "file": file, "extract": extract, "school_year": year,
+            "records": rows + skips, "skipped": skips, "rows_in": rows, "loaded": 0,
+            "rejected": 0 if year else rows, "duplicates": 0, "status": "pending" if year else "loaded",
         }  # fmt: skip
+
+
+_SOME_OF_EARLIER_YEARS = ("college_board_ap",)
+"""Formats whose file of a year repeats, of the students in it, what they did in earlier years."""
 
 
 def _standing(partner: Partner, loads: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
     """One load per source and delivery that stands, in the order of the sources and the newest first; and how many
-    deliveries are replaced. The order of arrival only counts between undated versions of one file."""
+    deliveries are replaced. The order of arrival only counts between undated versions of one file.
+
+    Where a format's files hold some of earlier years as well, one of a later year is another file, no version: they add up.
+    """
     rank = {source.name: position for position, source in enumerate(partner.sources)}
+    adding = {source.name for source in partner.sources if source.format in _SOME_OF_EARLIER_YEARS}
     deliveries = {(load["source"], load["delivery_id"]): load for load in loads}
-    newest: dict[tuple[str, str], tuple[tuple[str, int], dict[str, Any]]] = {}
+    newest: dict[tuple[str, str, int], tuple[tuple[str, int], dict[str, Any]]] = {}
     for load in deliveries.values():
         named = version(load["delivered_file"])
         candidate = ((named.dated, load["sequence"]), load)
-        key = (load["source"], named.logical)
+        own_year = load["last_year"] if load["source"] in adding else 0
+        key = (load["source"], named.logical, own_year)
         newest[key] = max(newest.get(key, candidate), candidate, key=lambda one: one[0])
     by_age = sorted(newest.items(), key=lambda one: (one[1][0][0], one[0]), reverse=True)
     standing = sorted((load for _, (_, load) in by_age), key=lambda load: rank[load["source"]])
@@ -373,6 +604,17 @@ def _part_of(home: Home, partner: Partner, load: dict[str, Any], contract: Extra
     Raises:
         DeliveryError: the partner file reads it in another way now.
     """
+    sources = _sources_of(partner, load)
+    parts = _read(home, partner, load["sha256"], load["delivered_file"], sources)
+    return next(part for part in parts if part.source.name == load["source"] and part.extract == contract)
+
+
+def _sources_of(partner: Partner, load: dict[str, Any]) -> list[Source]:
+    """The sources that read a delivery, as they did when the ledger learned of it.
+
+    Raises:
+        DeliveryError: the partner file reads it in another way now.
+    """
     sources = claiming(partner, load["delivered_file"])
     if mapping_of(partner, sources) != load["mapping"]:
         raise DeliveryError(
@@ -380,8 +622,7 @@ def _part_of(home: Home, partner: Partner, load: dict[str, Any], contract: Extra
             file=load["delivered_file"],
             remedy="take deliveries in again",
         )
-    parts = _read(home, partner, load["sha256"], load["delivered_file"], sources)
-    return next(part for part in parts if part.source.name == load["source"] and part.extract == contract)
+    return sources
 
 
 def _write(contract: Extract, resolved: Resolved, delivery_ids: list[str], folder: Path) -> None:

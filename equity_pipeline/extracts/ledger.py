@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS loads (
     partner_id TEXT NOT NULL, delivery_id TEXT NOT NULL, source TEXT NOT NULL, file TEXT NOT NULL, extract TEXT NOT NULL,
     school_year INTEGER NOT NULL, records INTEGER NOT NULL, skipped INTEGER NOT NULL, rows_in INTEGER NOT NULL,
     loaded INTEGER NOT NULL, rejected INTEGER NOT NULL, duplicates INTEGER NOT NULL,
-    status TEXT NOT NULL CHECK (status IN ('pending', 'loaded', 'superseded')),
+    status TEXT NOT NULL CHECK (status IN ('pending', 'loaded', 'superseded', 'held')),
     PRIMARY KEY (partner_id, delivery_id, source, file, extract, school_year),
     CHECK (records = rows_in + skipped),
     CHECK (status = 'pending' OR rows_in = loaded + rejected + duplicates)
@@ -135,13 +135,28 @@ class Ledger:
             [[partner_id, *(load[column] for column in columns)] for load in loads],
         )
 
+    def hold(self, partner_id: str, messages: dict[str, str | None], reopened: set[tuple[str, int]]) -> None:
+        """Say of deliveries (by id) that they don't replace what they would, or no longer; `reopened`: extracts and
+        school years to be loaded again because of that."""
+        with self._transaction() as con:
+            con.executemany(
+                "UPDATE deliveries SET message = ? WHERE partner_id = ? AND delivery_id = ?",
+                [(message, partner_id, delivery_id) for delivery_id, message in messages.items()],
+            )
+            con.executemany(
+                "UPDATE loads SET status = 'pending' WHERE partner_id = ? AND extract = ? AND school_year = ?",
+                [(partner_id, extract, year) for extract, year in reopened],
+            )
+
     def loads(
         self, partner_id: str, school_year: int | None = None, extract: str | None = None
     ) -> list[dict[str, Any]]:
-        """Loads with their delivery's `delivered_file`, `sha256`, `mapping`, `sequence` and `as_of`, in a fixed order."""
+        """Loads with their delivery's `delivered_file`, `sha256`, `mapping`, `sequence` and `as_of` and the last school
+        year that it holds, `last_year`, in a fixed order."""
         return self._rows(
-            "SELECT l.*, d.file AS delivered_file, d.sha256, d.mapping, d.sequence, d.as_of FROM loads l "
-            "JOIN deliveries d USING (partner_id, delivery_id) WHERE partner_id = ? AND records > 0 "
+            "SELECT l.*, d.file AS delivered_file, d.sha256, d.mapping, d.sequence, d.as_of, "
+            "(SELECT max(m.school_year) FROM loads m WHERE m.partner_id = l.partner_id "
+            "AND m.delivery_id = l.delivery_id) AS last_year FROM loads l JOIN deliveries d USING (partner_id, delivery_id) WHERE partner_id = ? AND records > 0 "
             "AND (? IS NULL OR school_year = ?) AND (? IS NULL OR extract = ?) "
             "ORDER BY school_year, extract, source, sequence, l.file",
             [partner_id, school_year, school_year, extract, extract],
@@ -169,16 +184,16 @@ class Ledger:
     def summary(self, partner_id: str | None = None) -> list[dict[str, Any]]:
         """One row per partner × school year × extract: deliveries, counts, pending and the latest `as_of`.
 
-        Files that a newer one replaced are not in the counts but in `superseded`.
+        Files that a newer one replaced, or that were held back, are not in the counts but in `superseded`.
         """
         counted = ", ".join(
-            f"sum(CASE WHEN l.status = 'superseded' THEN 0 ELSE l.{count} END) AS {count}"
+            f"sum(CASE WHEN l.status IN ('superseded', 'held') THEN 0 ELSE l.{count} END) AS {count}"
             for count in _COUNTS
         )
         return self._rows(
             f"SELECT partner_id, school_year, extract, {counted}, "
-            "count(DISTINCT CASE WHEN l.status <> 'superseded' THEN delivery_id END) AS deliveries, "
-            "count(DISTINCT CASE WHEN l.status = 'superseded' THEN delivery_id END) AS superseded, "
+            "count(DISTINCT CASE WHEN l.status NOT IN ('superseded', 'held') THEN delivery_id END) AS deliveries, "
+            "count(DISTINCT CASE WHEN l.status IN ('superseded', 'held') THEN delivery_id END) AS superseded, "
             "max(l.status = 'pending') AS pending, max(d.as_of) AS as_of "
             "FROM loads l JOIN deliveries d USING (partner_id, delivery_id) WHERE ? IS NULL OR partner_id = ? "
             "GROUP BY partner_id, school_year, extract ORDER BY partner_id, school_year, extract",

@@ -1,6 +1,6 @@
 """Rejected rows: as delivered, with the reason, so that a person can correct them at their source.
 
-One Parquet file per delivery in each partition: every delivered column as text under its delivered name, plus
+A Parquet file, or a few, per delivery in each partition: every delivered column as text under its delivered name, plus
 `_reason`, `_column`, `_value`, `_file`, `_line`, `_delivery_id`. Restricted: it holds what students' rows hold.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from equity_pipeline.adapters.base import FILE, LINE, BadRecord, RawTable
-from equity_pipeline.storage.atomic import new_file, new_folder
+from equity_pipeline.storage.atomic import link_or_copy, new_file, new_folder
 
 REASON, COLUMN, VALUE, DELIVERY = "_reason", "_column", "_value", "_delivery_id"
 _MARKS = (REASON, COLUMN, VALUE, FILE, LINE, DELIVERY)
@@ -28,7 +28,8 @@ def as_delivered(rejects: pl.DataFrame, tables: Mapping[str, RawTable], delivery
     for (file,), part in rejects.group_by(FILE, maintain_order=True):
         if file in tables:
             raw = tables[file].frame
-            part = part.join(raw.unique(LINE, keep="first"), on=LINE, how="left", maintain_order="left")
+            raw = raw.join(part, on=LINE, how="semi").unique(LINE, keep="first")
+            part = part.join(raw, on=LINE, how="left", maintain_order="left")
         parts.append(part)
     return _finished(parts, delivery_id)
 
@@ -46,31 +47,41 @@ def _finished(parts: list[pl.DataFrame], delivery_id: str) -> pl.DataFrame:
     return frame.select(*delivered, *_MARKS)
 
 
-def write_delivery(folder: Path, delivery_id: str, parts: list[pl.DataFrame]) -> None:
+def joined(parts: list[pl.DataFrame]) -> pl.DataFrame:
+    """Rejected rows of several tables as one, in a total order."""
+    frame = pl.concat(parts, how="diagonal")
+    delivered = [name for name in frame.columns if name not in _MARKS]
+    return frame.select(*delivered, *_MARKS).sort(FILE, LINE, COLUMN, REASON, VALUE)
+
+
+def write_delivery(folder: Path, delivery_id: str, parts: Iterable[pl.DataFrame | Path]) -> None:
     """Put one delivery's rejected rows into a partition beside the others', in place of what it had there."""
-    target = folder / f"{delivery_id}.parquet"
-    if parts:
-        with new_file(target) as scratch:
-            _write(parts, scratch)
-    elif target.exists():
-        target.unlink()
-        if not any(folder.iterdir()):
-            folder.rmdir()
+    for old in folder.glob(f"{delivery_id}*.parquet"):
+        old.unlink()
+    for number, part in enumerate(parts):
+        with new_file(folder / _name(delivery_id, number)) as scratch:
+            _put(part, scratch)
+    if folder.exists() and not any(folder.iterdir()):
+        folder.rmdir()
 
 
-def write_partition(folder: Path, by_delivery: Mapping[str, list[pl.DataFrame]]) -> None:
+def write_partition(folder: Path, by_delivery: Mapping[str, list[pl.DataFrame | Path]]) -> None:
     """Make a partition hold exactly these rows; a partition without any does not exist."""
-    if not by_delivery:
+    if not any(by_delivery.values()):
         shutil.rmtree(folder, ignore_errors=True)
         return
     with new_folder(folder) as scratch:
         for delivery_id, parts in by_delivery.items():
-            _write(parts, scratch / f"{delivery_id}.parquet")
+            for number, part in enumerate(parts):
+                _put(part, scratch / _name(delivery_id, number))
 
 
-def _write(parts: list[pl.DataFrame], path: Path) -> None:
-    frame = pl.concat(parts, how="diagonal")
-    delivered = [name for name in frame.columns if name not in _MARKS]
-    frame.select(*delivered, *_MARKS).sort(FILE, LINE, COLUMN, REASON, VALUE).write_parquet(
-        path, compression="zstd"
-    )
+def _name(delivery_id: str, number: int) -> str:
+    return f"{delivery_id}-{number}.parquet" if number else f"{delivery_id}.parquet"
+
+
+def _put(part: pl.DataFrame | Path, target: Path) -> None:
+    if isinstance(part, Path):
+        link_or_copy(part, target)
+    else:
+        part.write_parquet(target, compression="zstd")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -18,20 +18,24 @@ import polars as pl
 
 from equity_pipeline.adapters import ADAPTERS
 from equity_pipeline.adapters.base import FILE, LINE, REJECT, Mapped, RawTable
+from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import DeliveryError
 from equity_pipeline.extracts import quarantine
 from equity_pipeline.extracts.contracts import EXTRACTS, Extract, school_year
+from equity_pipeline.extracts.distinct import by_distinct
+from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.extracts.quarantine import COLUMN, REASON, VALUE
-from equity_pipeline.extracts.resolve import SOURCE, UNIT
+from equity_pipeline.extracts.resolve import SOURCE, UNIT, YEAR
+from equity_pipeline.extracts.versions import version
 from equity_pipeline.partners.registry import Partner, Source
 
 UNREADABLE_YEAR = 0
-YEAR = "_year"
 _ONEROSTER_FILES = {
     "manifest", "academicsessions", "categories", "classes", "classresources", "courses", "courseresources",
     "demographics", "enrollments", "lineitems", "lineitemlearningobjectiveids", "lineitemscorescales", "orgs",
+    "relationships",
     "resources", "resultlearningobjectiveids", "results", "resultscorescales", "roles", "scorescales", "userprofiles",
-    "userresources", "users",
+    "userflags", "userresources", "users",
 }  # fmt: skip
 
 
@@ -56,11 +60,9 @@ class Item:
     def copy_to(self, target: Path) -> str:
         """Copy to a new file, or the files of a set into a folder; the sha256 of the copy."""
         if not self.set_of:
-            shutil.copyfile(self.path, target)
-            return Item(self.name, target).sha256()
-        for file in self.set_of:
-            shutil.copyfile(file, target / file.name)
-        return Item(self.name, target, tuple(target / file.name for file in self.set_of)).sha256()
+            return _copied(self.path, target)
+        lines = "".join(f"{file.name}\t{_copied(file, target / file.name)}\n" for file in self.set_of)
+        return hashlib.sha256(lines.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,16 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _copied(path: Path, target: Path) -> str:
+    """Copy a file; the sha256 of the bytes that were written."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file, target.open("wb") as copy:
+        while block := file.read(1024**2):
+            digest.update(block)
+            copy.write(block)
+    return digest.hexdigest()
+
+
 def matching(partner: Partner, file: str) -> list[Source]:
     """The sources whose `files` match the path or any tail of it, in any case of letters."""
     steps = file.lower().split("/")
@@ -134,6 +146,69 @@ def claiming(partner: Partner, file: str) -> list[Source]:
     return sources
 
 
+def _is_named(file: str, pattern: str) -> bool:
+    """Whether a pattern matches a file's path or its base name, in any case of letters."""
+    file, pattern = file.lower(), pattern.lower()
+    return fnmatchcase(file, pattern) or fnmatchcase(file.rsplit("/", 1)[-1], pattern)
+
+
+def accepted(partner: Partner, file: str) -> bool:
+    """Whether a person accepts that this file holds far less than the one it replaces."""
+    return any(_is_named(file, one.file) for one in partner.accepted_files)
+
+
+def check_year(file: str, years: dict[str, set[int]]) -> None:
+    """`years`: extract → school years found.
+
+    Raises:
+        DeliveryError: the file's name says a school year, and its rows none but others.
+    """
+    named = version(file).school_year
+    found = {year for extract, of in years.items() if EXTRACTS[extract].year for year in of} - {
+        UNREADABLE_YEAR
+    }
+    if named and found and named not in found:
+        raise DeliveryError(
+            f"the name says {school_years.label(named)}, the rows say {', '.join(map(school_years.label, sorted(found)))}",
+            file=file, remedy="send the right file, or state its year under `rekey` in the partner file",
+        )  # fmt: skip
+
+
+def headers_of(parts: list[Part]) -> dict[str, list[str]]:
+    """Table → delivered header."""
+    return {
+        name: [header for header in table.frame.columns if header != LINE]
+        for part in parts
+        for name, table in part.tables.items()
+    }
+
+
+def headers_before(ledger: Ledger, partner: Partner, sha256: str, file: str) -> dict[str, list[str]]:
+    """The headers of the accepted version of a file that came before it, or of none."""
+    headers: dict[str, list[str]] = {}
+    for delivery in ledger.deliveries(partner.partner_id):
+        if delivery["sha256"] == sha256:
+            break
+        if delivery["status"] == "accepted" and version(delivery["file"]).logical == version(file).logical:
+            headers = json.loads(delivery["inferred"]).get("headers", {})
+    return headers
+
+
+def header_changes(before: dict[str, list[str]], now: dict[str, list[str]]) -> list[str]:
+    """What changed in the headers of a file since its last version, each table by the last part of its name."""
+    old, new = ({name.rsplit("!", 1)[-1]: h for name, h in one.items()} for one in (before, now))
+    if len(old) == len(new) == 1:  # the versions of a plain file have different names
+        old = dict(zip(new, old.values(), strict=True))
+    changes = []
+    for name in sorted(old.keys() & new.keys()):
+        gone = [header for header in old[name] if header not in new[name]]
+        come = [header for header in new[name] if header not in old[name]]
+        if gone or come:
+            said = [f"no longer {', '.join(gone)}"] * bool(gone) + [f"new {', '.join(come)}"] * bool(come)
+            changes.append(f"{name}: header changed since the last delivery: {'; '.join(said)}")
+    return changes
+
+
 def mapping_of(partner: Partner, sources: list[Source]) -> str:
     """A fingerprint of everything in the partner file that the reading of a delivery depends on."""
     said = {
@@ -141,6 +216,8 @@ def mapping_of(partner: Partner, sources: list[Source]) -> str:
         "order": [source.name for source in partner.sources],
         "first_school_year": partner.first_school_year,
     }
+    if partner.rekey:
+        said["rekey"] = [one.model_dump(mode="json") for one in partner.rekey]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
@@ -154,49 +231,90 @@ def read_parts(partner: Partner, path: Path, file: str, sources: list[Source]) -
     for source in sources:
         adapter = ADAPTERS[source.format]
         tables = adapter.read(path, file, source)
-        by_extract: dict[str, list[Mapped]] = {}
-        for mapped in adapter.map(tables, source, partner):
-            by_extract.setdefault(mapped.extract, []).append(mapped)
-        rows = {
-            extract: pl.concat(
-                [_with_year(m.rows, EXTRACTS[extract], partner) for m in several], how="diagonal"
-            )
-            for extract, several in by_extract.items()
-        }
-        fed = {extract: set(frame[FILE].unique()) for extract, frame in rows.items()}
-        broken = [table for table in tables if table.bad]
-        orphans = [table for table in broken if not any(table.name in files for files in fed.values())]
-        for extract, several in by_extract.items():
-            skipped: dict[str, int] = {}
-            for reason, count in (item for mapped in several for item in mapped.skipped.items()):
-                skipped[reason] = skipped.get(reason, 0) + count
-            parts.append(
-                Part(
-                    source=source,
-                    extract=EXTRACTS[extract],
-                    rows=rows[extract],
-                    tables={table.name: table for table in tables},
-                    bad=(
-                        *(t for t in broken if t.name in fed[extract]),
-                        *(orphans if extract == min(fed) else ()),
-                    ),
-                    skipped=skipped,
-                    warnings=tuple(warning for mapped in several for warning in mapped.warnings),
-                )
-            )
+        parts += _parts(tables, adapter.map(tables, source, partner), source, partner, file)
     return parts
 
 
-def _with_year(rows: pl.DataFrame, contract: Extract, partner: Partner) -> pl.DataFrame:
+def in_blocks(source: Source) -> bool:
+    """Whether the source's files can be read block by block."""
+    return hasattr(ADAPTERS[source.format], "blocks")
+
+
+def parts_by_block(partner: Partner, path: Path, file: str, source: Source) -> Iterator[list[Part]]:
+    """The same as `read_parts`, one block of the file after the other; for sources that can be read so."""
+    adapter = ADAPTERS[source.format]
+    for table in adapter.blocks(path, file, source):
+        yield _parts([table], adapter.map([table], source, partner), source, partner, file)
+
+
+def _parts(
+    tables: list[RawTable], mapped: list[Mapped], source: Source, partner: Partner, file: str
+) -> list[Part]:
+    rekeyed = next((one for one in partner.rekey if _is_named(file, one.file)), None)
+    told = (
+        [f"{file}: taken as school year {school_years.label(rekeyed.school_year)}, because {rekeyed.because}"]
+        if rekeyed
+        else []
+    )
+    by_extract: dict[str, list[Mapped]] = {}
+    for one in mapped:
+        by_extract.setdefault(one.extract, []).append(one)
+    rows = {
+        extract: pl.concat(
+            [
+                _with_year(m.rows, EXTRACTS[extract], partner, rekeyed and rekeyed.school_year)
+                for m in several
+            ],
+            how="diagonal",
+        )
+        for extract, several in by_extract.items()
+    }
+    fed = {extract: set(frame[FILE].unique()) for extract, frame in rows.items()}
+    broken = [table for table in tables if table.bad]
+    orphans = [table for table in broken if not any(table.name in files for files in fed.values())]
+    parts = []
+    for extract, several in by_extract.items():
+        skipped: Counter[str] = Counter()
+        for one in several:
+            skipped.update(one.skipped)
+        parts.append(
+            Part(
+                source=source,
+                extract=EXTRACTS[extract],
+                rows=rows[extract],
+                tables={table.name: table for table in tables},
+                bad=(
+                    *(t for t in broken if t.name in fed[extract]),
+                    *(orphans if extract == min(fed) else ()),
+                ),
+                skipped=dict(skipped),
+                warnings=(*told, *(warning for one in several for warning in one.warnings)),
+            )
+        )
+    return parts
+
+
+def _with_year(rows: pl.DataFrame, contract: Extract, partner: Partner, rekeyed: int | None) -> pl.DataFrame:
     """Only canonical columns, plus `_file`, `_line`, `_reject` and `_year`. A reference table that says no year holds
     from the partner's first school year on."""
+    if rekeyed:
+        stated = {contract.year or "school_year", "school_year"}
+        rows = rows.with_columns(pl.lit(str(rekeyed)).alias(column) for column in sorted(stated))
     said = [column for column in (contract.year, "school_year") if column in rows.columns]
-    text = pl.coalesce(
-        pl.lit(None, pl.String), *(pl.col(column).str.strip_chars().replace("", None) for column in said)
-    )
-    year = school_year(text)
-    if contract.year is None:
-        year = pl.when(text.is_null()).then(partner.first_school_year).otherwise(year)
+    if len(set(said)) == 1:
+        texts = rows[said[0]].alias(YEAR)
+    else:
+        stripped = (pl.col(column).str.strip_chars().replace("", None) for column in said)
+        texts = rows.select(pl.coalesce(pl.lit(None, pl.String), *stripped).alias(YEAR)).to_series()
+
+    def read(texts: pl.DataFrame) -> pl.DataFrame:
+        text = pl.col(YEAR).str.strip_chars().replace("", None)
+        year = school_year(text)
+        if contract.year is None:
+            year = pl.when(text.is_null()).then(partner.first_school_year).otherwise(year)
+        return texts.select(text, year.fill_null(UNREADABLE_YEAR).cast(pl.Int32).alias("year"))
+
+    said_year, year = by_distinct(texts, read)
     columns = [
         column.name
         for column in contract.columns
@@ -204,8 +322,8 @@ def _with_year(rows: pl.DataFrame, contract: Extract, partner: Partner) -> pl.Da
     ]
     return rows.select(
         *columns, FILE, LINE, pl.col(REJECT) if REJECT in rows.columns else pl.lit(None, pl.String).alias(REJECT),
-        *([text.alias(contract.year)] if contract.year else []),
-        year.fill_null(UNREADABLE_YEAR).cast(pl.Int32).alias(YEAR),
+        *([said_year.alias(contract.year)] if contract.year else []),
+        year.alias(YEAR),
     )  # fmt: skip
 
 
@@ -233,18 +351,35 @@ def unreadable(part: Part, delivery_id: str) -> Iterator[pl.DataFrame]:
         yield quarantine.as_delivered(rejects, part.tables, delivery_id)
 
 
-def warnings_of(parts: list[Part]) -> list[str]:
-    warnings = [warning for part in parts for warning in part.warnings]
-    for name, table in {name: table for part in parts for name, table in part.tables.items()}.items():
-        if "repeated_headers" in table.inferred:
-            warnings.append(
-                f"{name}: header repeated {table.inferred['repeated_headers']} times in the body, passed over"
-            )
-        if table.bad:
-            warnings.append(
-                f"{name}: {len(table.bad)} records are no rows, first on line {table.bad[0].line}"
-            )
-        if table.frame.is_empty() and not table.bad:
+def warnings_of_parts(parts: list[Part]) -> list[str]:
+    """What a person should know about the tables of a delivery."""
+    tables = {name: table for part in parts for name, table in part.tables.items()}
+    return warnings_of(
+        [warning for part in parts for warning in part.warnings],
+        {name: table.inferred for name, table in tables.items()},
+        {name: table.frame.height for name, table in tables.items()},
+        {name: (table.bad[0].line, len(table.bad)) for name, table in tables.items() if table.bad},
+    )
+
+
+def warnings_of(
+    mapping: list[str],
+    inferred: dict[str, dict[str, str]],
+    rows: Mapping[str, int],
+    bad: dict[str, tuple[int, int]],
+) -> list[str]:
+    """`mapping`: what the mapping warns of; by table: what was inferred, how many rows, and of the records that are no
+    rows the line of the first and their number."""
+    warnings = list(mapping)
+    for name, found in inferred.items():
+        if passed := found.get("repeated_headers"):
+            warnings.append(f"{name}: header repeated {passed} times in the body, passed over")
+        if passed := found.get("lines_before_header"):
+            warnings.append(f"{name}: {passed} lines before the header, passed over")
+        if name in bad:
+            line, count = bad[name]
+            warnings.append(f"{name}: {count} records are no rows, first on line {line}")
+        elif not rows[name]:
             warnings.append(f"{name}: no records")
     return list(dict.fromkeys(warnings))
 

@@ -19,7 +19,7 @@ from equity_pipeline.extracts.contracts import FAULT, Extract, Fault, schema
 from equity_pipeline.extracts.ledger import IntegrityError
 from equity_pipeline.extracts.quarantine import COLUMN, REASON, VALUE
 
-UNIT, SOURCE = "_unit", "_source"
+UNIT, SOURCE, YEAR = "_unit", "_source", "_year"
 _ROW, _MISSING, _ROWS = "_row", "_missing", "_rows"
 
 
@@ -50,17 +50,9 @@ def resolve(contract: Extract, text: pl.DataFrame, required: tuple[str, ...] | N
     key_columns = tuple(column for column in contract.required if column in contract.key)
     alone = key_columns if several else contract.required if required is None else required
 
-    faults = contract.faults(alone)
-    typed = contract.typed(text, alone)
-    refused = typed.filter(pl.col(REJECT).is_not_null())
-    typed = typed.filter(pl.col(REJECT).is_null())
-    sound = typed.filter(pl.col(FAULT).is_null()).drop(FAULT)
-    rejected = [
-        refused.select(_ROW, pl.col(REJECT).alias(REASON), pl.lit(None, pl.String).alias(COLUMN)),
-        _reasons(typed, faults),
-    ]
-
-    kept = _first_of_each_key(contract, sound)
+    sound, reasons = _sound(contract, text, alone)
+    rejected = [reasons]
+    kept = first_of_each_key(contract, sound)
     rows = kept
     if several:
         faults = (*contract.missing_faults(contract.required), *contract.value_faults())
@@ -73,8 +65,35 @@ def resolve(contract: Extract, text: pl.DataFrame, required: tuple[str, ...] | N
     columns = [column.name for column in contract.columns]
     stored = rows.select(*columns, UNIT)
     if required is None:
-        _validated(contract, stored.select(columns))
+        validated(contract, stored.select(columns))
     return Resolved(stored, _rejects(text, reasons), _account(text, sound, kept, reasons))
+
+
+def judged(
+    contract: Extract, text: pl.DataFrame, required: tuple[str, ...]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows each by itself: those that pass, typed, and the rejects as in `Resolved`, with the other columns of the
+    text (`_year` …) that are not canonical."""
+    text = text.with_row_index(_ROW)
+    sound, reasons = _sound(contract, text, required)
+    return sound.drop(_ROW, REJECT), _rejects(text, reasons, YEAR)
+
+
+def _sound(
+    contract: Extract, text: pl.DataFrame, required: tuple[str, ...]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Typed rows without a fault; `_row`, `_reason` and `_column` of the others."""
+    typed = contract.typed(text, required)
+    refused = pl.col(REJECT).is_not_null()
+    faulty = typed.filter(refused | pl.col(FAULT).is_not_null())
+    reasons = [
+        faulty.filter(refused).select(
+            _ROW, pl.col(REJECT).alias(REASON), pl.lit(None, pl.String).alias(COLUMN)
+        ),
+        _reasons(faulty.filter(~refused), contract.faults(required)),
+    ]
+    sound = typed if faulty.is_empty() else typed.filter(~refused & pl.col(FAULT).is_null())
+    return sound.drop(FAULT), pl.concat(reasons)
 
 
 def _reasons(rows: pl.DataFrame, faults: tuple[Fault, ...]) -> pl.DataFrame:
@@ -90,13 +109,17 @@ def _reasons(rows: pl.DataFrame, faults: tuple[Fault, ...]) -> pl.DataFrame:
     return bad.join(table, on=FAULT, how="left", maintain_order="left").drop(FAULT)
 
 
-def _first_of_each_key(contract: Extract, rows: pl.DataFrame) -> pl.DataFrame:
-    """One row per key and source, sorted by key, then source."""
+def first_of_each_key(contract: Extract, rows: pl.DataFrame) -> pl.DataFrame:
+    """One row per key and source, sorted by key, then source.
+
+    `rows`: the key, `best` if the contract has one, `_source`, `_unit`, `_file`, `_line`, and whatever else.
+    """
     if not contract.key:
         return rows.sort([column.name for column in contract.columns] + [UNIT, FILE, LINE])
     group = [*contract.key, SOURCE]
     # A row that lacks what another of the same key has is the worse one, however new.
-    rows = rows.with_columns(pl.sum_horizontal(pl.col(contract.required).is_null()).alias(_MISSING))
+    needed = [pl.col(name).is_null() for name in contract.required if name in rows.columns]
+    rows = rows.with_columns(pl.sum_horizontal(needed).alias(_MISSING))
     order = [_MISSING, *([contract.best] if contract.best else []), UNIT, FILE, LINE]
     descending = [False] * len(group) + [name in (contract.best, LINE) for name in order]
     nulls_last = [False] * len(group) + [True] * len(order)
@@ -125,14 +148,14 @@ def _merged(contract: Extract, kept: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _rejects(text: pl.DataFrame, reasons: pl.DataFrame) -> pl.DataFrame:
+def _rejects(text: pl.DataFrame, reasons: pl.DataFrame, *others: str) -> pl.DataFrame:
     """Rejected rows with where they stood and the text that was wrong."""
     rows = reasons.join(text, on=_ROW, how="left", maintain_order="left")
     value = pl.lit(None, pl.String)
     for column in rows[COLUMN].drop_nulls().unique().sort():
         if column in text.columns:
             value = pl.when(pl.col(COLUMN) == column).then(pl.col(column)).otherwise(value)
-    return rows.with_columns(value.alias(VALUE)).select(UNIT, FILE, LINE, REASON, COLUMN, VALUE)
+    return rows.with_columns(value.alias(VALUE)).select(UNIT, FILE, LINE, REASON, COLUMN, VALUE, *others)
 
 
 def _account(
@@ -156,11 +179,16 @@ def _account(
     return account
 
 
-def _validated(contract: Extract, rows: pl.DataFrame) -> None:
+def validated(contract: Extract, rows: pl.DataFrame, unique: bool = True) -> None:
+    """Have pandera check typed rows; `unique`: that no two have the same key, too.
+
+    Raises:
+        IntegrityError: rows that the contract refuses; a fault of the product.
+    """
     from pandera.errors import SchemaError, SchemaErrors  # slow to import, see `contracts.schema`
 
     try:
-        schema(contract.name).validate(rows, lazy=True)
+        schema(contract.name, unique).validate(rows, lazy=True)
     except (SchemaError, SchemaErrors) as error:
         # The pandera message quotes values: only the contract's own words may leave.
         broken = sorted({str(check) for check in error.failure_cases["check"]})

@@ -18,6 +18,7 @@ _DATES = (
     re.compile(r"(?<!\d)(?P<year>20\d\d)(?P<month>[01]\d)(?P<day>[0-3]\d)(?P<time>[T_ -]?\d{4,6})?(?!\d)"),
 )
 _SCHOOL_YEAR = re.compile(r"(?<!\d)(?P<year>20\d\d)(?:[-_](?:20)?\d\d)?(?!\d)")
+_BOTH_YEARS = re.compile(r"(?<!\d)(?P<start>20\d\d)[-_](?:20)?(?P<end>\d\d)(?!\d)")
 _VERSION = re.compile(
     r" ?\(\d+\)|(?<![a-z])v\d+(?![a-z0-9])|(?<![a-z])(?:corrected|final|revised)(?![a-z])", re.IGNORECASE
 )
@@ -31,13 +32,14 @@ class FileVersion:
     `logical`: the name without dates and version marks, the same for all versions of one file. Folders belong to it:
     two schools may both send `students.csv`. `dated`: the latest date or year in the name as sortable text, else "".
     `as_of`: the latest whole date, ISO, or None. `marked`: it bears a version mark, so of two undated files that
-    arrive together it is the later one.
+    arrive together it is the later one. `school_year`: the one that the name writes with both its years.
     """
 
     logical: str
     dated: str
     as_of: str | None
     marked: bool
+    school_year: int | None = None
 
 
 def version(file: str) -> FileVersion:
@@ -51,6 +53,11 @@ def version(file: str) -> FileVersion:
                 times.append(days[-1] + re.sub(r"\D", "", match["time"] or ""))
                 rest = rest.replace(match[0], " ", 1)
     years = [match["year"] for match in _SCHOOL_YEAR.finditer(rest)]
+    both = {
+        int(m["start"]) + 1
+        for m in _BOTH_YEARS.finditer(rest)
+        if (int(m["start"]) + 1) % 100 == int(m["end"])
+    }
     rest = _SCHOOL_YEAR.sub(" ", rest)
     return FileVersion(
         logical="/".join(
@@ -59,4 +66,5 @@ def version(file: str) -> FileVersion:
         dated=max(times, default=max(years, default="")),
         as_of=max(days, default=None),
         marked=bool(_VERSION.search(rest)),
+        school_year=both.pop() if len(both) == 1 else None,
     )

@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import PartnerFileError
@@ -53,12 +61,28 @@ class Goal(_Strict):
     reference: Literal["rest", "overall", "highest", "designated"] = "designated"
 
 
+class CourseDecision(_Strict):
+    """What a person decided a course to be; it outranks every rule, SCED included.
+
+    `level` is a row of the seed `course_classes`. Without `school_id` it holds at every school that has no decision of
+    its own, without `from` in every school year.
+    """
+
+    course_id: str
+    level: Literal[
+        "ap", "ib", "ib_core", "ib_myp", "ib_pyp", "ib_cp", "aice", "dual_enrollment", "honors", "other"
+    ]  # fmt: skip
+    school_id: str | None = None
+    from_school_year: SchoolYear | None = Field(default=None, alias="from")
+
+
 class Source(_Strict):
     """One kind of file that a partner sends and how to read it.
 
     `columns` maps a canonical column to the delivered header, or to a list of headers it has had over time;
     `values` maps delivered codes of a canonical column to canonical values; `constants` fills canonical columns
-    that the file does not hold; `extract` names the extract for formats that do not imply one.
+    that the file does not hold; `computed` fills one from delivered columns by a small SQL expression, and `where` is
+    one that is true of the records to take; `extract` names the extract for formats that do not imply one.
     """
 
     name: str
@@ -68,7 +92,33 @@ class Source(_Strict):
     columns: dict[str, str | list[str]] = {}
     values: dict[str, dict[str, str]] = {}
     constants: dict[str, str] = {}
+    computed: dict[str, str] = {}
+    where: str | None = None
     options: dict[str, Any] = {}
+
+
+class AcceptedFile(_Strict):
+    """A delivered file that may replace one with many more rows, and why a person says so."""
+
+    file: str
+    because: str = Field(min_length=3)
+
+
+class AcceptedDrift(_Strict):
+    """A group of a school, or of all (`_all`), that did all but vanish since the year before, and why."""
+
+    school_year: SchoolYear
+    dimension: Literal["economically_disadvantaged", "english_learner"]
+    school_id: str = "_all"
+    because: str = Field(min_length=3)
+
+
+class Rekey(_Strict):
+    """All rows of the files that match `file` belong to this school year, whatever they say, and why."""
+
+    file: str
+    school_year: SchoolYear
+    because: str = Field(min_length=3)
 
 
 class Partner(_Strict):
@@ -84,6 +134,17 @@ class Partner(_Strict):
     expected: dict[str, Annotated[str, Field(pattern=r"^\d{2}-\d{2}$")]] = {}
     sources: list[Source] = Field(min_length=1)
     goals: list[Goal] = []
+    accepted_files: list[AcceptedFile] = []
+    accepted_drift: list[AcceptedDrift] = []
+    rekey: list[Rekey] = []
+    courses: list[CourseDecision] = []
+
+    @model_validator(mode="after")
+    def _decided_once(self) -> Partner:
+        decided = [(row.course_id, row.school_id, row.from_school_year) for row in self.courses]
+        if repeated := {row[0] for row in decided if decided.count(row) > 1}:
+            raise ValueError(f"courses {sorted(repeated)} are decided twice for the same school and year: keep one")
+        return self
 
     @model_validator(mode="after")
     def _unique_sources(self) -> Partner:
@@ -117,7 +178,7 @@ def load(path: Path) -> Partner:
     try:
         text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=_TextLoader)
-        data = yaml.load(text, Loader=_TextLoader)  # noqa: S506 - a SafeLoader subclass
+        data = yaml.load(text, Loader=_TextLoader)
     except (OSError, UnicodeDecodeError) as error:
         raise PartnerFileError(f"{path}: can't be read ({error.__class__.__name__})") from error
     except yaml.YAMLError as error:
@@ -135,7 +196,9 @@ def load(path: Path) -> Partner:
         ]
         raise PartnerFileError("\n".join(problems)) from error
     if partner.partner_id != path.stem:
-        raise PartnerFileError(f"{path}: partner_id is {partner.partner_id!r}, the file must be {partner.partner_id}.yml")
+        raise PartnerFileError(
+            f"{path}: partner_id is {partner.partner_id!r}, the file must be {partner.partner_id}.yml"
+        )
     return partner
 
 

@@ -121,11 +121,11 @@ def _source(path: Path, by_folder: bool) -> _Guess:
     name = re.sub(r"[^a-z]+", "_", telling.lower()).strip("_") or "file"
     if names & _ONEROSTER:
         return _Guess({"name": "roster", "format": "oneroster", "files": [pattern]}, ())
-    if path.stem in EXTRACTS:
-        return _Guess(_canonical(), ())
     member, content = next(readers.members(path))
     frame = readers.read_delimited(content, member).frame
     headers = [header for header in frame.columns if not header.startswith("_")]
+    if path.stem in EXTRACTS and set(EXTRACTS[path.stem].required) <= set(headers):
+        return _Guess(_canonical(), ())
     extract, columns = max(
         ((extract, _columns(extract, headers)) for extract in EXTRACTS),
         key=lambda guess: len(guess[1]) - len(set(EXTRACTS[guess[0]].required) - guess[1].keys()) / 2,

@@ -40,7 +40,12 @@ def latest_release(home: Home, partner_id: str) -> str | None:
 
 def status(home: Home, partner: Partner, today: dt.date) -> list[Status]:
     """All extracts × school years of a partner that were delivered or are overdue, in order."""
-    counted = {(row["school_year"], row["extract"]): row for row in Ledger(home).summary(partner.partner_id)}
+    counted = {
+        (row["school_year"], row["extract"]): row
+        for row in Ledger(home).summary(partner.partner_id)
+        if row["rows_in"]
+        or row["school_year"]  # year 0 with no row only says that records were rightly skipped
+    }
     missing = {
         (year, extract)
         for extract, due in partner.expected.items()

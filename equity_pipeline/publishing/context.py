@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import pandas as pd
+
+from equity_pipeline.publishing.words import ENGLISH, Language
 
 QUALITY_COLUMNS = ["school_year", "extract", "rows_in", "loaded", "rejected", "duplicates"]
 REJECTION_COLUMNS = ["school_year", "extract", "reason", "rows"]
@@ -35,13 +38,13 @@ class Labels:
     def dimension(self, dimension: str) -> str:
         return self._dimensions[dimension]["label"]
 
-    def subgroup(self, dimension: str, subgroup: str) -> str:
+    def subgroup(self, dimension: str, subgroup: str, say: Language = ENGLISH) -> str:
         """The label of a subgroup; of a crossing without a row of its own, the labels of its parts."""
         label = self._subgroup_labels.get((dimension, subgroup))
         if label is None and "*" in dimension and len(dimension.split("*")) == len(subgroup.split("*")):
             parts = zip(dimension.split("*"), subgroup.split("*"), strict=True)
-            return ", ".join(self.subgroup(*part) for part in parts)
-        return label or subgroup.replace("_", " ").capitalize()
+            return ", ".join(self.subgroup(*part, say) for part in parts)
+        return say(label or subgroup.replace("_", " ").capitalize())
 
     def reference_subgroup(self, dimension: str) -> str | None:
         """The designated reference of a dimension, or None."""
@@ -72,6 +75,8 @@ class Context:
 
     `schools`: school_id → name. `deliveries`: one dict per delivery × extract × school year that the numbers rest on
     (delivery_id, file, extract, school_year). `quality`: `QUALITY_COLUMNS`, `rejections`: `REJECTION_COLUMNS`, rows.
+    `refused`: files that no number rests on (file, message); `superseded`: files that a newer one replaced (file, extract,
+    school_year); `as_of`: the newest date that a delivery states. `dictionary`: mart → column → description.
     """
 
     labels: Labels
@@ -79,6 +84,10 @@ class Context:
     deliveries: list[dict[str, object]] = field(default_factory=list)
     quality: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=QUALITY_COLUMNS))
     rejections: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=REJECTION_COLUMNS))
+    refused: list[dict[str, str]] = field(default_factory=list)
+    superseded: list[dict[str, object]] = field(default_factory=list)
+    as_of: dt.date | None = None
+    dictionary: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def school(self, school_id: str) -> str:
         return self.schools.get(school_id) or f"School {school_id}"

@@ -32,7 +32,7 @@ def read(release: Path) -> dict | None:
 def layout() -> str:
     """A hash over this package's modules and templates: another layout is another release, although no number changed."""
     here = Path(__file__).parent
-    files = sorted(p for p in here.rglob("*") if p.suffix in (".py", ".j2", ".css"))
+    files = sorted(p for p in here.rglob("*") if p.suffix in (".py", ".j2", ".css", ".js", ".json"))
     return sha256(b"".join(p.relative_to(here).as_posix().encode() + b"\0" + p.read_bytes() for p in files))[
         :16
     ]
@@ -46,6 +46,7 @@ def versions(frames: dict[str, pd.DataFrame], context: Context) -> dict[str, obj
         "metric_versions": {
             metric: sorted(set(of["metric_version"].dropna().astype(str))) for metric, of in metrics.groupby("metric_id", sort=True)
         },
+        "policy": dict(sorted(zip(context.labels.policy["key"], map(str, context.labels.policy["value"]), strict=True))),
         "policy_versions": sorted(set(metrics["policy_version"].dropna().astype(str))),
         "labels": sha256(b"".join(_bytes(f) for f in (context.labels.metrics, context.labels.dimensions, context.labels.subgroups,
                                                       context.labels.policy)))[:16],
@@ -59,10 +60,11 @@ def release_id(data: dict[str, bytes], stated: dict[str, object]) -> str:
 
 def manifest(
     *, release: str, partner: dict, previous: str | None, context: Context, frames: dict[str, pd.DataFrame],
-    stated: dict[str, object], changes: Changes, files: dict[str, bytes], statuses: dict[str, int],
+    stated: dict[str, object], changes: Changes, files: dict[str, bytes], statuses: dict[str, dict[str, int]],
+    missing: list[dict],
 ) -> dict[str, object]:  # fmt: skip
-    """The manifest as a value. `files`: every other file of the release, path → bytes; `statuses`: how many district gaps of the
-    latest year stand on each step of the ladder, as the start page counts them."""
+    """The manifest as a value. `files`: every other file of the release, path → bytes; `statuses`: school → how many gaps of the
+    latest year stand on each step of the ladder, as the pages count them; `missing`: of `quality.missing`."""
     return {
         "release_id": release,
         "partner": partner,
@@ -72,7 +74,10 @@ def manifest(
                     "restated_by_school_year": {str(y): n for y, n in changes.years.items()}},
         "made_from": sorted(context.deliveries, key=lambda d: json.dumps(d, sort_keys=True)),
         "versions": stated,
-        "district_gaps_by_status": statuses,
+        "district_gaps_by_status": statuses.get("_all", {}),
+        "school_gaps_by_status": {school: counts for school, counts in statuses.items() if school != "_all"},
+        "schools": context.schools,
+        "missing": [line | {"due": line["due"].isoformat()} for line in missing],
         "row_counts": {mart: len(frame) for mart, frame in sorted(frames.items())},
         "suppressed_rows": {
             mart: {str(reason): int(rows) for reason, rows in frame["suppression_reason"].value_counts().sort_index().items()}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from equity_pipeline.domain import school_years
@@ -27,6 +29,10 @@ class _Released:
     tools: pd.DataFrame
 
     @property
+    def name(self) -> str:
+        return self.manifest["partner"]["name"]
+
+    @property
     def year(self) -> int:
         return max(self.manifest["school_years"])
 
@@ -46,8 +52,9 @@ def publish(home: Home, partners: Mapping[str, Partner]) -> Release:
     Same releases, same id; then nothing is written.
     """
     released = [r for r in (_read(home.releases(p), p) for p in sorted(partners)) if r]
-    clients = sorted((c for c in map(_client, released) if c), key=lambda c: c["order"])
     portfolio = [_line(r) for r in released]
+    middle = _middle(released, portfolio)
+    clients = sorted((c for c in map(_client, released) if c), key=lambda c: c["order"])
     missing = [partners[p].name for p in sorted(set(partners) - {r.partner_id for r in released})]
     data = datafiles.both("data/tools_package", _together([r.tools for r in released])) | datafiles.both(
         "data/portfolio",
@@ -63,7 +70,8 @@ def publish(home: Home, partners: Mapping[str, Partner]) -> Release:
     if manifest.read(target) is None:
         page = site.environment().get_template("network.html.j2").render(
             title="The network: do closed gaps stay closed?", clients=clients, portfolio=portfolio, missing=missing,
-            files=sorted(data), release_id=release_id, latest_year=max((r.year for r in released), default=None),
+            late=[line for r in released for line in _late(r)], labs=[lab for r in released for lab in _labs(r)],
+            middle=middle, files=sorted(data), release_id=release_id, latest_year=max((r.year for r in released), default=None),
         )  # fmt: skip
         files = data | {"index.html": page.encode()}
         with new_folder(target) as scratch:
@@ -93,6 +101,63 @@ def _told(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[kept & rows["status"].notna() & (rows["status"] != "not_measurable").fillna(False)]
 
 
+def _line(released: _Released) -> dict[str, object]:
+    """One partner of the portfolio: programme, latest year, how many district gaps stand on each step, and the share of those
+    that can be told which is closed (None where none can be told)."""
+    said = released.manifest
+    tally = _on_the_ladder(said["district_gaps_by_status"])
+    total = sum(tally.values())
+    return {
+        "partner_id": released.partner_id, "name": released.name, "state": said["partner"]["state"],
+        "program": "; ".join(released.programs), "school_year": released.year,
+        "closed_share": sum(tally[code] for code in words.CLOSED) / total if total else None, "tally": tally,
+    }  # fmt: skip
+
+
+def _on_the_ladder(counts: dict[str, int]) -> dict[str, int]:
+    return {code: counts.get(code, 0) for code in words.STATUSES if code != "not_measurable"}
+
+
+def _middle(released: list[_Released], portfolio: list[dict]) -> float | None:
+    """The median share of closed gaps, where as many partners have one as policy asks for; a comparison among fewer would show
+    each partner to the others. The largest number that any release states counts; where none states one, nothing is compared."""
+    asked = [
+        int(p)
+        for r in released
+        if (p := r.manifest["versions"].get("policy", {}).get("portfolio_smallest_partners"))
+    ]
+    shares = [line["closed_share"] for line in portfolio if line["closed_share"] is not None]
+    return float(np.median(shares)) if asked and len(shares) >= max(asked) else None
+
+
+def _late(released: _Released) -> list[dict[str, object]]:
+    """Overdue data of one partner: what its latest release states as overdue."""
+    return [
+        {"partner_id": released.partner_id, "name": released.name} | line
+        for line in released.manifest.get("missing", [])
+        if line["overdue"] and line["school_year"] >= released.year - 1
+    ]
+
+
+def _labs(released: _Released) -> list[dict[str, object]]:
+    """The Equity Leader Labs of a partner's latest year: the school, or the partner where the programme names no school."""
+    said = released.manifest
+    labs = [
+        p
+        for p in said["partner"]["programs"]
+        if p["program"] == "equity_leader_lab" and p["school_year"] == released.year
+    ]
+    return [
+        {
+            "partner_id": released.partner_id, "name": released.name, "year": released.year,
+            "school": said["schools"].get(lab["school_id"], lab["school_id"]) if lab["school_id"] else "",
+            "path": f"schools/{site.slug(lab['school_id'])}.html" if lab["school_id"] in said["school_gaps_by_status"] else "index.html",
+            "tally": _on_the_ladder(said["school_gaps_by_status"].get(lab["school_id"], {}) if lab["school_id"] else said["district_gaps_by_status"]),
+        }
+        for lab in labs
+    ]  # fmt: skip
+
+
 def _together(frames: list[pd.DataFrame]) -> pd.DataFrame:
     frames = [frame for frame in frames if not frame.empty]
     return (
@@ -111,36 +176,27 @@ def _client(released: _Released) -> dict[str, object] | None:
     place = "district" if (now["school_id"] == "_all").any() else "schools"
     if place == "district":
         rows = rows[rows["school_id"] == "_all"]
-    rows = rows.sort_values(["urgency_rank", *_KEY[2:]]).assign(
-        measure=rows["metric_label"], students_needed=rows["seats_gap"], state="gap"
-    )
-    rows["group"] = (
-        rows["subgroup_label"] if place == "district" else rows["subgroup_label"] + ", " + rows["school_name"]
-    )
-    count = {code: int((rows["status"] == code).sum()) for code in words.STATUSES}
-    was = rows[rows["prior_status"].isin(words.CLOSED)]
-    still = int(was["status"].isin(words.CLOSED).sum())
-    urgent = rows[
-        rows["status"].isin(["reopened", "widening"])
-        | (rows["prior_status"].isin(words.CLOSED) & (rows["status"] == "open"))
-    ]
-    name = released.manifest["partner"]["name"]
+    told = [
+        row | {
+            "measure": row["metric_label"], "students_needed": row["seats_gap"], "state": "gap",
+            "group": row["subgroup_label"] if place == "district" else f"{row['subgroup_label']}, {row['school_name']}",
+        }
+        for row in tracker.plain(rows.sort_values(["urgency_rank", *_KEY[2:]]))
+    ]  # fmt: skip
+    count = collections.Counter(row["status"] for row in told)
+    was = [row for row in told if row["prior_status"] in words.CLOSED]
+    still = sum(row["status"] in words.CLOSED for row in was)
+    urgent = [
+        row for row in told
+        if row["status"] in ("reopened", "widening") or (row["prior_status"] in words.CLOSED and row["status"] == "open")
+    ]  # fmt: skip
+    name = released.name
     return {
         "id": released.partner_id, "name": name, "year": released.year, "place": place, "was": len(was), "still": still,
-        "tally": {code: number for code, number in count.items() if number}, "total": len(rows),
+        "tally": {code: count[code] for code in words.STATUSES if count[code]}, "total": len(told),
         "order": (-count["reopened"], -count["widening"], still - len(was), -count["open"], name.casefold(), released.partner_id),
-        "table": tables.tools_package(urgent.head(10), id=f"client-{released.partner_id}",
+        "table": tables.tools_package(urgent[:10], id=f"client-{released.partner_id}",
                                       caption=f"{name}: what needs eyes first in {school_years.label(released.year)}")
-        if len(urgent) else "",
+        if urgent else "",
         "more": max(0, len(urgent) - 10),
-    }  # fmt: skip
-
-
-def _line(released: _Released) -> dict[str, object]:
-    """One partner of the portfolio: programme, latest year, and how many district gaps stand on each step."""
-    said = released.manifest
-    return {
-        "partner_id": released.partner_id, "name": said["partner"]["name"], "state": said["partner"]["state"],
-        "program": "; ".join(released.programs), "school_year": released.year,
-        "tally": {code: said["district_gaps_by_status"].get(code, 0) for code in words.STATUSES if code != "not_measurable"},
     }  # fmt: skip

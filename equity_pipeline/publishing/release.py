@@ -15,9 +15,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from equity_pipeline.domain.errors import DisclosureError
+from equity_pipeline.domain.errors import DisclosureError, EquityError
 from equity_pipeline.partners.registry import Partner
-from equity_pipeline.publishing import changes, contracts, datafiles, manifest, site, tracker
+from equity_pipeline.publishing import (
+    changes,
+    contracts,
+    datafiles,
+    dictionary,
+    manifest,
+    quality,
+    site,
+    tracker,
+)
 from equity_pipeline.publishing.context import Context
 from equity_pipeline.publishing.workbook import workbook
 from equity_pipeline.storage.atomic import new_folder
@@ -40,7 +49,7 @@ def publish(home: Home, partner: Partner) -> Release:
 
     Raises:
         DisclosureError: a hidden number could be recovered, or a mart breaks its contract; the last release stays.
-        EquityError: there is no warehouse yet.
+        EquityError: there is no warehouse yet, or it counts no student yet.
     """
     # Imported here: a release can be rendered and tested without a warehouse, a ledger or a solver at hand.
     from equity_pipeline.disclosure.attack import audit, certificate
@@ -49,14 +58,21 @@ def publish(home: Home, partner: Partner) -> Release:
     from equity_pipeline.publishing import source
 
     marts, context = source.read(home, partner)
+    if marts["gap_metrics"].empty:
+        raise EquityError(
+            f"{partner.partner_id}: nothing to publish yet: no student of the grades that are counted is enrolled on a "
+            "snapshot date; deliver students and school_enrollments (or aggregate_counts) of one school year"
+        )
     smallest, dimensions = partner.privacy.minimum_cell, context.labels.dimensions
-    frames = protect_marts(marts, smallest, dimensions, Derivation(home.warehouse(partner.partner_id)))
+    derivation = Derivation(home.warehouse(partner.partner_id))
+    rules = derivation.rules()
+    frames = protect_marts(marts, smallest, dimensions, derivation)
     return write_release(
         home,
         partner,
         frames,
         context,
-        lambda folder: certificate(audit(folder, dimensions, smallest), dimensions),
+        lambda folder: certificate(audit(folder, rules, smallest), rules),
     )
 
 
@@ -76,15 +92,14 @@ def write_release(
         DisclosureError: a frame breaks its contract, or the attack found a hidden number; the last release stays.
     """
     frames = {mart: contracts.check(mart, frames[mart]) for mart in contracts.MARTS}
-    rows = tracker.view(frames, context)
-    data = _data(frames, rows, context, partner)
-    quality = {
-        "rows": site.shown_quality(context.quality, partner.privacy.minimum_cell),
-        "rejected": context.rejections,
-    }
+    data = _data(frames, context)
     stated = manifest.versions(frames, context)
-    said = {"partner": _stated(partner), "schools": context.schools, "versions": stated,
-            "quality": {name: datafiles.csv(frame).decode() for name, frame in quality.items()}}  # fmt: skip
+    said = {
+        "partner": _stated(partner),
+        "schools": context.schools,
+        "versions": stated,
+        "quality": _quality(context, partner),
+    }
     release_id = manifest.release_id(data, said)
 
     releases = home.releases(partner.partner_id)
@@ -95,6 +110,8 @@ def write_release(
     difference = _compare(latest, before, frames, context)
     if manifest.read(target) is None:
         previous = before["release_id"] if before else None
+        rows = tracker.plain(tracker.view(frames, context))
+        data["data/gap_tracker.xlsx"] = workbook(rows, context, partner.name)
         edition = site.Edition(
             release_id, previous, difference, {path: len(content) for path, content in data.items()}
         )
@@ -108,7 +125,8 @@ def write_release(
                 raise DisclosureError(_refusal(partner.partner_id, certificate))
             files["certificate.json"] = manifest.dump(certificate)
             made = manifest.manifest(release=release_id, partner=_stated(partner), previous=previous, context=context, frames=frames,
-                                     stated=stated, changes=difference, files=files, statuses=_statuses(rows))  # fmt: skip
+                                     stated=stated, changes=difference, files=files, statuses=_statuses(rows),
+                                     missing=quality.missing(context, partner, tracker.years_of(rows)))  # fmt: skip
             _write(
                 scratch, {"certificate.json": files["certificate.json"], "manifest.json": manifest.dump(made)}
             )
@@ -123,19 +141,32 @@ def point(latest: Path, release_id: str) -> None:
     os.replace(scratch, latest)
 
 
-def _data(
-    frames: dict[str, pd.DataFrame], rows: pd.DataFrame, context: Context, partner: Partner
-) -> dict[str, bytes]:
-    files = {"data/gap_tracker.xlsx": workbook(rows, context, partner.name)}
+def _data(frames: dict[str, pd.DataFrame], context: Context) -> dict[str, bytes]:
+    files = {}
     for mart, frame in frames.items():
         files |= datafiles.both(f"data/{mart}", frame)
-    return files
+    return files | {"data/datapackage.json": dictionary.package(frames, context.dictionary, files)}
 
 
-def _statuses(rows: pd.DataFrame) -> dict[str, int]:
-    return tracker.statuses(
-        rows[(rows["school_id"] == "_all") & (rows["school_year"] == rows["school_year"].max())]
-    )
+def _quality(context: Context, partner: Partner) -> dict[str, object]:
+    """What the data-quality page is made of, for the id."""
+    counts = {
+        "rows": quality.shown(context.quality, partner.privacy.minimum_cell),
+        "rejected": context.rejections,
+    }
+    return {name: datafiles.csv(frame).decode() for name, frame in counts.items()} | {
+        "refused": context.refused, "superseded": context.superseded, "as_of": str(context.as_of), "expected": partner.expected,
+    }  # fmt: skip
+
+
+def _statuses(rows: list[dict]) -> dict[str, dict[str, int]]:
+    """School (`_all` is the district) → how many gaps of the latest year stand on each step."""
+    latest = max(tracker.years_of(rows), default=None)
+    at = collections.defaultdict(list)
+    for row in rows:
+        if row["school_year"] == latest:
+            at[row["school_id"]].append(row)
+    return {school: tracker.statuses(at[school]) for school in sorted(at)}
 
 
 def _refusal(partner_id: str, certificate: dict[str, object]) -> str:

@@ -1,12 +1,15 @@
-"""The partner's site: static pages that open from disk, need no script and ask nothing of any other place.
+"""The partner's site: static pages that open from disk, are whole without a script and ask nothing of any other place.
 
 Every figure on a page comes from `tracker.view`; this module decides which of them a reader sees first.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import itertools
 import re
+from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -16,11 +19,12 @@ from markupsafe import Markup
 
 from equity_pipeline.domain import school_years
 from equity_pipeline.partners.registry import Partner
-from equity_pipeline.publishing import charts, tables, tracker, words
+from equity_pipeline.publishing import charts, quality, tables, tracker, words
 from equity_pipeline.publishing.changes import Changes
-from equity_pipeline.publishing.context import QUALITY_COLUMNS, Context
+from equity_pipeline.publishing.context import Context
+from equity_pipeline.publishing.words import ENGLISH, SPANISH, Language
 
-_ABOUT_NO_STUDENT = ("schools", "courses", "survey_items", "initiatives")
+_LINES = 200  # restated groups that a page lists; more is for the data files
 
 
 @dataclass(frozen=True)
@@ -36,41 +40,45 @@ class Edition:
 
 @dataclass(frozen=True)
 class _Site:
-    """What the page builders share."""
+    """What the page builders share. `rows`: of `tracker.view`, in its order."""
 
     partner: Partner
     context: Context
     edition: Edition
-    rows: pd.DataFrame
+    rows: list[dict]
     years: list[int]
 
     @property
     def labels(self):
         return self.context.labels
 
-    def at(self, school_id: str, *, year: int | None = None, metric: str | None = None) -> pd.DataFrame:
-        rows = self._places.get((school_id,) if metric is None else (school_id, metric), self.rows.iloc[:0])
-        return rows if year is None else rows[rows["school_year"] == year]
+    def at(self, school_id: str, *, year: int | None = None, metric: str | None = None) -> list[dict]:
+        return self._places.get((school_id, metric, year), [])
 
     @cached_property
-    def _places(self) -> dict[tuple, pd.DataFrame]:
-        by_place, by_metric = (
-            dict(list(self.rows.groupby(key))) for key in (["school_id"], ["school_id", "metric_id"])
-        )
-        return by_place | by_metric
+    def _places(self) -> dict[tuple, list[dict]]:
+        places = defaultdict(list)
+        for row in self.rows:
+            for metric, year in itertools.product((None, row["metric_id"]), (None, row["school_year"])):
+                places[row["school_id"], metric, year].append(row)
+        return dict(places)
 
     @cached_property
     def metrics(self) -> list[str]:
-        return list(self.rows.sort_values("metric_order")["metric_id"].unique())
+        return list(
+            dict.fromkeys(m for _, m in sorted({(r["metric_order"], r["metric_id"]) for r in self.rows}))
+        )
 
     @cached_property
     def schools(self) -> list[str]:
-        named = [school for school in self.rows["school_id"].unique() if school != "_all"]
+        named = {row["school_id"] for row in self.rows} - {"_all"}
         return sorted(named, key=lambda school: (self.context.school(school).casefold(), school))
 
 
-def environment() -> Environment:
-    """Jinja2 with autoescape on for every template and an error for every name that is not there."""
+@functools.cache
+def environment(say: Language = ENGLISH) -> Environment:
+    """Jinja2 with autoescape on for every template and an error for every name that is not there; `_` says a string in the
+    language of the pages."""
     made = Environment(
         loader=PackageLoader("equity_pipeline.publishing"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
@@ -80,9 +88,11 @@ def environment() -> Environment:
         "percent": words.percent,
         "count": words.count,
         "year": school_years.label,
+        "words": lambda name: name.replace("_", " ").capitalize(),
     }
-    made.globals |= {"statuses": words.STATUSES, "status": tables.status, "plural": words.plural, "dumbbell": charts.rates,
-                     "isna": pd.isna, "css": Markup(made.loader.get_source(made, "site.css")[0])}  # fmt: skip
+    css, js = (Markup(made.loader.get_source(made, name)[0]) for name in ("site.css", "site.js"))
+    made.globals |= {"_": say, "lang": say.code, "statuses": words.STATUSES, "status": functools.partial(tables.status, say=say),
+                     "plural": words.plural, "dumbbell": charts.rates, "css": css, "js": js}  # fmt: skip
     return made
 
 
@@ -96,36 +106,32 @@ def slug(identifier: str) -> str:
 
 
 def pages(
-    frames: dict[str, pd.DataFrame], rows: pd.DataFrame, context: Context, partner: Partner, edition: Edition
+    frames: dict[str, pd.DataFrame], rows: list[dict], context: Context, partner: Partner, edition: Edition
 ) -> dict[str, str]:
-    """Every page of a release: relative path → HTML. `rows`: `tracker.view` of the frames."""
+    """Every page of a release: relative path → HTML. `rows`: of `tracker.view` of the frames. The gap tracker is there in Spanish
+    as well, each page beside the English one."""
     site = _Site(partner, context, edition, rows, tracker.years_of(rows))
-    env = environment()
     made: dict[str, str] = {}
+    tools = not frames["tools_package"].empty
+    shared = {"site": site, "partner": partner, "edition": edition, "years": site.years, "tools": tools,
+              "programme": _programme(partner, site.years), "other_language": None}  # fmt: skip
 
-    def page(path: str, template: str, title: str, current: str, **values: object) -> None:
-        made[path] = env.get_template(template).render(
-            root="../" * path.count("/"), title=title, current=current, site=site, partner=partner, edition=edition,
-            years=site.years, programme=_programme(partner, site.years), tools=not frames["tools_package"].empty,
-            **values,
-        )  # fmt: skip
-
-    page(
-        "index.html",
-        "index.html.j2",
-        f"{partner.name}: where opportunity gaps stand",
-        "start",
-        **_start(site),
-    )
-    for metric in site.metrics:
-        page(
-            f"tables/{metric}.html",
-            "table.html.j2",
-            site.labels.metric(metric),
-            "tracker",
-            **_metric(site, metric),
+    def page(
+        path: str, template: str, title: str, current: str, say: Language = ENGLISH, **values: object
+    ) -> None:
+        made[path] = (
+            environment(say)
+            .get_template(template)
+            .render(shared, root="../" * path.count("/"), title=title, current=current, **values)
         )
-    if not frames["tools_package"].empty:
+
+    name = partner.name
+    page("index.html", "index.html.j2", f"{name}: where opportunity gaps stand", "start", **_start(site))
+    for metric in site.metrics:
+        for say, ending, other, its_ending in ((ENGLISH, "", SPANISH, ".es"), (SPANISH, ".es", ENGLISH, "")):
+            page(f"tables/{metric}{ending}.html", "table.html.j2", say(site.labels.metric(metric)), "tracker", say, ending=ending,
+                 **_metric(site, metric, say) | {"other_language": (other, f"{metric}{its_ending}.html")})  # fmt: skip
+    if tools:
         page("tables/tools_package.html", "tools.html.j2", "Tools Package: do closed gaps stay closed?", "tools",
              **_tools(site, frames["tools_package"]))  # fmt: skip
     for school in site.schools:
@@ -140,7 +146,13 @@ def pages(
     page(
         "changes.html", "changes.html.j2", "What changed since the last release", "changes", **_changes(site)
     )
-    page("quality.html", "quality.html.j2", "Data quality", "quality", **_quality(site))
+    page(
+        "quality.html",
+        "quality.html.j2",
+        "Data quality",
+        "quality",
+        **quality.account(context, partner, site.years),
+    )
     page("methods.html", "methods.html.j2", "Methods", "methods", **_methods(site))
     return made
 
@@ -163,47 +175,45 @@ def _gap_lines(site: _Site, school: str, limit: int) -> list[dict[str, object]]:
     year, lines = site.years[-1], []
     for metric in site.metrics:
         rows = site.at(school, year=year, metric=metric)
-        everyone = rows[rows["state"] == "everyone"]
         top = tracker.largest(rows, limit)
         lines.append(
             {
                 "metric": metric,
                 "label": site.labels.metric(metric),
-                "rate": None if everyone.empty else float(everyone.iloc[0]["rate"]),
-                "gaps": [row | {"compared": _compared(site, row)} for row in top.to_dict("records")],
-                "statuses": tracker.statuses(rows),
-                "why": _why_none(site, rows) if top.empty else "",
+                "rate": next((row["rate"] for row in rows if row["state"] == "everyone"), None),
+                "gaps": [row | {"compared": _compared(site, row)} for row in top],
+                "why": "" if top else _why_none(rows),
             }
         )
     return lines
 
 
-def _compared(site: _Site, row: dict[str, object]) -> str:
+def _compared(site: _Site, row: dict[str, object], say: Language = ENGLISH) -> str:
     if row["reference"] == "designated":
-        return site.labels.subgroup(row["dimension"], row["reference_subgroup"])
-    return {"rest": "everyone else", "overall": "all students", "highest": "the highest rate"}[
-        row["reference"]
-    ]
+        return site.labels.subgroup(row["dimension"], row["reference_subgroup"], say)
+    return say(
+        {"rest": "everyone else", "overall": "all students", "highest": "the highest rate"}[row["reference"]]
+    )
 
 
-def _why_none(site: _Site, rows: pd.DataFrame) -> str:
+def _why_none(rows: list[dict], say: Language = ENGLISH) -> str:
     """Why a list of gaps is empty, in words."""
+    if tracker.measured(rows):
+        return say("Every gap that can be measured is closed.")
     counted = tracker.countable(rows)
-    if not tracker.measured(rows).empty:
-        return "Every gap that can be measured is closed."
-    states, private = set(counted["state"]), {"privacy", "hidden_comparison"}
+    states, private = {row["state"] for row in counted}, {"privacy", "hidden_comparison", "band"}
     if "not_measured" in states and states <= {"not_measured", *private}:
-        reason = counted.loc[counted["state"] == "not_measured", "reason"].iloc[0]
-        return f"Not measured: {words.not_measured(reason)}."
+        reason = next(row["reason"] for row in counted if row["state"] == "not_measured")
+        return say("Not measured: {why}.", why=say.not_measured(reason))
     if states and states <= private:
-        return "Nothing can be shown here without showing something about single students."
-    return "Too few students to tell."
+        return say("Nothing can be shown here without showing something about single students.")
+    return say("Too few students to tell.")
 
 
 def _start(site: _Site) -> dict[str, object]:
     year = site.years[-1]
-    district = site.at("_all")
-    now = district[district["school_year"] == year]
+    now = site.at("_all", year=year)
+    late = quality.missing(site.context, site.partner, site.years)
     return {
         "year": year,
         "headline": _headline(tracker.statuses(now), year),
@@ -211,8 +221,11 @@ def _start(site: _Site) -> dict[str, object]:
         "tally": tracker.statuses(now),
         "lines": _gap_lines(site, "_all", 3),
         "trends": _trends(site),
+        "funnel": tracker.funnel(now),
         "leveled": _leveled(site, now),
-        "unknowns": _unknowns(site, now),
+        "unknowns": _unknowns(site),
+        "overdue": [line for line in late if line["overdue"]],
+        "refused": len(site.context.refused),
         "goals": _goals(site),
         "schools": _schools(site),
         "files": [
@@ -235,76 +248,97 @@ def _headline(counts: dict[str, int], year: int) -> str:
     return words.listed(parts)
 
 
-def _widest(site: _Site, rows: pd.DataFrame) -> str:
-    """The widest gap in one sentence, or why none is named."""
+def _widest(site: _Site, rows: list[dict], say: Language = ENGLISH) -> str:
+    """The widest gap in one sentence, or why none is named. Its measure is named where the rows are of several."""
     top = tracker.largest(rows, 1)
-    if top.empty:
-        return _why_none(site, rows)
-    row = top.iloc[0].to_dict()
-    return (
-        f"The widest is {abs(words.round_half_up(100 * row['gap'], 1)):.1f} percentage points, in "
-        f"“{site.labels.metric(row['metric_id'])}”: {row['group']} {words.percent(row['rate'])}, "
-        f"{_compared(site, row)} {words.percent(row['reference_rate'])}."
-    )
+    if not top:
+        return _why_none(rows, say)
+    row = top[0]
+    said = {
+        "gap": words.points(row["gap"]).lstrip("−+"), "metric": say(site.labels.metric(row["metric_id"])),
+        "group": site.labels.subgroup(row["dimension"], row["subgroup"], say), "rate": words.percent(row["rate"]),
+        "compared": _compared(site, row, say), "other": words.percent(row["reference_rate"]),
+    }  # fmt: skip
+    if len({row["metric_id"] for row in rows}) > 1:
+        return say(
+            "The widest is {gap} percentage points, in “{metric}”: {group} {rate}, {compared} {other}.",
+            **said,
+        )
+    return say("The widest gap is {gap} percentage points: {group} {rate}, {compared} {other}.", **said)
 
 
 def _trends(site: _Site) -> list[dict[str, object]]:
     """For each metric a picture of its largest gap through the years."""
-    labels, pictures = tracker.year_labels(site.years), []
+    pictures = []
     for metric in site.metrics:
-        rows = site.at("_all", metric=metric)
-        top = tracker.largest(rows[rows["school_year"] == site.years[-1]], 1)
-        if top.empty:
-            continue
-        row = top.iloc[0].to_dict()
-        told = [
-            r if r is not None and r["state"] == "gap" else None
-            for r in tracker.series(rows, row, site.years)
-        ]
-        gaps = [None if r is None else float(r["gap"]) for r in told]
-        intervals = [
-            None if r is None or pd.isna(r["gap_low"]) else (float(r["gap_low"]), float(r["gap_high"]))
-            for r in told
-        ]
-        goal = None if pd.isna(row["goal_gap"]) else float(row["goal_gap"])
+        top = tracker.largest(site.at("_all", year=site.years[-1], metric=metric), 1)
+        pictures += _pictures(site, top, metric)
+    return pictures
+
+
+def _pictures(
+    site: _Site, chosen: list[dict], metric: str, say: Language = ENGLISH
+) -> list[dict[str, object]]:
+    """The trend of each chosen gap, all on one scale."""
+    rows = site.at("_all", metric=metric)
+    labels = [school_years.label(year) for year in site.years]
+    through = [
+        [r if r and r["state"] == "gap" else None for r in tracker.series(rows, row, site.years)]
+        for row in chosen
+    ]
+    ends = [
+        r[end]
+        for told in through
+        for r in told
+        if r
+        for end in ("gap", "gap_low", "gap_high")
+        if r[end] is not None
+    ]
+    pictures = []
+    for row, told in zip(chosen, through, strict=True):
         said = ", ".join(
-            f"{label} {words.points(g)}" for label, g in zip(labels, gaps, strict=True) if g is not None
+            f"{label} {words.points(r['gap'])}" for label, r in zip(labels, told, strict=True) if r
         )
+        svg = charts.trend(
+            labels,
+            [r and r["gap"] for r in told],
+            [(r["gap_low"], r["gap_high"]) if r and r["gap_low"] is not None else None for r in told],
+            goal=row["goal_gap"], name=f"{say('Gap in percentage points')}: {said}", goal_label=say("goal"),
+            span=(min(ends), max(ends)) if len(chosen) > 1 else None, height=190 if len(chosen) == 1 else 150,
+        )  # fmt: skip
         pictures.append(
-            {
-                "label": site.labels.metric(metric), "metric": metric, "group": row["group"],
-                "compared": _compared(site, row), "status": row["status"],
-                "svg": charts.trend(labels, gaps, intervals, goal=goal, name=f"Gap in percentage points: {said}"),
-            }
+            {"label": say(site.labels.metric(metric)), "metric": metric, "svg": svg,
+             "group": site.labels.subgroup(row["dimension"], row["subgroup"], say),
+             "compared": _compared(site, row, say), "status": row["status"]}
         )  # fmt: skip
     return pictures
 
 
-def _leveled(site: _Site, now: pd.DataFrame) -> list[str]:
+def _leveled(site: _Site, now: list[dict]) -> list[str]:
     """Gaps that fell because the rate of the comparison fell."""
-    rows = tracker.countable(now)
-    rows = rows[rows["leveled_down"].fillna(False).astype(bool) & (rows["state"] == "gap")]
-    return [f"{site.labels.metric(r['metric_id'])}, {r['group']}" for _, r in rows.iterrows()]
+    return [
+        f"{site.labels.metric(row['metric_id'])}, {row['group']}"
+        for row in tracker.countable(now)
+        if row["leveled_down"] and row["state"] == "gap"
+    ]
 
 
-def _unknowns(site: _Site, now: pd.DataFrame) -> list[dict[str, object]]:
+def _unknowns(site: _Site) -> list[dict[str, object]]:
     """Per metric how many gaps of the latest year can't be told and why; and the years that lack a source."""
-    lines = []
+    lines, year = [], site.years[-1]
     for metric in site.metrics:
-        rows = tracker.countable(now[now["metric_id"] == metric])
-        earlier = site.at("_all", metric=metric)
-        earlier = earlier[(earlier["state"] == "not_measured") & (earlier["school_year"] < site.years[-1])]
-        missing = rows[rows["state"] == "not_measured"]
+        rows = tracker.countable(site.at("_all", year=year, metric=metric))
+        lacking = [row for row in site.at("_all", metric=metric) if row["state"] == "not_measured"]
+        earlier = [row for row in lacking if row["school_year"] < year]
+        missing = [row for row in rows if row["state"] == "not_measured"]
+        told, private = len(tracker.measured(rows)), len(tracker.hidden(rows))
         lines.append(
             {
-                "label": site.labels.metric(metric), "metric": metric, "groups": len(rows),
-                "told": len(tracker.measured(rows)),
-                "privacy": len(tracker.hidden(rows)),
-                "few": int((rows["state"].isin(["few", "no_comparison"])).sum()
-                           + ((rows["state"] == "gap") & (rows["status"] == "not_measurable")).sum()),
-                "missing": words.not_measured(missing.iloc[0]["reason"]) if len(missing) else "",
-                "earlier": words.listed(tracker.year_labels(tracker.years_of(earlier))) if len(earlier) else "",
-                "earlier_reason": words.not_measured(earlier.iloc[0]["reason"]) if len(earlier) else "",
+                "label": site.labels.metric(metric), "metric": metric, "groups": len(rows), "told": told, "privacy": private,
+                "few": len(rows) - told - private - len(missing),
+                "missing": ENGLISH.not_measured(missing[0]["reason"]) if missing else "",
+                "earlier": words.listed([school_years.label(y) for y in tracker.years_of(earlier)]),
+                "earlier_reason": ENGLISH.not_measured(earlier[0]["reason"]) if earlier else "",
             }
         )  # fmt: skip
     return lines
@@ -316,15 +350,15 @@ def _goals(site: _Site) -> list[dict[str, object]]:
     for goal in sorted(
         site.partner.goals, key=lambda g: (g.school_year, g.metric_id, g.dimension, g.subgroup, g.school_id)
     ):
+        about = (goal.dimension, goal.subgroup, goal.reference)
         rows = site.at(goal.school_id, year=year, metric=goal.metric_id)
-        rows = rows[(rows["dimension"] == goal.dimension) & (rows["subgroup"] == goal.subgroup)]
-        row = rows.iloc[0].to_dict() if len(rows) and rows.iloc[0]["reference"] == goal.reference else None
+        row = next((r for r in rows if (r["dimension"], r["subgroup"], r["reference"]) == about), None)
         lines.append(
             {
                 "metric": site.labels.metric(goal.metric_id), "group": site.labels.subgroup(goal.dimension, goal.subgroup),
                 "where": "District" if goal.school_id == "_all" else site.context.school(goal.school_id),
                 "by": goal.school_year, "goal": goal.gap, "row": row,
-                "cell": tables.cell(row), "status": tables.status(row["status"]) if row is not None else "",
+                "cell": tables.cell(row), "status": tables.status(row["status"]) if row else "",
             }
         )  # fmt: skip
     return lines
@@ -339,50 +373,58 @@ def _schools(site: _Site) -> list[dict[str, object]]:
         lines.append(
             {
                 "id": school, "name": site.context.school(school), "path": f"schools/{slug(school)}.html",
-                "top": None if top.empty else top.iloc[0].to_dict(),
-                "metric": "" if top.empty else site.labels.metric(top.iloc[0]["metric_id"]),
-                "tally": tracker.statuses(now), "why": _why_none(site, now) if top.empty else "",
+                "top": top[0] if top else None, "metric": site.labels.metric(top[0]["metric_id"]) if top else "",
+                "tally": tracker.statuses(now), "why": "" if top else _why_none(now),
             }
         )  # fmt: skip
     return lines
 
 
-def _parts(site: _Site, school: str, metric: str) -> list[dict[str, object]]:
+def _parts(site: _Site, school: str, metric: str, say: Language = ENGLISH) -> list[dict[str, object]]:
     """The tracker of one metric at one place: a table of the groups, and one of the crossings where there are any."""
     rows = site.at(school, metric=metric)
-    crossed = rows["dimension"].str.contains("*", regex=False)
-    name, made = site.labels.metric(metric), []
-    where = "district" if school == "_all" else site.context.school(school)
-    for part, suffix, said in (
-        (rows[~crossed], "", ""),
-        (rows[crossed], "-crossings", ", where two dimensions meet"),
+    name, made = say(site.labels.metric(metric)), []
+    where = say("district") if school == "_all" else site.context.school(school)
+    for crossed, suffix, said in (
+        (False, "", ""),
+        (True, "-crossings", ", " + say("where two dimensions meet")),
     ):
-        if not part.empty:
+        if part := [row for row in rows if ("*" in row["dimension"]) == crossed]:
             table = tables.gap_tracker(
-                part, site.labels, id=f"{metric}{suffix}", years=site.years, caption=f"{name}, {where}{said}"
+                part,
+                site.labels,
+                id=f"{metric}{suffix}",
+                years=site.years,
+                caption=f"{name}, {where}{said}",
+                say=say,
             )
-            made.append({"table": table, "crossings": bool(suffix)})
+            made.append({"table": table, "crossings": crossed})
     return made
 
 
-def _metric(site: _Site, metric: str) -> dict[str, object]:
-    line = next(line for line in _gap_lines(site, "_all", 1) if line["metric"] == metric)
-    seed = site.labels.metrics.set_index("metric_id").loc[metric]
-    return {"metric": metric, "line": line, "definition": seed["definition"], "parts_": _parts(site, "_all", metric),
-            "missing": _missing_words(site.at("_all", metric=metric))}  # fmt: skip
-
-
-def _missing_words(rows: pd.DataFrame) -> list[str]:
-    """`2021-22: no exam results on file`, once per year that lacks a source."""
-    missing = (
-        rows[rows["state"] == "not_measured"]
-        .drop_duplicates(["school_year", "reason"])
-        .sort_values(["school_year", "reason"])
-    )
-    return [
-        f"{school_years.label(int(r['school_year']))}: {words.not_measured(r['reason'])}"
-        for _, r in missing.iterrows()
+def _metric(site: _Site, metric: str, say: Language) -> dict[str, object]:
+    now = site.at("_all", year=site.years[-1], metric=metric)
+    charted = [
+        row
+        for row in tracker.measured(now)
+        if sum(
+            1
+            for r in tracker.series(site.at("_all", metric=metric), row, site.years)
+            if r and r["state"] == "gap"
+        )
+        > 1
     ]
+    seed = site.labels.metrics.set_index("metric_id").loc[metric]
+    return {"metric": metric, "statuses_now": tracker.statuses(now), "lede": _widest(site, now, say),
+            "definition": say(seed["definition"]), "parts_": _parts(site, "_all", metric, say),
+            "pictures": _pictures(site, sorted(charted, key=lambda r: -r["behind"]), metric, say),
+            "missing": _missing_words(site.at("_all", metric=metric), say)}  # fmt: skip
+
+
+def _missing_words(rows: list[dict], say: Language = ENGLISH) -> list[str]:
+    """`2021-22: no exam results on file`, once per year that lacks a source."""
+    missing = {(row["school_year"], row["reason"] or "") for row in rows if row["state"] == "not_measured"}
+    return [f"{school_years.label(year)}: {say.not_measured(reason)}" for year, reason in sorted(missing)]
 
 
 def _school(site: _Site, school: str) -> dict[str, object]:
@@ -393,9 +435,9 @@ def _school(site: _Site, school: str) -> dict[str, object]:
     return {
         "school": school, "year": site.years[-1], "lines": _gap_lines(site, school, 2), "tally": tracker.statuses(now),
         "headline": _headline(tracker.statuses(now), site.years[-1]), "lede": _widest(site, now), "programmes": programmes,
-        "missing": _missing_words(site.at(school)),
-        "sections": [{"metric": m, "label": site.labels.metric(m), "parts": _parts(site, school, m)} for m in site.metrics
-                     if not site.at(school, metric=m).empty],
+        "missing": _missing_words(site.at(school)), "funnel": tracker.funnel(now),
+        "sections": [{"metric": m, "label": site.labels.metric(m), "parts": parts} for m in site.metrics
+                     if (parts := _parts(site, school, m))],
     }  # fmt: skip
 
 
@@ -403,20 +445,19 @@ def _tools(site: _Site, mart: pd.DataFrame) -> dict[str, object]:
     """Last year's status beside this year's for every row of the `tools_package` mart that can be told."""
     year = int(mart["school_year"].max())
     rows = tracker.tools_package(site.rows, mart, year)
-    rows["measure"] = rows["metric_id"].map(site.labels.metric)
     sections = []
     for school in ["_all", *site.schools]:
-        part = rows[rows["school_id"] == school]
-        if part.empty:
+        part = [r | {"measure": site.labels.metric(r["metric_id"])} for r in rows if r["school_id"] == school]
+        if not part:
             continue
         name = "District" if school == "_all" else site.context.school(school)
-        was = part[part["prior_status"].isin(words.CLOSED)]
+        was = [r for r in part if r["prior_status"] in words.CLOSED]
         table = tables.tools_package(
             part, id=f"tools-{slug(school)}", caption=f"{name}: last year and this year"
         )
         sections.append({"name": name, "id": slug(school), "table": table, "was": len(was),
-                         "still": int(was["status"].isin(words.CLOSED).sum()),
-                         "narrowing": int((part["status"] == "narrowing").sum())})  # fmt: skip
+                         "still": sum(r["status"] in words.CLOSED for r in was),
+                         "narrowing": sum(r["status"] == "narrowing" for r in part)})  # fmt: skip
     return {"year": year, "sections": sections}
 
 
@@ -429,9 +470,9 @@ def _changes(site: _Site) -> dict[str, object]:
             "group": site.labels.subgroup(r["dimension"], r["subgroup"]),
             "before": _said(r["rate_before"], r["n_before"], r["suppressed_before"]), "now": _said(r["rate"], r["n"], r["suppressed"]),
         }
-        for _, r in changes.groups.iterrows()
+        for r in changes.groups.head(_LINES).to_dict("records")
     ]  # fmt: skip
-    return {"changes": changes, "lines": lines[:200], "more": max(0, len(lines) - 200)}
+    return {"changes": changes, "lines": lines, "more": max(0, len(changes.groups) - _LINES)}
 
 
 def _said(rate: object, n: object, hidden: object) -> str:
@@ -440,35 +481,12 @@ def _said(rate: object, n: object, hidden: object) -> str:
     return f"{words.percent(rate)} of {words.count(n)}"
 
 
-def shown_quality(quality: pd.DataFrame, minimum_cell: int) -> pd.DataFrame:
-    """The counts of rows as they may leave: rows about students that are fewer than the smallest cell are not counted out
-    loud, so their counts are null. Grain: school_year × extract with a row delivered, newest first."""
-    counts = [column for column in QUALITY_COLUMNS if column not in ("school_year", "extract")]
-    shown = quality.astype(dict.fromkeys(["school_year", *counts], "Int64"))
-    shown = shown[shown["rows_in"] > 0]
-    few = (shown["rows_in"] < minimum_cell) & ~shown["extract"].isin(_ABOUT_NO_STUDENT)
-    shown[counts] = shown[counts].mask(few, pd.NA)
-    return shown.sort_values(["school_year", "extract"], ascending=[False, True], ignore_index=True)
-
-
-def _quality(site: _Site) -> dict[str, object]:
-    """What came, what was loaded, and why the rest was not."""
-    smallest = site.partner.privacy.minimum_cell
-    lines = shown_quality(site.context.quality, smallest).to_dict("records")
-    small = {(line["school_year"], line["extract"]) for line in lines if pd.isna(line["rows_in"])}
-    reasons = [
-        row for row in site.context.rejections.sort_values(["school_year", "extract", "reason"]).to_dict("records")
-        if (row["school_year"], row["extract"]) not in small
-    ]  # fmt: skip
-    return {"lines": lines, "reasons": reasons, "smallest": smallest}
-
-
 def _methods(site: _Site) -> dict[str, object]:
     labels = site.labels
     metrics = (
         labels.metrics[labels.metrics["metric_id"].isin(site.metrics)].sort_values("sort").to_dict("records")
     )
-    used = set(site.rows["dimension"])
+    used = {row["dimension"] for row in site.rows}
     dimensions = [
         row | {"reference": _reference_words(labels, row["dimension"])}
         for row in labels.dimensions[labels.dimensions["dimension"].isin(used)]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import functools
 from pathlib import Path
 
 import duckdb
 import pandas as pd
+import yaml
 
 from equity_pipeline.domain.errors import EquityError
 from equity_pipeline.extracts.ledger import Ledger
@@ -13,7 +16,10 @@ from equity_pipeline.partners.registry import Partner
 from equity_pipeline.publishing.context import QUALITY_COLUMNS, REJECTION_COLUMNS, Context, Labels
 from equity_pipeline.publishing.contracts import MARTS
 from equity_pipeline.storage.home import Home
+from equity_pipeline.warehouse import project
 
+# Values made of counts of other rows, hidden ones among them: a family's p-values, a partner's schools.
+_STAYS = ["p_value_adjusted", "within_school_gap", "between_school_gap", "availability_gap", "assignment_gap"]
 _SEEDS = ("metrics", "dimensions", "subgroups", "policy")
 
 
@@ -27,7 +33,12 @@ def read(home: Home, partner: Partner) -> tuple[dict[str, pd.DataFrame], Context
     if not warehouse.is_file():
         raise EquityError(f"{partner.partner_id} has no warehouse yet; run the partner first")
     with duckdb.connect(str(warehouse), read_only=True) as con:
-        marts = {mart: con.execute(f"select * from marts.{mart}").df() for mart in MARTS}
+        marts = {
+            mart: con.execute(
+                f"select * from marts.{mart} where metric_id in (select metric_id from policy.metrics where publish = 'yes')"
+            ).df().drop(columns=_STAYS, errors="ignore")
+            for mart in MARTS
+        }  # fmt: skip
         seeds = {seed: con.execute(f"select * from policy.{seed} order by all").df() for seed in _SEEDS}
         names = con.execute(
             "select school_id, max_by(school_name, school_year) from marts.access where school_id <> '_all' "
@@ -42,24 +53,55 @@ def read(home: Home, partner: Partner) -> tuple[dict[str, pd.DataFrame], Context
             QUALITY_COLUMNS
         ],
         rejections=_rejections(home, partner.partner_id),
+        refused=_refused(ledger, partner.partner_id),
+        superseded=_files(ledger, partner.partner_id, "superseded", ["file", "extract", "school_year"]),
+        as_of=max(
+            (
+                dt.date.fromisoformat(d["as_of"][:10])
+                for d in ledger.deliveries(partner.partner_id)
+                if d["as_of"]
+            ),
+            default=None,
+        ),
+        dictionary=descriptions(),
     )
     return marts, context
 
 
+@functools.cache
+def descriptions() -> dict[str, dict[str, str]]:
+    """Mart → column → description, and under the empty name the mart's own; as the models state them."""
+    said = {}
+    for file in sorted((project.FOLDER / "models" / "marts").rglob("*.yml")):
+        for model in yaml.safe_load(file.read_text(encoding="utf-8")).get("models", []):
+            columns = {column["name"]: column.get("description", "") for column in model.get("columns", [])}
+            said[model["name"]] = columns | {
+                "": model.get("description", "").removesuffix(" Restricted, not suppressed.")
+            }
+    return said
+
+
 def _deliveries(ledger: Ledger, partner_id: str) -> list[dict[str, object]]:
     """The deliveries that stand in the extracts now. No order of arrival: the same files give the same release."""
+    return _files(ledger, partner_id, "loaded", ["delivery_id", "file", "extract", "school_year"])
+
+
+def _files(ledger: Ledger, partner_id: str, status: str, columns: list[str]) -> list[dict[str, object]]:
+    found = [{c: load[c] for c in columns} for load in ledger.loads(partner_id) if load["status"] == status]
+    return sorted(
+        found, key=lambda f: (f["school_year"], f["extract"], f["file"], *(str(f[c]) for c in columns))
+    )
+
+
+def _refused(ledger: Ledger, partner_id: str) -> list[dict[str, str]]:
+    """Files that were refused or that no source of the partner file claims."""
     return sorted(
         (
-            {
-                "delivery_id": load["delivery_id"],
-                "file": load["file"],
-                "extract": load["extract"],
-                "school_year": load["school_year"],
-            }
-            for load in ledger.loads(partner_id)
-            if load["status"] == "loaded"
+            {"file": d["file"], "message": d["message"] or "no source of the partner file claims it"}
+            for d in ledger.deliveries(partner_id)
+            if d["status"] != "accepted"
         ),
-        key=lambda d: (d["school_year"], d["extract"], d["file"], d["delivery_id"]),
+        key=lambda d: (d["file"], d["message"]),
     )
 
 

@@ -1,6 +1,7 @@
 """great-tables builders: one chain per table, a fixed `id` each. They return the table as HTML without a style sheet.
 
-The site's one style sheet styles great-tables' classes, so that every table looks the same and weighs little.
+The site's one style sheet styles great-tables' classes, so that every table looks the same and weighs little. Cells come in as
+polars text: great-tables writes cell by cell, and into pandas that takes three times as long.
 """
 
 from __future__ import annotations
@@ -9,179 +10,194 @@ import itertools
 import operator
 import re
 
-import pandas as pd
-from great_tables import GT, from_column, html, nanoplot_options
+import polars as pl
+from great_tables import GT, html
 from markupsafe import Markup, escape
 
 from equity_pipeline.domain import school_years
-from equity_pipeline.publishing import words
+from equity_pipeline.publishing import charts, words
 from equity_pipeline.publishing.context import Labels
-
-_TREND = nanoplot_options(
-    data_point_radius=9, data_line_stroke_width=7, data_line_type="straight", data_line_stroke_color="#1f4e79",
-    data_point_fill_color="#1f4e79", data_point_stroke_color="#1f4e79", reference_line_color="#5c6670",
-    show_data_area=False, show_vertical_guides=False, show_y_axis_guide=False, interactive_data_values=False,
-)  # fmt: skip
-
-
-_HEADS = {"now": "Gap (points)", "interval": "95% interval", "status": "Status", "needed": html("Students<br>needed"), "goal": "Goal",
-          "trend": "Trend"}  # fmt: skip
-
+from equity_pipeline.publishing.words import ENGLISH, Language
 
 _ORDER = operator.itemgetter("dimension_order", "dimension", "subgroup_order", "subgroup")
-_READ = ["school_year", "dimension", "subgroup", "dimension_order", "subgroup_order", "group", "state", "n", "rate", "gap", "gap_low",
-         "gap_high", "status", "students_needed", "goal_gap", "on_track"]  # fmt: skip
+
+# What great-tables writes for other readers than browsers, and header lists that `scope` says as well: half of a table's weight.
+_WEIGHT = re.compile(
+    r' headers="[^"]*"| (?:rowspan|colspan)="1"| data-quarto-[a-z-]+="[^"]*"| gt_columns_bottom_border'
+)
+_STUB_ID = re.compile(r' id="[^"]*-stub-\d+"')
 
 
-def status(code: object) -> Markup:
+def status(code: object, say: Language = ENGLISH) -> Markup:
     """A status as symbol and words, with its class for colour; empty where there is none."""
     if not isinstance(code, str):
         return Markup("")
     step = words.STATUSES[code]
     return Markup(
         '<span class="status s-{}"><span class="symbol" aria-hidden="true">{}</span> {}</span>'
-    ).format(code, step.symbol, step.words)
+    ).format(code, step.symbol, say(step.words))
 
 
-def not_shown() -> Markup:
+def not_shown(say: Language = ENGLISH) -> Markup:
     """An em dash that says `not shown: privacy` to who points at it or listens."""
     return Markup(
         '<span class="void" title="{0}"><span aria-hidden="true">{1}</span><span class="sr">{0}</span></span>'
-    ).format(words.HIDDEN_WORDS, words.HIDDEN)
+    ).format(say(words.HIDDEN_WORDS), words.HIDDEN)
 
 
-def cell(row: dict | None, *, small: str = "n") -> Markup:
+def rate_of(row: dict) -> str | None:
+    """The band that a rate lies in, or the rate where it is shown as a number."""
+    return row["rate_band"] or (None if row["rate"] is None else words.percent(row["rate"]))
+
+
+def share(row: dict, say: Language = ENGLISH) -> str:
+    """`38.1% of 412`, with the range in place of a number that is only known as one."""
+    rate = rate_of(row)
+    n = row["n_band"] if row["n"] is None else words.count(row["n"])
+    return say("{rate} of {n}", rate=rate, n=n) if rate and n else rate or (f"n {n}" if n else "")
+
+
+def cell(row: dict | None, *, small: str = "n", say: Language = ENGLISH) -> Markup:
     """One cell of the tracker: the gap in percentage points, or in words why there is none, and the number of students."""
     if row is None:
-        return Markup('<span class="void">no data</span>')
+        return Markup('<span class="void">{}</span>').format(say("no data"))
     state = row["state"]
     if state == "privacy":
-        return not_shown()
+        return not_shown(say)
     if state == "hidden_comparison":
-        return Markup('{}<span class="n">{} of {}</span>').format(
-            not_shown(), words.percent(row["rate"]), words.count(row["n"])
+        return Markup('{}<span class="n">{}</span>').format(not_shown(say), share(row, say))
+    if state == "band":
+        return Markup('<b class="gap">{}</b><span class="n">{}</span>').format(
+            row["gap_band"], share(row, say)
         )
     if state in ("not_measured", "no_students", "no_comparison", "few"):
         said = {"not_measured": words.NOT_MEASURED, "no_students": "no students", "no_comparison": "no comparison",
                 "few": words.NOT_ENOUGH}[state]  # fmt: skip
-        return Markup('<span class="void">{}</span>').format(said)
-    under = (
-        f"n {words.count(row['n'])}"
-        if small == "n"
-        else f"{words.percent(row['rate'])} of {words.count(row['n'])}"
-    )
+        return Markup('<span class="void">{}</span>').format(say(said))
+    n = row["n_band"] if row["n"] is None else words.count(row["n"])
     if state in ("reference", "everyone"):
-        rate = f"{'rate ' if small == 'rate' else ''}{words.percent(row['rate'])}"
+        rate = rate_of(row)
         return Markup('<span class="rate">{}</span><span class="n">n {}</span>').format(
-            rate, words.count(row["n"])
+            say("rate {rate}", rate=rate) if small == "rate" else rate, n
         )
+    under = f"n {n}" if small == "n" else share(row, say)
     return Markup('<b class="gap">{}</b><span class="n">{}</span>').format(words.points(row["gap"]), under)
 
 
-def interval(row: dict | None) -> Markup:
+def interval(row: dict | None, say: Language = ENGLISH) -> Markup:
     """The 95 % interval of a gap, `−14.2 to −6.1`."""
-    if row is None or row["state"] != "gap" or pd.isna(row["gap_low"]):
+    if row is None or row["state"] != "gap" or row["gap_low"] is None:
         return Markup("")
-    return Markup('<span class="interval">{} to {}</span>').format(
-        words.points(row["gap_low"]), words.points(row["gap_high"])
+    return Markup('<span class="interval">{}</span>').format(
+        say("{low} to {high}", low=words.points(row["gap_low"]), high=words.points(row["gap_high"]))
     )
 
 
-def goal(row: dict | None) -> Markup:
+def goal(row: dict | None, say: Language = ENGLISH) -> Markup:
     """The goal for this gap and, in words, whether the pace reaches it."""
-    if row is None or pd.isna(row["goal_gap"]):
+    if row is None or row["goal_gap"] is None:
         return Markup("")
-    pace = "" if pd.isna(row["on_track"]) else ("on track" if row["on_track"] else "not on track yet")
-    symbol = {"on track": "✓", "not on track yet": "!"}.get(pace, "")
-    return Markup('<b class="gap">{}</b><span class="n"><span aria-hidden="true">{}</span> {}</span>').format(
-        words.points(row["goal_gap"]), symbol, pace
+    pace = {None: "", True: "✓ " + say("on track"), False: "! " + say("not on track yet")}[row["on_track"]]
+    return Markup('<span class="n">{}</span>').format(
+        f"{say('goal')} {words.points(row['goal_gap'])} {pace}".rstrip()
     )
 
 
-def _group(labels: Labels, row: dict) -> Markup:
+def _group(labels: Labels, row: dict, say: Language) -> Markup:
+    name = labels.subgroup(row["dimension"], row["subgroup"], say)
     if row["state"] == "reference" or row["subgroup"] == labels.reference_subgroup(row["dimension"]):
-        return Markup('{}<span class="n">comparison group</span>').format(row["group"])
-    return escape(row["group"])
+        return Markup('{}<span class="n">{}</span>').format(name, say("comparison group"))
+    return escape(name)
 
 
-def _status_of(row: dict | None) -> Markup:
-    if row is None or row["state"] not in ("gap", "few"):
+def _status_of(row: dict | None, say: Language) -> Markup:
+    if row is None or row["state"] not in ("gap", "few", "band"):
         return Markup("")
-    return status(row["status"]) or not_shown()
+    return status(row["status"], say) or (Markup("") if row["state"] == "band" else not_shown(say))
 
 
 def _needed(row: dict | None) -> Markup:
-    if row is None or row["state"] != "gap" or pd.isna(row["students_needed"]):
+    if row is None or row["state"] != "gap" or row["students_needed"] is None:
         return Markup("")
     return escape(words.count(row["students_needed"]))
 
 
-def _has_line(trend: dict[str, list]) -> bool:
-    return len(trend["val"]) > 1
-
-
-def _tracker_frame(rows: pd.DataFrame, labels: Labels, years: list[int]) -> pd.DataFrame:
-    """One line per group, in the order of the seeds: HTML cells, and for the trend the gaps with None for a gap year."""
+def _tracker_lines(rows: list[dict], labels: Labels, years: list[int], say: Language) -> list[dict[str, str]]:
+    """One line per group, in the order of the seeds: HTML cells."""
+    gaps = [row["gap"] for row in rows if row["state"] == "gap"]
+    span = (min([-0.02, *gaps]), max([0.02, *gaps]))
     lines = []
-    ordered = sorted(rows[_READ].to_dict("records"), key=_ORDER)
-    for _, of_group in itertools.groupby(ordered, key=_ORDER):
-        by_year = {int(row["school_year"]): row for row in of_group}
+    for _, of_group in itertools.groupby(sorted(rows, key=_ORDER), key=_ORDER):
+        by_year = {row["school_year"]: row for row in of_group}
         now = by_year.get(years[-1])
-        told = [by_year[y] if y in by_year and by_year[y]["state"] == "gap" else None for y in years]
-        gaps = [None if row is None else round(100 * float(row["gap"]), 1) for row in told]
-        shown = [(y, row) for y, row in zip(years, told, strict=True) if row is not None]
+        told = [row["gap"] if (row := by_year.get(y)) and row["state"] == "gap" else None for y in years]
+        spoken = ", ".join(
+            f"{school_years.label(y)} {words.points(g)}"
+            for y, g in zip(years, told, strict=True)
+            if g is not None
+        )
         any_row = now or by_year[max(by_year)]
         lines.append(
             {
-                "dimension": "Everyone"
-                if any_row["dimension"] == "all_students"
-                else labels.dimension(any_row["dimension"]),
-                "group": _group(labels, any_row),
-                "now": cell(now, small="rate"),
-                "interval": interval(now),
-                "status": _status_of(now),
+                "dimension": say("Everyone") if any_row["dimension"] == "all_students" else say(labels.dimension(any_row["dimension"])),
+                "group": _group(labels, any_row, say),
+                "now": cell(now, small="rate", say=say),
+                "status": _status_of(now, say) + goal(now, say),
                 "needed": _needed(now),
-                "goal": goal(now),
-                "trend": {"val": gaps if len(shown) > 1 else [None]},
-                "trend_alt": "Gap in percentage points: "
-                + ", ".join(f"{school_years.label(y)} {words.points(row['gap'])}" for y, row in shown),
-                **{str(year): cell(by_year.get(year)) for year in years[:-1]},
+                "interval": interval(now, say),
+                "trend": charts.nanoplot(told, span, f"{say('Gap in percentage points')}: {spoken}")
+                if len(spoken.split(", ")) > 1 else "",
+                **{str(year): cell(by_year.get(year), say=say) for year in years[:-1]},
             }
-        )
-    return pd.DataFrame(lines)
+        )  # fmt: skip
+    return lines
 
 
-def gap_tracker(rows: pd.DataFrame, labels: Labels, *, id: str, caption: str, years: list[int]) -> Markup:
+def gap_tracker(
+    rows: list[dict], labels: Labels, *, id: str, caption: str, years: list[int], say: Language = ENGLISH
+) -> Markup:
     """The gap tracker of one metric at one place: groups by dimension; the latest year first, then the earlier ones.
 
     `rows`: `tracker.view` of one metric × school. Grain of the table: one line per group.
     """
-    frame = _tracker_frame(rows, labels, years)
-    current, before = (
-        ["now", "status", "needed", "interval", "goal", "trend"],
-        [str(year) for year in years[:-1]],
-    )
-    absent = [column for column, has in (("goal", (frame["goal"] != "").any()), ("trend", frame["trend"].map(_has_line).any()))
-              if not has]  # fmt: skip
+    lines = _tracker_lines(rows, labels, years, say)
+    before = [str(year) for year in years[:-1]]
+    shown = [
+        "now",
+        "status",
+        "needed",
+        "interval",
+        *(["trend"] if any(line["trend"] for line in lines) else []),
+    ]
     table = (
-        GT(frame[["dimension", "group", *current, *before, "trend_alt"]], rowname_col="group", groupname_col="dimension", id=id)
-        .cols_hide(["trend_alt", *absent])
-        .tab_stubhead("Group")
-        .tab_spanner(f"Now: {school_years.label(years[-1])}", columns=current)
-        .fmt_passthrough(columns=["group", *current[:-1], *before], escape=False)
-        .fmt_nanoplot(columns="trend", reference_line=0, autoscale=True, expand_y=[0.0], plot_height="2.6em",
-                      options=_TREND, alt=from_column("trend_alt"))
-        .cols_label(**_HEADS, **{year: school_years.label(int(year)) for year in before})
-        .cols_align("right", columns=["now", "interval", "needed", "goal", *before])
+        GT(_frame(lines, ["dimension", "group", *shown, *before]), rowname_col="group", groupname_col="dimension", id=id)
+        .tab_stubhead(say("Group"))
+        .tab_spanner(say("Now: {year}", year=school_years.label(years[-1])), columns=shown, id="now")
+        .fmt_passthrough(columns=["group", *shown, *before], escape=False)
+        .cols_label(**{name: head for name, head in _heads(say).items() if name in shown},
+                    **{year: school_years.label(int(year)) for year in before})
+        .cols_align("right", columns=["now", "interval", "needed", *before])
         .cols_align("left", columns="status")
-        .cols_align("center", columns="trend")
     )  # fmt: skip
     return dress(table.as_raw_html(), caption, "tracker")
+
+
+def _heads(say: Language) -> dict[str, object]:
+    return {"now": say("Gap (points)"), "status": say("Status"), "needed": html(say("Students<br>needed")),
+            "interval": say("95% interval"), "trend": say("Trend")}  # fmt: skip
+
+
+def _frame(lines: list[dict[str, str]], columns: list[str]) -> pl.DataFrame:
+    return pl.DataFrame(
+        {c: [str(line[c]) for line in lines] for c in columns}, schema=dict.fromkeys(columns, pl.String)
+    )
 
 
 def dress(table: str, caption: str, kind: str = "") -> Markup:
     """great-tables' HTML with a caption, a scroll region that the keyboard reaches, and without its style sheet."""
     table = re.sub(r"\s*<style>\s*#.*?</style>", "", table, count=1, flags=re.DOTALL)
+    table = _STUB_ID.sub("", _WEIGHT.sub("", table))
+    table = re.sub(r"\n\s*", "\n", table)
     label = escape(caption)
     table = re.sub(
         r'^<div id="([^"]*)"[^>]*>',
@@ -192,26 +208,26 @@ def dress(table: str, caption: str, kind: str = "") -> Markup:
     return Markup(re.sub(r"(<table[^>]*>)", rf"\1<caption><span>{label}</span></caption>", table, count=1))
 
 
-def tools_package(rows: pd.DataFrame, *, id: str, caption: str) -> Markup:
+def tools_package(rows: list[dict], *, id: str, caption: str) -> Markup:
     """Last year's status beside this year's, most urgent first: did what was closed stay closed, and what does it ask for?
 
     `rows`: measured gaps of one year in order, with `group`, `measure`, both statuses and gaps. Grain of the table: one line per
     metric × group.
     """
-    year = int(rows["school_year"].iloc[0])
+    year = int(rows[0]["school_year"])
     lines = [
         {
             "group": Markup('{}<span class="n">{}</span>').format(row["group"], row["measure"]),
             "before": _then(row["prior_status"], row["prior_gap"]),
             "now": _then(row["status"], row["gap"]),
-            "change": Markup("") if pd.isna(row["gap_change"]) else Markup('<b class="gap">{}</b>').format(words.points(row["gap_change"])),
+            "change": Markup("") if row["gap_change"] is None else Markup('<b class="gap">{}</b>').format(words.points(row["gap_change"])),
             "needed": _needed(row),
             "what": escape(row["what_to_do"]) if isinstance(row["what_to_do"], str) else Markup(""),
         }
-        for row in rows.to_dict("records")
+        for row in rows
     ]  # fmt: skip
     table = (
-        GT(pd.DataFrame(lines), rowname_col="group", id=id)
+        GT(_frame(lines, list(lines[0])), rowname_col="group", id=id)
         .tab_stubhead("Group and measure")
         .fmt_passthrough(columns=["group", "before", "now", "change", "needed", "what"], escape=False)
         .cols_label(before=school_years.label(year - 1), now=school_years.label(year), change="Change (points)",
@@ -225,5 +241,5 @@ def tools_package(rows: pd.DataFrame, *, id: str, caption: str) -> Markup:
 def _then(code: object, gap: object) -> Markup:
     return Markup('{}<span class="n">{}</span>').format(
         status(code) or Markup('<span class="void">no status</span>'),
-        "" if pd.isna(gap) else words.points(gap),
+        "" if gap is None else words.points(gap),
     )

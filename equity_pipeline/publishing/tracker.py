@@ -3,11 +3,17 @@
 One comparison per dimension is the headline: the designated reference where the dimension has one,
 else everyone else, else all students.
 The other references stay in the data files.
+
+`view` makes the frame; `rows` turns it into plain rows once, because pages read single cells and pandas is slow at that.
 """
 
 from __future__ import annotations
 
+import collections
+import math
+
 import pandas as pd
+import pyarrow as pa
 
 from equity_pipeline.domain import school_years
 from equity_pipeline.publishing import words
@@ -19,6 +25,7 @@ _CLOSURE = ["prior_gap", "gap_change", "status", "leveled_down", "goal_gap", "on
 
 _METRICS = ["n", "rate", "reference_subgroup", "reference_rate", "gap", "gap_low", "gap_high", "students_needed", "reliable",
             "reason", "suppressed", "suppression_reason"]  # fmt: skip
+BANDS = ["n_band", "rate_band", "reference_rate_band", "gap_band"]
 
 # Dimensions that repeat or contain another one; the start page counts and ranks each gap once.
 OVERLAPPING = (
@@ -40,11 +47,11 @@ def headline_reference(labels: Labels, dimension: str) -> str:
 def view(frames: dict[str, pd.DataFrame], context: Context) -> pd.DataFrame:
     """Grain: school_year × school_id × metric_id × dimension × subgroup, headline reference, all grades together.
 
-    Adds the closure columns, labels, the sort order of the seeds and `state`: `privacy`, `not_measured`, `no_students`,
-    `reference` (the group the others are compared with), `everyone`, `no_comparison`, `hidden_comparison` (the group's own
-    numbers are shown, its comparison's are not), `few` (not reliable) or `gap`.
-    `counted`: a summary counts the row (see `countable`); `told`: its gap can be told. Groups without a student in any year
-    are left out.
+    Adds the closure columns, the bands (null where a number is exact or hidden), labels, the sort order of the seeds and `state`:
+    `privacy`, `not_measured`, `no_students`, `reference` (the group the others are compared with), `everyone`, `no_comparison`,
+    `hidden_comparison` (the group's own numbers are shown, its comparison's are not), `band` (the gap is only known as a range),
+    `few` (not reliable) or `gap`. `counted`: a summary counts the row (see `countable`); `told`: its gap can be told. Groups without a student
+    in any year are left out.
     """
     labels = context.labels
     metrics = frames["gap_metrics"]
@@ -52,7 +59,7 @@ def view(frames: dict[str, pd.DataFrame], context: Context) -> pd.DataFrame:
     rows = metrics[
         (metrics["grade_level"] == "_all") & (metrics["reference"] == metrics["dimension"].map(chosen))
     ]
-    rows = rows[[*KEY, "reference", *_METRICS]].merge(
+    rows = rows.reindex(columns=[*KEY, "reference", *_METRICS, *BANDS]).merge(
         frames["gap_closure"][[*KEY, "reference", *_CLOSURE]],
         on=[*KEY, "reference"],
         how="left",
@@ -62,14 +69,32 @@ def view(frames: dict[str, pd.DataFrame], context: Context) -> pd.DataFrame:
     alive = (~empty).groupby([rows[k] for k in KEY[1:]]).transform("any")
     rows = rows[alive].copy()
     references = {d: labels.reference_subgroup(d) for d in chosen}
-    rows["state"] = [_state(row, references.get(row.dimension)) for row in rows.itertuples()]
+    read = plain(
+        rows[
+            [
+                "dimension",
+                "subgroup",
+                "reference",
+                "rate",
+                "gap",
+                "reliable",
+                "reason",
+                "suppressed",
+                "suppression_reason",
+                *BANDS,
+            ]
+        ]
+    )
+    rows["state"] = [_state(row, references.get(row["dimension"])) for row in read]
     kept = (
         ~rows["dimension"].str.contains("*", regex=False)
         & ~rows["dimension"].isin(OVERLAPPING)
         & (rows["subgroup"] != "unknown")
     )
     rows["counted"] = (kept & ~rows["state"].isin(["reference", "everyone", "no_students"])).astype(bool)
-    known = rows["status"].notna() & (rows["status"] != "not_measurable").fillna(False)
+    known = rows[["status", "rate", "reference_rate"]].notna().all(axis=1) & (
+        rows["status"] != "not_measurable"
+    ).fillna(False)
     rows["told"] = (rows["counted"] & (rows["state"] == "gap") & known).astype(bool)
     rows["direction"] = rows["metric_id"].map({m: labels.direction(m) for m in rows["metric_id"].unique()})
     rows["behind"] = -(rows["gap"] * rows["direction"])
@@ -90,82 +115,123 @@ def view(frames: dict[str, pd.DataFrame], context: Context) -> pd.DataFrame:
     )
 
 
-def countable(rows: pd.DataFrame) -> pd.DataFrame:
+def plain(frame: pd.DataFrame) -> list[dict]:
+    """The rows of a frame as dicts of plain values, None for what is missing."""
+    return pa.Table.from_pandas(frame, preserve_index=False).to_pylist()
+
+
+def countable(rows: list[dict]) -> list[dict]:
     """The rows that a summary counts: no crossing, no overlapping roll-up, no reference group, no `unknown`."""
-    return rows[rows["counted"]]
+    return [row for row in rows if row["counted"]]
 
 
-def measured(rows: pd.DataFrame) -> pd.DataFrame:
+def measured(rows: list[dict]) -> list[dict]:
     """The countable rows with a gap that can be told."""
-    return rows[rows["told"]]
+    return [row for row in rows if row["told"]]
 
 
-def hidden(rows: pd.DataFrame) -> pd.DataFrame:
-    """The countable rows whose gap or status is not shown for privacy."""
-    rows = countable(rows)
-    return rows[
-        rows["state"].isin(["privacy", "hidden_comparison"])
-        | ((rows["state"] == "gap") & rows["status"].isna())
+def hidden(rows: list[dict]) -> list[dict]:
+    """The countable rows whose gap or status is not shown, or only as a range, for privacy."""
+    return [
+        row
+        for row in countable(rows)
+        if row["state"] in ("privacy", "hidden_comparison", "band")
+        or (row["state"] == "gap" and row["status"] is None)
     ]
 
 
-def tools_package(rows: pd.DataFrame, mart: pd.DataFrame, year: int) -> pd.DataFrame:
+def tools_package(rows: list[dict], mart: pd.DataFrame, year: int) -> list[dict]:
     """The measured gaps of one year that the `tools_package` mart lists, with its `prior_status`, `what_to_do` and `urgency_rank`,
     most urgent first."""
-    listed = mart[[*KEY, "prior_status", "what_to_do", "urgency_rank"]]
-    return (
-        measured(rows[rows["school_year"] == year])
-        .merge(listed, on=KEY)
-        .sort_values("urgency_rank", ignore_index=True)
-    )
+    listed = {
+        tuple(row[k] for k in KEY): row
+        for row in plain(mart[[*KEY, "prior_status", "what_to_do", "urgency_rank"]])
+    }
+    told = [row for row in measured(rows) if row["school_year"] == year]
+    found = [row | listed[key] for row in told if (key := tuple(row[k] for k in KEY)) in listed]
+    # A rank can be hidden where the gap is not; such a row comes last.
+    return sorted(found, key=lambda row: (row["urgency_rank"] is None, row["urgency_rank"] or 0))
 
 
-def largest(rows: pd.DataFrame, limit: int) -> pd.DataFrame:
+def largest(rows: list[dict], limit: int) -> list[dict]:
     """The largest gaps that are not closed, largest first, ties by label order."""
-    rows = measured(rows)
-    rows = rows[~rows["status"].isin(words.CLOSED) & (rows["behind"] > 0)]
-    return rows.sort_values(
-        ["behind", "metric_order", "dimension_order", "subgroup_order"], ascending=[False, True, True, True]
-    ).head(limit)
+    wide = [row for row in measured(rows) if row["status"] not in words.CLOSED and row["behind"] > 0]
+    return sorted(
+        wide, key=lambda r: (-r["behind"], r["metric_order"], r["dimension_order"], r["subgroup_order"])
+    )[:limit]
 
 
-def statuses(rows: pd.DataFrame) -> dict[str, int]:
+def statuses(rows: list[dict]) -> dict[str, int]:
     """How many measurable gaps stand on each step of the ladder, in the order of the ladder; steps with none left out."""
-    counts = measured(rows)["status"].value_counts()
-    return {status: int(counts[status]) for status in words.STATUSES if counts.get(status, 0)}
+    counts = collections.Counter(row["status"] for row in measured(rows))
+    return {status: counts[status] for status in words.STATUSES if counts[status]}
 
 
-def series(rows: pd.DataFrame, like: dict, years: list[int]) -> list[dict | None]:
+def series(rows: list[dict], like: dict, years: list[int]) -> list[dict | None]:
     """The rows of one group through the years, None where the year has none."""
-    same = rows[(rows["dimension"] == like["dimension"]) & (rows["subgroup"] == like["subgroup"])]
-    by_year = {row["school_year"]: row for row in same.to_dict("records")
-               if (row["school_id"], row["metric_id"]) == (like["school_id"], like["metric_id"])}  # fmt: skip
+    by_year = {row["school_year"]: row for row in rows if all(row[k] == like[k] for k in KEY[1:])}
     return [by_year.get(year) for year in years]
 
 
-def years_of(rows: pd.DataFrame) -> list[int]:
-    return sorted(int(year) for year in rows["school_year"].unique())
+FUNNEL = ("ap_ib_enrollment", "course_grade_c_or_better", "exam_taken", "exam_passed_of_takers")
+
+
+def funnel(rows: list[dict]) -> list[dict]:
+    """Of all students of a group, the share that reached each step of `FUNNEL`: one line per group of one place and year, in the
+    order of the seeds, `shares` from 0 to 1 or None where a rate on the way is not published.
+
+    A step's rate counts those of the step before it, so the shares are products of published rates; a course grade and an exam
+    both follow enrollment. Who has no final grade on file is taken to do as the others of the group.
+    """
+    lines: dict[tuple, dict] = {}
+    for row in rows:
+        if row["dimension"] in ("all_students", "race_ethnicity") and row["subgroup"] != "unknown":
+            key = (row["dimension_order"], row["subgroup_order"], row["subgroup"])
+            lines.setdefault(key, {})[row["metric_id"]] = row
+    made = []
+    for _, of in sorted(lines.items()):
+        enrolled, grade, taken, passed = (of.get(metric, {}).get("rate") for metric in FUNNEL)
+        shares = [
+            _product(enrolled),
+            _product(enrolled, grade),
+            _product(enrolled, taken),
+            _product(enrolled, taken, passed),
+        ]
+        if enrolled is not None:
+            made.append({"group": of[FUNNEL[0]]["group"], "n": of[FUNNEL[0]]["n"], "shares": shares})
+    return made
+
+
+def _product(*rates: float | None) -> float | None:
+    return None if None in rates else math.prod(rates)
+
+
+def years_of(rows: list[dict]) -> list[int]:
+    return sorted({row["school_year"] for row in rows})
 
 
 def year_labels(years: list[int]) -> list[str]:
     return [school_years.label(year) for year in years]
 
 
-def _state(row: object, reference: str | None) -> str:
-    reason = row.reason if isinstance(row.reason, str) else ""
-    if row.suppressed and row.suppression_reason == "privacy":
+def _state(row: dict, reference: str | None) -> str:
+    reason = row["reason"] or ""
+    known = row["rate"] is not None or row["rate_band"] is not None
+    if row["suppressed"] and row["suppression_reason"] == "privacy" and not known and row["gap_band"] is None:
         return "privacy"
-    if row.suppressed or reason.startswith("not_measured"):
+    if row["suppression_reason"] == "not_measured" or reason.startswith("not_measured"):
         return "not_measured"
-    if reason == "no_students" or pd.isna(row.rate):
+    if reason == "no_students" or (not known and row["gap_band"] is None):
         return "no_students"
-    if row.dimension == "all_students":
+    if row["dimension"] == "all_students":
         return "everyone"
-    if row.reference == "designated" and row.subgroup == reference:
+    if row["reference"] == "designated" and row["subgroup"] == reference:
         return "reference"
-    if pd.isna(row.gap):
+    if row["gap"] is None:
+        if row["gap_band"] is not None:
+            return "band"
         return "no_comparison" if reason else "hidden_comparison"
-    return "gap" if row.reliable is not pd.NA and row.reliable else "few"
+    return "gap" if row["reliable"] else "few"
 
 
 def _orders(labels: Labels, rows: pd.DataFrame) -> dict[str, pd.Series]:

@@ -1,14 +1,51 @@
-"""The words and number formats of everything published. Gaps belong to the system, so no word here rates a group."""
+"""The words and number formats of everything published. Gaps belong to the system, so no word here rates a group.
+
+Every string stands in the code and templates in English where it is said (`say` in code, `_` in templates); `catalogue.json` lists all of them, each with
+its Spanish or null where no Spanish page uses it yet.
+"""
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+_CATALOGUE = Path(__file__).with_name("catalogue.json")
 
 HIDDEN = "—"
 HIDDEN_WORDS = "not shown: privacy"
 NOT_ENOUGH = "not enough data"
 NOT_MEASURED = "not measured"
+
+
+@cache
+def catalogue() -> dict[str, str | None]:
+    """English → Spanish, null where there is none."""
+    return json.loads(_CATALOGUE.read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class Language:
+    """Says a string of the catalogue in a language, with values for its places. What has no translation is said in English."""
+
+    code: str
+    name: str
+
+    def __call__(self, text: str, **values: object) -> str:
+        said = text if self.code == "en" else catalogue().get(text) or text
+        return said.format(**values) if values else said
+
+    def not_measured(self, reason: str | None) -> str:
+        """`not_measured: exam_results` → `no exam results on file`; several tokens are joined by `;`."""
+        tokens = [
+            t.strip() for t in (reason or "").partition(":")[2].replace(",", ";").split(";") if t.strip()
+        ]
+        return "; ".join(
+            self(MISSING[t]) if t in MISSING else self("no {what} on file", what=t.replace("_", " "))
+            for t in tokens
+        )
 
 
 @dataclass(frozen=True)
@@ -62,14 +99,6 @@ MISSING = {
 }
 
 
-def not_measured(reason: str | None) -> str:
-    """`not_measured: exam_results` → `no exam results on file`; several tokens are joined by `;`."""
-    tokens = (reason or "").partition(":")[2].replace(",", ";").split(";")
-    return "; ".join(
-        MISSING.get(t.strip(), f"no {t.strip().replace('_', ' ')} on file") for t in tokens if t.strip()
-    )
-
-
 def points(rate_difference: float, digits: int = 1) -> str:
     """A difference of rates as percentage points with its sign, a true minus: -0.095 → `−9.5`. Zero has no sign."""
     value = round_half_up(rate_difference * 100, digits)
@@ -100,3 +129,6 @@ def plural(number: int, one: str, many: str | None = None) -> str:
 def listed(parts: list[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""
+
+
+ENGLISH, SPANISH = Language("en", "English"), Language("es", "Español")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import itertools
+import operator
 
-import pandas as pd
 import xlsxwriter
 
 from equity_pipeline.domain import school_years
@@ -14,6 +15,15 @@ from equity_pipeline.publishing.context import Context
 
 # A zip entry carries a date: this one is the oldest a zip can hold, so that the same numbers give the same bytes.
 _CREATED = dt.datetime(1980, 1, 1)
+
+_ORDER_OF_METRIC = operator.itemgetter("metric_order", "metric_id")
+
+
+def _order(row: dict) -> tuple:
+    """Metrics by the seeds, newest year first, the district before its schools."""
+    return (*_ORDER_OF_METRIC(row), -row["school_year"], row["school_id"] != "_all", row["school_id"], row["dimension_order"],
+            row["subgroup_order"], row["dimension"], row["subgroup"])  # fmt: skip
+
 
 _COLUMNS = [
     # heading, width, format, note
@@ -41,8 +51,8 @@ _COLUMNS = [
 ]
 
 
-def workbook(rows: pd.DataFrame, context: Context, partner_name: str) -> bytes:
-    """The workbook as bytes. `rows`: `tracker.view`."""
+def workbook(rows: list[dict], context: Context, partner_name: str) -> bytes:
+    """The workbook as bytes. `rows`: of `tracker.view`."""
     sink = io.BytesIO()
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False,
                "nan_inf_to_errors": False, "default_date_format": "yyyy-mm-dd"}  # fmt: skip
@@ -58,8 +68,9 @@ def workbook(rows: pd.DataFrame, context: Context, partner_name: str) -> bytes:
             "title": book.add_format(base | {"bold": True, "font_size": 16}),
         }  # fmt: skip
         _read_me(book, formats, context, partner_name)
-        for number, (_, of_metric) in enumerate(rows.groupby("metric_order", sort=True), start=1):
-            _sheet(book, formats, context, of_metric, number)
+        ordered = sorted(rows, key=_order)
+        for number, (_, of_metric) in enumerate(itertools.groupby(ordered, key=_ORDER_OF_METRIC), start=1):
+            _sheet(book, formats, context, list(of_metric), number)
     return sink.getvalue()
 
 
@@ -83,28 +94,22 @@ def _read_me(book: xlsxwriter.Workbook, formats: dict, context: Context, partner
         sheet.write_string(line, 1, said, formats["text"])
 
 
-def _sheet(
-    book: xlsxwriter.Workbook, formats: dict, context: Context, rows: pd.DataFrame, number: int
-) -> None:
-    metric = rows.iloc[0]["metric_id"]
+def _sheet(book: xlsxwriter.Workbook, formats: dict, context: Context, rows: list[dict], number: int) -> None:
+    metric = rows[0]["metric_id"]
     sheet = book.add_worksheet(_sheet_name(metric, number))
     for position, (heading, width, kind, note) in enumerate(_COLUMNS):
         sheet.set_column(position, position, width, formats[kind])
         sheet.write_string(0, position, heading, formats["head"])
         if note:
             sheet.write_comment(0, position, note, {"author": ""})
-    ordered = rows.sort_values(
-        ["school_year", "school_id", "dimension_order", "subgroup_order", "dimension", "subgroup"],
-        ascending=[False, *[True] * 5],
-    )
-    for line, row in enumerate(ordered.to_dict("records"), start=1):
+    for line, row in enumerate(rows, start=1):
         for position, value in enumerate(_cells(row, context)):
-            if isinstance(value, str) and value:
-                sheet.write_string(line, position, value, formats[_COLUMNS[position][2]])
-            elif not isinstance(value, str) and pd.notna(value):
-                sheet.write_number(line, position, float(value), formats[_COLUMNS[position][2]])
+            if value is None or value == "":
+                continue
+            write = sheet.write_string if isinstance(value, str) else sheet.write_number
+            write(line, position, value, formats[_COLUMNS[position][2]])
     sheet.freeze_panes(1, 4)
-    sheet.autofilter(0, 0, len(ordered), len(_COLUMNS) - 1)
+    sheet.autofilter(0, 0, len(rows), len(_COLUMNS) - 1)
     sheet.set_landscape()
     sheet.fit_to_pages(1, 0)
     sheet.repeat_rows(0)
@@ -114,33 +119,37 @@ def _sheet(
 def _cells(row: dict[str, object], context: Context) -> list[object]:
     labels = context.labels
     told = row["state"] in ("gap", "few")
-    status = words.STATUSES[row["status"]].words if told and isinstance(row["status"], str) else ""
-    note = {
-        "privacy": words.HIDDEN_WORDS, "not_measured": f"{words.NOT_MEASURED}: {words.not_measured(_text(row['reason']))}",
-        "no_students": "no students", "reference": "comparison group", "everyone": "all students",
-        "no_comparison": "no comparison", "hidden_comparison": f"comparison {words.HIDDEN_WORDS}", "few": words.NOT_ENOUGH, "gap": "",
-    }[row["state"]]  # fmt: skip
-    reference = _text(row["reference_subgroup"]) if row["reference"] == "designated" else None
+    status = words.STATUSES[row["status"]].words if told and row["status"] else None
+    reference = row["reference_subgroup"] if row["reference"] == "designated" else None
     compared = (
         labels.subgroup(row["dimension"], reference)
         if reference
         else {"rest": "everyone else"}.get(row["reference"], "all students")
     )
     return [
-        school_years.label(int(row["school_year"])),
+        school_years.label(row["school_year"]),
         "District" if row["school_id"] == "_all" else context.school(row["school_id"]),
-        labels.dimension(row["dimension"]), row["group"], compared, row["n"], row["rate"], row["reference_rate"],
-        *(_points(row[c]) if told else pd.NA for c in ("gap", "gap_low", "gap_high", "gap_change")),
-        status, row["students_needed"] if told else pd.NA, _points(row["goal_gap"]), note,
+        labels.dimension(row["dimension"]), row["group"], compared,
+        row["n_band"] if row["n"] is None else row["n"],
+        row["rate_band"] or row["rate"], row["reference_rate_band"] or row["reference_rate"],
+        row["gap_band"] if row["gap"] is None else _points(row["gap"]) if told else None,
+        *(_points(row[c]) if told else None for c in ("gap_low", "gap_high", "gap_change")),
+        status, row["students_needed"] if told else None, _points(row["goal_gap"]), _note(row),
     ]  # fmt: skip
 
 
-def _points(value: object) -> object:
-    return pd.NA if pd.isna(value) else round(100 * float(value), 10)
+def _note(row: dict[str, object]) -> str:
+    if row["state"] == "not_measured":
+        return f"{words.NOT_MEASURED}: {words.ENGLISH.not_measured(row['reason'])}"
+    return {
+        "privacy": words.HIDDEN_WORDS, "no_students": "no students", "reference": "comparison group", "everyone": "all students",
+        "no_comparison": "no comparison", "hidden_comparison": f"comparison {words.HIDDEN_WORDS}", "band": "shown as a range: privacy",
+        "few": words.NOT_ENOUGH, "gap": "",
+    }[row["state"]]  # fmt: skip
 
 
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+def _points(value: float | None) -> float | None:
+    return None if value is None else round(100 * value, 10)
 
 
 def _sheet_name(metric: str, number: int) -> str:

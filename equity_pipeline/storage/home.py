@@ -45,6 +45,10 @@ class Home:
     def archive(self, partner_id: str) -> Path:
         return self.root / "archive" / check_partner_id(partner_id)
 
+    def readings(self, partner_id: str) -> Path:
+        """Deliveries as read, until what they hold is loaded."""
+        return self.root / "readings" / check_partner_id(partner_id)
+
     def extract(self, extract: str, partner_id: str, school_year: int) -> Path:
         return self._partition("extracts", extract, partner_id, school_year)
 
@@ -70,7 +74,7 @@ class Home:
     def folders_of(self, partner_id: str) -> list[Path]:
         """Every folder that holds something of one partner and nothing of another."""
         check_partner_id(partner_id)
-        layers = [self.root / layer / partner_id for layer in ("landing", "archive", "warehouse", "releases")]
+        layers = [self.root / layer / partner_id for layer in ("landing", "archive", "readings", "warehouse", "releases")]
         partitions = [
             folder
             for layer in ("extracts", "quarantine")

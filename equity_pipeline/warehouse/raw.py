@@ -32,11 +32,29 @@ EXTRACTS: dict[str, dict[str, str]] = {
     "school_enrollments": {
         "student_id": _TEXT, "school_id": _TEXT, "entry_date": _DATE, "exit_date": _DATE, "is_primary": _TEXT,
     },
-    "courses": dict.fromkeys(("school_id", "course_id", "course_title", "sced_code", "course_level"), _TEXT),
-    "course_enrollments": dict.fromkeys(("student_id", "school_id", "course_id", "final_grade", "dropped"), _TEXT),
+    "courses": dict.fromkeys(
+        ("school_id", "course_id", "course_title", "sced_code", "course_level", "subject"), _TEXT
+    ),
+    "course_enrollments": {
+        "student_id": _TEXT, "school_id": _TEXT, "course_id": _TEXT, "term": _TEXT, "entry_date": _DATE,
+        "final_grade": _TEXT, "dropped": _TEXT,
+    },
     "exam_results": {
         "exam_year": _WHOLE, "student_id": _TEXT, "program": _TEXT, "exam_code": _TEXT, "score": _WHOLE,
     },
+    "attendance": {
+        "student_id": _TEXT, "school_id": _TEXT, "days_enrolled": _WHOLE, "days_absent": _WHOLE,
+    },
+    "discipline": {
+        "student_id": _TEXT, "school_id": _TEXT, "incident_id": _TEXT, "incident_date": _DATE, "action": _TEXT,
+    },
+    "survey_items": {
+        "survey_id": _TEXT, "item_id": _TEXT, "construct": _TEXT, "scale_min": _REAL, "scale_max": _REAL,
+        "favorable": _TEXT, "reverse": _TEXT,
+    },
+    "survey_responses": dict.fromkeys(
+        ("survey_id", "respondent_type", "student_id", "item_id", "response"), _TEXT
+    ),
     "aggregate_counts": {
         "school_id": _TEXT, "grade_level": _TEXT, "metric_id": _TEXT, "dimension": _TEXT, "subgroup": _TEXT,
         "n": _WHOLE, "successes": _WHOLE,
@@ -81,7 +99,7 @@ def load(
     connection: duckdb.DuckDBPyConnection, home: Home, partner: Partner, deliveries: Iterable[CurrentDelivery]
 ) -> None:
     """Create the schema `raw`: a typed table per extract (empty when nothing is on file), `partner`, `programs`,
-    `goals` and `deliveries`."""
+    `goals`, `course_decisions` and `deliveries`."""
     connection.execute("create schema raw")
     for extract, columns in EXTRACTS.items():
         _load_extract(connection, home, partner.partner_id, extract, columns)
@@ -135,6 +153,11 @@ def _tables_of(
         [(goal.metric_id, goal.dimension, goal.subgroup, goal.school_id, goal.reference, goal.school_year, goal.gap)
          for goal in partner.goals],
     )  # fmt: skip
+    yield (
+        "course_decisions",
+        {"course_id": _TEXT, "school_id": _TEXT, "first_school_year": _WHOLE, "course_class": _TEXT},
+        [(row.course_id, row.school_id, row.from_school_year or 0, row.level) for row in partner.courses],
+    )
     yield (
         "deliveries",
         {"partner_id": _TEXT, "school_year": _WHOLE, "extract": _TEXT, "delivery_id": _TEXT, "as_of": _DATE},

@@ -6,7 +6,7 @@ import pytest
 
 from equity_pipeline.adapters import aggregate
 from equity_pipeline.adapters.readers import read_delimited
-from equity_pipeline.domain.errors import DeliveryError
+from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
 from equity_pipeline.partners.registry import Source
 
 SOURCE = Source(
@@ -67,3 +67,46 @@ def test_a_slip_is_left_for_the_contract_to_judge(slip):
 def test_a_missing_header_names_what_was_sought():
     with pytest.raises(DeliveryError, match="counts.csv, line 1: no header for n as Students"):
         take(("1", "1"), header=HEADER.replace("Students", "Pupils"))
+
+
+GROUPS = [
+    {"dimension": "sex", "subgroup": "female", "n": "Girls", "successes": "Girls in AP"},
+    {"dimension": "sex", "subgroup": "male", "n": "Boys", "successes": "Boys in AP"},
+]
+WIDE = "Year,School,Girls,Girls in AP,Boys,Boys in AP\n2025-26,11,120,30,110,*\n2025-26,12,40,0,<20,4\n"
+
+
+def take_wide(text: str = WIDE, **options: object):
+    source = Source(
+        name="counts", format="aggregate", files=["*"], columns={"school_year": "Year", "school_id": "School"},
+        constants={"metric_id": "ap_ib_enrollment"}, options={"layout": "wide", "groups": GROUPS} | options,
+    )  # fmt: skip
+    (mapped,) = aggregate.map([read_delimited(text.encode(), "counts.csv")], source, None)
+    return mapped
+
+
+def test_groups_side_by_side():
+    mapped = take_wide()
+    columns = ("school_year", "school_id", "metric_id", "dimension", "subgroup", "n", "successes", "_line")
+    assert mapped.rows.select(columns).rows() == [
+        ("2025-26", "11", "ap_ib_enrollment", "sex", "female", "120", "30", 2),
+        ("2025-26", "12", "ap_ib_enrollment", "sex", "female", "40", "0", 3),
+    ]
+    assert mapped.skipped == {"suppressed by the sender": 2}
+    assert mapped.warnings == ()
+
+
+def test_the_sender_says_what_hides_a_count():
+    mapped = take_wide(suppressed=["*"])
+    # `<20` is then a count that is none: the contract refuses it, nobody takes it for hidden.
+    assert mapped.rows["n"].to_list() == ["120", "40", "<20"]
+    assert mapped.skipped == {"suppressed by the sender": 1}
+    assert take_wide(suppressed=["<20", "*"]).skipped == {"suppressed by the sender": 2}
+
+
+def test_wrong_groups():
+    with pytest.raises(DeliveryError, match="counts.csv, line 1: no header Boys, Boys in AP"):
+        take_wide("Year,School,Girls,Girls in AP\n2025-26,11,1,1\n")
+    for groups in ([], [{"n": "Girls", "successes": "Girls in AP"}], [GROUPS[0], GROUPS[1] | {"metric_id": "x"}]):
+        with pytest.raises(PartnerFileError, match="source 'counts'"):
+            take_wide(groups=groups)

@@ -43,7 +43,7 @@ def test_headers_by_alias_in_any_case_with_constants_and_lines(tmp_path):
     )
     assert result.extract == "students"
     assert result.rows.to_dicts() == [
-        {"student_id": "7", "grade_level": "9", "school_year": "2021", "_file": "f.csv", "_line": 2},
+        {"student_id": " 7 ", "grade_level": "9", "school_year": "2021", "_file": "f.csv", "_line": 2},
         {"student_id": "8", "grade_level": "10", "school_year": "2021", "_file": "f.csv", "_line": 3},
     ]
     assert result.warnings == ("f.csv: not used: Password",)

@@ -30,6 +30,9 @@ GOOD = {
     "exam_results": {
         "exam_year": "2026", "student_id": "a", "program": "ap", "exam_code": "07", "exam_name": "Biology", "score": "3",
     },
+    "readiness_scores": {
+        "school_year": "2026", "student_id": "a", "assessment": "psat_10", "section": "math", "score": "520",
+    },
     "attendance": {"school_year": "2026", "student_id": "a", "school_id": "1", "days_enrolled": "180", "days_absent": "18"},
     "discipline": {
         "school_year": "2026", "student_id": "a", "school_id": "1", "incident_id": "i", "incident_date": "2025-10-01",
@@ -38,6 +41,7 @@ GOOD = {
     "survey_responses": {
         "school_year": "2026", "survey_id": "s", "respondent_type": "student", "respondent_id": "r", "student_id": "a",
         "school_id": "1", "item_id": "q1", "response": "4", "submitted_at": "2025-10-01T10:00:00",
+        "submission": "1", "mark": "duplicate",
     },
     "survey_items": {
         "survey_id": "s", "item_id": "q1", "construct": "belonging", "text": "I belong", "scale_min": "1", "scale_max": "5",
@@ -98,7 +102,10 @@ def broken_values():
     yield "exam_results", {"score": "6"}, "score"
     yield "exam_results", {"program": "ib", "score": "0"}, "score"
     yield "exam_results", {"program": "ib", "score": "8"}, "score"
+    yield "readiness_scores", {"score": "119"}, "score"
+    yield "readiness_scores", {"section": "math_test", "score": "40.5"}, "score"
     yield "attendance", {"days_absent": "181"}, "days_absent"
+    yield "survey_responses", {"submission": "0"}, "submission"
     yield "survey_items", {"scale_min": "6"}, "scale_min"
     yield "class_ratings", {"rating": "2.1"}, "rating"
     yield "class_ratings", {"rating": "0", "rating_max": "0"}, "rating_max"

@@ -10,9 +10,10 @@ from subprocess import PIPE, Popen
 import duckdb
 import pandas as pd
 import pytest
-import raw_worlds as worlds
 
 from equity_pipeline.storage.home import Home
+from tests.dbt import raw_worlds as worlds
+from tests.dbt.workshop import Workshop
 
 _BUILD = """
 import sys; sys.path[:0] = {path!r}
@@ -55,3 +56,12 @@ def query(built: tuple[Home, object]) -> Iterator[Callable[[str, str], pd.DataFr
             return connection.execute(sql).df()
 
     yield ask
+
+
+@pytest.fixture(scope="session")
+def workshop(built: tuple[Home, object], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+    """The models' statements and a copy of a warehouse to run them on; a test leaves its rows behind."""
+    home, _ = built
+    opened = Workshop.open(home.warehouse("rows_usd"), tmp_path_factory.mktemp("workshop"))
+    yield opened
+    opened.connection.close()

@@ -154,12 +154,21 @@ def test_what_the_files_do_not_hold_is_not_measured_and_never_zero(query):
         "select school_year, metric_id, n, successes, rate, reason, reliable from marts.gap_metrics "
         "where reference = 'overall' and school_id = '_all' and grade_level = '_all' and dimension = 'all_students'",
     ).set_index(["school_year", "metric_id"])
-    assert set(rows.loc[2025, "reason"]) == {"not_measured: ap_ib_courses"}
-    assert rows.loc[2024].drop("ap_ib_enrollment")["reason"].to_dict() == {
-        "course_grade_c_or_better": "not_measured: final_grades",
-        "exam_taken": "not_measured: exam_results",
-        "exam_passed_of_takers": "not_measured: exam_results",
-    }
+    assert rows.loc[2025, "reason"].to_dict() == {
+        "ap_ib_enrollment": "not_measured: ap_ib_courses", "courses_offered_access": "not_measured: ap_ib_courses",
+        "first_time_ap_ib": "not_measured: ap_ib_courses", "course_completed": "not_measured: ap_ib_courses",
+        "course_grade_c_or_better": "not_measured: ap_ib_courses", "course_seats_c_or_better": "not_measured: ap_ib_courses",
+        "exam_taken": "not_measured: ap_ib_courses", "exam_passed_of_takers": "not_measured: ap_ib_courses",
+        "exam_passed_of_enrolled": "not_measured: ap_ib_courses", "advanced_enrollment": "not_measured: advanced_courses",
+        "ap_stem_enrollment": "not_measured: ap_stem_courses", "equity_and_excellence": "not_measured: exam_history",
+        "belonging_favorable": "not_measured: survey_belonging", "chronically_absent": "not_measured: attendance",
+        "expectations_favorable": "not_measured: survey_expectations",
+        **dict.fromkeys(["suspended_oss", "suspended_iss", "suspended_any", "referred", "expelled"], "not_measured: discipline"),
+    }  # fmt: skip
+    assert rows.loc[2023, "reason"]["first_time_ap_ib"] == "not_measured: earlier_years"
+    assert rows.loc[2024, "reason"].fillna("")[["first_time_ap_ib", "ap_stem_enrollment", "exam_taken"]].tolist() == [
+        "", "", "not_measured: exam_results",
+    ]  # fmt: skip
     missing = rows[rows["reason"].fillna("").str.startswith("not_measured")]
     assert missing[["n", "successes", "rate"]].isna().all(axis=None) and not missing["reliable"].any()
     # Measured, but nobody of the subgroup is in the denominator: a row with n = 0 and no rate.

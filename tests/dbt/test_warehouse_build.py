@@ -9,11 +9,11 @@ import stat
 
 import duckdb
 import pytest
-import raw_worlds as worlds
 
 from equity_pipeline.storage.home import Home
 from equity_pipeline.warehouse import project
 from equity_pipeline.warehouse.build import BuildError, build, is_current, manifest, metric_ids
+from tests.dbt import raw_worlds as worlds
 
 
 def test_two_partners_build_at_the_same_time_from_two_processes(built):

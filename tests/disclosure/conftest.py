@@ -9,6 +9,7 @@ import pytest
 
 from equity_pipeline import sample
 from equity_pipeline.disclosure.derive import Derivation
+from equity_pipeline.disclosure.figures import Rules
 from equity_pipeline.disclosure.marts import protect_marts
 from equity_pipeline.extracts import intake
 from equity_pipeline.partners import registry
@@ -24,12 +25,11 @@ class District:
     home: Home
     marts: dict[str, pd.DataFrame]
     dimensions: pd.DataFrame
-
-    def derivation(self) -> Derivation:
-        return Derivation(self.home.warehouse(PARTNER))
+    rules: Rules
 
     def protect(self, **replaced: pd.DataFrame) -> dict[str, pd.DataFrame]:
-        frames = protect_marts(self.marts | replaced, 10, self.dimensions, self.derivation())
+        derivation = Derivation(self.home.warehouse(PARTNER))
+        frames = protect_marts(self.marts | replaced, 10, self.dimensions, derivation)
         return {name: contracts.check(name, frame) for name, frame in frames.items()}
 
 
@@ -44,7 +44,7 @@ def district(tmp_path_factory: pytest.TempPathFactory) -> District:
     build(home, partner)
     marts, context = source.read(home, partner)
     two_years = {name: frame[frame["school_year"] >= 2025] for name, frame in marts.items()}
-    return District(home, two_years, context.labels.dimensions)
+    return District(home, two_years, context.labels.dimensions, Derivation(home.warehouse(PARTNER)).rules())
 
 
 @pytest.fixture(scope="session")

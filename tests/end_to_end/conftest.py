@@ -55,7 +55,7 @@ def undelivered(demo, tmp_path) -> Callable[[str], Home]:
 
     def copy(partner_id: str) -> Home:
         home = Home(tmp_path / "undelivered")
-        home.partners.mkdir(parents=True)
+        home.partners.mkdir(parents=True, exist_ok=True)
         shutil.copy(demo.home.partner_file(partner_id), home.partners)
         shutil.copytree(demo.home.landing(partner_id), home.landing(partner_id))
         return home

@@ -58,3 +58,10 @@ def test_no_value_of_a_file_gets_into_the_partner_file(home, tmp_path):
     file.write_text(DELIMITED)
     text, questions = scaffold.new_partner("north", [file], 2026)
     assert "blue" not in text + " ".join(questions)
+
+
+def test_a_file_is_canonical_by_its_headers_not_by_its_name(home, tmp_path):
+    file = tmp_path / "students.csv"
+    file.write_text(DELIMITED)
+    partner, _ = _scaffolded(home, [file])
+    assert [(source.format, source.extract) for source in partner.sources] == [("delimited", "students")]

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
+from equity_pipeline.publishing import network
 from equity_pipeline.publishing.release import write_release
 from equity_pipeline.storage.home import Home
 
@@ -24,18 +24,18 @@ def release(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def browser():
-    """Headless Chromium of the machine; nothing is downloaded."""
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if not found:
-        pytest.skip("no chromium, chromium-browser or google-chrome on this machine")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        opened = play.chromium.launch(executable_path=found, args=args)
-        yield opened
-        opened.close()
+def network_page(tmp_path_factory):
+    """The network's page over four partners, two of them Tools Package clients, one without a release."""
+    home = Home(tmp_path_factory.mktemp("network"))
+    partners = {"absent": partner(partner_id="absent", name="Absent District")}
+    for position, name in enumerate(("riverside_usd", "bayside", "cedar")):
+        who = partner(partner_id=name, name=name.capitalize(), goals=[])
+        made = frames(who=who, seed=position, size=700, years=[2024, 2025, 2026])
+        if position == 2:
+            made["tools_package"] = made["tools_package"].iloc[:0]
+        write_release(home, who, made, context(years=[2024, 2025, 2026]), holds)
+        partners[name] = who
+    return network.publish(home, partners).path / "index.html"
 
 
 @pytest.fixture

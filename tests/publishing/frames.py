@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import numpy as np
 import pandas as pd
 
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.publishing.context import Context, Labels
+from equity_pipeline.publishing.source import descriptions
 
 METRICS = pd.DataFrame(
     [
-        ("ap_ib_enrollment", "AP or IB course enrollment", "access", "higher_is_better",
-         "Students in grades 9-12 with at least one AP or IB course in the school year, of all students in grades 9-12."),
-        ("course_grade_c_or_better", "AP/IB course grade C or better", "success", "higher_is_better",
+        ("ap_ib_enrollment", "Enrolled in an AP or IB course", "access", "higher_is_better",
+         "Of students in grades 09-12 on the snapshot date: at least one AP or IB Diploma course enrollment in the school year, in any term and at any school, not dropped"),
+        ("course_grade_c_or_better", "Course grade of C or better", "success", "higher_is_better",
          "Students with a final grade of C or better in an AP or IB course, of all AP or IB students with a final grade."),
-        ("exam_taken", "AP/IB exam taken", "success", "higher_is_better",
+        ("exam_taken", "Took an exam", "success", "higher_is_better",
          "Students who took an AP or IB exam, of all students in an AP or IB course."),
-        ("exam_passed_of_takers", "AP/IB exam passed", "success", "higher_is_better",
+        ("exam_passed_of_takers", "Passed an exam (of takers)", "success", "higher_is_better",
          "Students with an AP score of 3 or an IB score of 4 or higher, of all exam takers."),
     ],
     columns=["metric_id", "label", "phase", "direction", "definition"],
@@ -25,12 +28,12 @@ METRICS = pd.DataFrame(
 DIMENSIONS = pd.DataFrame(
     [
         ("all_students", "All students", None, "yes", "all"),
-        ("race_ethnicity", "Race and ethnicity", "white", "yes", "all"),
-        ("economically_disadvantaged", "Economically disadvantaged", "no", "yes", "all"),
-        ("english_learner", "English learner", "no", "yes", "all"),
-        ("disability_idea", "Students with disabilities (IDEA)", "no", "yes", "all"),
+        ("race_ethnicity", "Race/ethnicity", "white", "yes", "all"),
+        ("economically_disadvantaged", "Low income", "no", "yes", "all"),
+        ("english_learner", "English learner (current)", "no", "yes", "all"),
+        ("disability_idea", "Disability (IDEA)", "no", "yes", "all"),
         ("sex", "Sex", "male", "yes", "all"),
-        ("race_ethnicity*economically_disadvantaged", "Race and ethnicity by economic disadvantage", "white*no", "yes", "district"),
+        ("race_ethnicity*economically_disadvantaged", "Race/ethnicity and low income", "white*no", "yes", "district"),
     ],
     columns=["dimension", "label", "reference_subgroup", "partitioning", "publish_level"],
 ).assign(version="1", source="Domain reference", sort=range(7))  # fmt: skip
@@ -52,19 +55,15 @@ YES_NO = {
 
 
 def _subgroups() -> pd.DataFrame:
-    names = {"economically_disadvantaged": "Economically disadvantaged", "english_learner": "English learners",
-             "disability_idea": "Students with disabilities"}  # fmt: skip
-    others = {"economically_disadvantaged": "Not economically disadvantaged", "english_learner": "Not English learners",
-              "disability_idea": "Students without disabilities"}  # fmt: skip
+    names = {"economically_disadvantaged": "Low income", "english_learner": "English learners",
+             "disability_idea": "Students with disabilities (IDEA)"}  # fmt: skip
+    others = {"economically_disadvantaged": "Not low income", "english_learner": "Not English learners",
+              "disability_idea": "Students without disabilities (IDEA)"}  # fmt: skip
     rows = [("all_students", "all", "All students")]
     rows += [("race_ethnicity", code, name) for code, (name, _, _) in RACES.items()]
     for dimension, name in names.items():
         rows += [(dimension, "yes", name), (dimension, "no", others[dimension])]
     rows += [("sex", "female", "Female"), ("sex", "male", "Male")]
-    crossing = "race_ethnicity*economically_disadvantaged"
-    for code, (name, _, _) in RACES.items():
-        rows += [(crossing, f"{code}*{v}", f"{name}, {'' if v == 'yes' else 'not '}economically disadvantaged")
-                 for v in ("yes", "no")]  # fmt: skip
     frame = pd.DataFrame(rows, columns=["dimension", "subgroup", "label"])
     return frame.assign(attribute=frame["dimension"], value=frame["subgroup"], sort=range(len(frame)))
 
@@ -77,6 +76,7 @@ LABELS = Labels(
         [
             ("n_reliability", "10", "students", "1", "Multiple Measures for Accountability"),
             ("closure_tolerance", "0.02", "rate", "1", "Parity Index literature"),
+            ("portfolio_smallest_partners", "3", "partners", "1", "Small portfolios name their members"),
             ("interval_z", "1.959963984540054", "z", "1", "Newcombe 1998, method 10"),
         ],
         columns=["key", "value", "unit", "version", "source"],
@@ -98,6 +98,7 @@ def partner(**changes: object) -> Partner:
             {"school_year": "2025-26", "program": "tools_package"},
             {"school_year": "2025-26", "program": "equity_leader_lab", "school_id": "0042"},
         ],
+        "expected": {"students": "10-15", "course_enrollments": "10-31", "exam_results": "08-15"},
         "sources": [{"name": "sis", "format": "canonical", "files": ["*.csv"]}],
         "goals": [
             {"metric_id": "ap_ib_enrollment", "dimension": "race_ethnicity", "subgroup": "black",
@@ -205,7 +206,8 @@ def _gaps(counts: pd.DataFrame, reference: str) -> pd.DataFrame:
     return frame.assign(
         reference=reference, grade_level="_all", students_needed=needed, reliable=reliable, reason=reason,
         representation_index=frame["rate"] / frame["reference_rate"], rate_ratio=frame["rate"] / frame["reference_rate"],
-        odds_ratio=np.nan, cohens_h=np.nan, ppg2017_margin=0.03, ppg2017_flag=frame["gap"] < -0.03,
+        odds_ratio=np.nan, cohens_h=np.nan, parity_index_adjusted=np.nan, p_value=np.nan, risk_ratio=np.nan,
+        risk_ratio_reason=None, alternate_risk_ratio=np.nan, alternate_risk_ratio_reason=None, ppg2017_margin=0.03, ppg2017_flag=frame["gap"] < -0.03,
         ppg2022_margin=0.02, ppg2022_flag=frame["gap"] < -0.02, index80_flag=frame["rate"] < 0.8 * frame["reference_rate"],
     )  # fmt: skip
 
@@ -245,7 +247,7 @@ def _closure(gaps: pd.DataFrame, who: Partner) -> pd.DataFrame:
     frame = frame.assign(
         partner_id=who.partner_id, baseline_school_year=2023, baseline_gap=np.nan, seats_gap=frame["students_needed"],
         years_to_parity=np.nan, on_track=(frame["gap"] >= frame["goal_gap"] - 0.05).where(frame["goal_gap"].notna()),
-        comparable_to_prior_year=True, comparability_reason=None, rate_band=None,
+        comparable_to_prior_year=True, comparability_reason=None, rate_band=None, reference_rate_band=None,
     )  # fmt: skip
     values = ["gap", "prior_gap", "gap_change", "gap_change_low", "gap_change_high", "seats_gap", "goal_gap", "status",
               "leveled_down", "on_track", "baseline_gap", "years_to_parity", "baseline_school_year"]  # fmt: skip
@@ -256,20 +258,22 @@ def _closure(gaps: pd.DataFrame, who: Partner) -> pd.DataFrame:
     return frame[["partner_id", "school_year", *keys[:1], "metric_id", "dimension", "subgroup", "reference", *values[:1],
                   "prior_gap", "baseline_school_year", "baseline_gap", "gap_change", "gap_change_low", "gap_change_high",
                   "status", "leveled_down", "seats_gap", "years_to_parity", "goal_gap", "on_track",
-                  "comparable_to_prior_year", "comparability_reason", "suppressed", "suppression_reason", "rate_band"]]  # fmt: skip
+                  "comparable_to_prior_year", "comparability_reason", "suppressed", "suppression_reason", "rate_band", "reference_rate_band"]]  # fmt: skip
 
 
 URGENCY = {"reopened": 1, "widening": 2, "open": 3, "narrowing": 4, "closed": 5, "maintained_closed": 6, "reversed": 6,
            "not_measurable": 7}  # fmt: skip
 VALUES = ["n", "successes", "rate", "reference_n", "reference_successes", "reference_rate", "gap", "gap_low", "gap_high",
-          "representation_index", "rate_ratio", "odds_ratio", "cohens_h", "ppg2017_margin", "ppg2017_flag", "ppg2022_margin",
+          "representation_index", "rate_ratio", "odds_ratio", "cohens_h", "parity_index_adjusted", "p_value", "risk_ratio",
+          "risk_ratio_reason", "alternate_risk_ratio", "ppg2017_margin", "ppg2017_flag", "ppg2022_margin",
           "ppg2022_flag", "index80_flag", "students_needed", "reliable"]  # fmt: skip
 COLUMNS = ["partner_id", "school_year", "school_id", "grade_level", "metric_id", "dimension", "subgroup", "reference", "n",
            "successes", "rate", "reference_subgroup", "reference_n", "reference_successes", "reference_rate", "gap",
-           "gap_low", "gap_high", "representation_index", "rate_ratio", "odds_ratio", "cohens_h", "ppg2017_margin",
+           "gap_low", "gap_high", "representation_index", "rate_ratio", "odds_ratio", "cohens_h", "parity_index_adjusted", "p_value", "risk_ratio",
+          "risk_ratio_reason", "alternate_risk_ratio", "alternate_risk_ratio_reason", "ppg2017_margin",
            "ppg2017_flag", "ppg2022_margin", "ppg2022_flag", "index80_flag", "students_needed", "reliable", "reason",
            "metric_version", "policy_version", "race_standard", "econ_basis", "snapshot_date", "extract_as_of",
-           "suppressed", "suppression_reason", "rate_band"]  # fmt: skip
+           "suppressed", "suppression_reason", "rate_band", "reference_rate_band"]  # fmt: skip
 
 
 def frames(
@@ -287,7 +291,7 @@ def frames(
     gaps = pd.concat([_gaps(counts, r) for r in ("designated", "overall", "rest")], ignore_index=True)
     gaps = gaps.assign(
         partner_id=who.partner_id, metric_version="1", policy_version="1", race_standard="1997", econ_basis="meal_status",
-        snapshot_date=pd.to_datetime(gaps["school_year"].sub(1).astype(str) + "-10-01").dt.date, extract_as_of=None, rate_band=None,
+        snapshot_date=pd.to_datetime(gaps["school_year"].sub(1).astype(str) + "-10-01").dt.date, extract_as_of=None, rate_band=None, reference_rate_band=None,
     )  # fmt: skip
     gaps = gaps.astype(
         {c: object for c in ("ppg2017_flag", "ppg2022_flag", "index80_flag", "reliable", "reason")}
@@ -306,7 +310,7 @@ def frames(
                                               ignore_index=True)  # fmt: skip
     phase = METRICS.set_index("metric_id")["phase"]
     keep = ["partner_id", "school_year", "school_id", "metric_id", "dimension", "subgroup", "reference", "n", "rate", "gap",
-            "students_needed", "suppressed", "suppression_reason", "rate_band"]  # fmt: skip
+            "students_needed", "suppressed", "suppression_reason", "rate_band", "reference_rate_band"]  # fmt: skip
     by_phase = {
         p: gaps.loc[gaps["metric_id"].map(phase) == p, keep].reset_index(drop=True)
         for p in ("access", "success")
@@ -330,7 +334,7 @@ def frames(
     ]
     tools = tools[["partner_id", *keys, "school_name", "metric_label", "dimension_label", "subgroup_label", "prior_status", "status", "prior_gap", "gap", "gap_change", "leveled_down", "seats_gap",
                    "comparable_to_prior_year", "comparability_reason", "urgency", "what_to_do", "urgency_rank", "suppressed",
-                   "suppression_reason", "rate_band"]]  # fmt: skip
+                   "suppression_reason", "rate_band", "reference_rate_band"]]  # fmt: skip
     return {
         "gap_metrics": gaps,
         "gap_closure": closure,
@@ -374,4 +378,15 @@ def context(schools: dict[str, str] | None = None, years: list[int] | None = Non
                 for y in years
             ]
         ),
+        refused=[
+            {
+                "file": "grades_final.csv",
+                "message": "grades_final.csv: no column final_grade; map it in the partner file",
+            }
+        ],
+        superseded=[
+            {"file": f"students_{years[-1] - 1}-draft.csv", "extract": "students", "school_year": years[-1]}
+        ],
+        as_of=dt.date(years[-1] - 1, 11, 3),
+        dictionary=descriptions(),
     )

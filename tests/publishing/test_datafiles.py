@@ -1,4 +1,7 @@
+import datetime as dt
+import hashlib
 import io
+import json
 
 import pandas as pd
 import pytest
@@ -31,3 +34,30 @@ def test_both_formats_hold_the_same_numbers_and_the_same_bytes_each_time():
         assert list(csv.columns) == list(parquet.columns)
         assert csv["gap"].astype("Float64").equals(parquet["gap"].astype("Float64"))
         assert csv["suppressed"].tolist() == parquet["suppressed"].tolist()
+
+
+def test_the_data_dictionary_describes_every_column_as_it_is(release):
+    package = json.loads((release.path / "data/datapackage.json").read_text())
+    assert {resource["name"] for resource in package["resources"]} == set(contracts.MARTS)
+    for resource in package["resources"]:
+        file = release.path / "data" / resource["path"]
+        assert resource["hash"] == f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
+        assert resource["description"]
+        table = pd.read_csv(file, dtype=str, keep_default_na=False)
+        fields = {field["name"]: field for field in resource["schema"]["fields"]}
+        assert list(fields) == list(table.columns)
+        assert not table.duplicated(resource["schema"]["primaryKey"]).any()
+        for name, field in fields.items():
+            assert field["description"], f"{resource['name']}.{name} has no description"
+            values = [value for value in table[name].unique() if value]
+            READ[field["type"]](values)
+            assert set(values) <= set(field.get("constraints", {}).get("enum", values))
+
+
+READ = {
+    "string": lambda values: values,
+    "integer": lambda values: [int(value) for value in values],
+    "number": lambda values: [float(value) for value in values],
+    "boolean": lambda values: [["false", "true"].index(value) for value in values],
+    "date": lambda values: [dt.date.fromisoformat(value) for value in values],
+}

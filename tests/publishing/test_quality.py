@@ -1,6 +1,12 @@
-import pandas as pd
+import dataclasses
+import datetime as dt
 
-from equity_pipeline.publishing.site import shown_quality
+import pandas as pd
+import pytest
+
+from equity_pipeline.publishing import quality as account
+
+from .frames import context, partner
 
 
 def test_few_rows_about_students_are_not_counted_out_loud():
@@ -27,7 +33,31 @@ def test_few_rows_about_students_are_not_counted_out_loud():
             },
         ]
     )
-    shown = shown_quality(quality, 10)
+    shown = account.shown(quality, 10)
     assert shown["extract"].tolist() == ["discipline", "schools", "students"]
     assert shown.loc[0, ["rows_in", "loaded", "rejected", "duplicates"]].isna().all()
     assert shown["rejected"].tolist()[1:] == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("as_of", "overdue"),
+    [
+        (None, {("exam_results", 2022), ("discipline", 2025)}),
+        (dt.date(2025, 11, 3), {("exam_results", 2022), ("discipline", 2025), ("discipline", 2026)}),
+    ],
+)
+def test_expected_data_is_overdue_when_its_day_lies_before_the_newest_date_on_file(as_of, overdue):
+    who = partner(
+        first_school_year="2021-22",
+        expected={"exam_results": "08-15", "discipline": "10-20", "students": "10-15"},
+    )
+    said = dataclasses.replace(context(), as_of=as_of)
+    lines = account.missing(said, who, [2022, 2023, 2024, 2025, 2026])
+    assert {(line["extract"], line["school_year"]) for line in lines} == {("exam_results", 2022)} | {
+        ("discipline", year) for year in range(2022, 2027)
+    }
+    late = {(line["extract"], line["school_year"]) for line in lines if line["overdue"]}
+    assert overdue <= late
+    assert (("discipline", 2026) in late) == (as_of is not None), (
+        "its day, 2025-10-20, is not over on 2025-07-01"
+    )

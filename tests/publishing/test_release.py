@@ -202,3 +202,39 @@ def test_a_network_without_any_release_says_so(tmp_path):
         Home(tmp_path), {"new_sd": partner(partner_id="new_sd", name="Newcomer District")}
     )
     assert "No Tools Package client has a release yet" in (release.path / "index.html").read_text()
+
+
+def test_partners_are_compared_only_in_a_portfolio_that_policy_calls_large_enough(tmp_path):
+    """The tests' policy asks for three."""
+    home, partners = Home(tmp_path), {}
+    for position, name in enumerate(("a1", "b2", "c3")):
+        who = partner(partner_id=name, name=name, goals=[])
+        publish(home, small(who=who, seed=position, size=900), who=who)
+        partners[name] = who
+        page = (network.publish(home, partners).path / "index.html").read_text()
+        assert ("the middle of all partners" in page) == (position == 2)
+        assert ("the portfolio is too small" in page) == (position < 2)
+
+
+def test_the_network_says_what_is_overdue_and_how_its_labs_stand(tmp_path):
+    home, who = Home(tmp_path), partner(expected={"students": "10-15", "discipline": "10-20"})
+    release = publish(home, who=who)
+    manifest = json.loads((release.path / "manifest.json").read_text())
+    assert {(m["extract"], m["school_year"]) for m in manifest["missing"] if m["overdue"]} == {
+        ("discipline", year) for year in range(2022, 2027)
+    } | {("students", year) for year in range(2022, 2025)}
+    page = (network.publish(home, {who.partner_id: who}).path / "index.html").read_text()
+    assert page.count("2025-10-20") == 1 and "2023-10-20" not in page, (
+        "two years back is for the partner's own page"
+    )
+    assert "Equity Leader Labs" in page and "latest/index.html" in page
+
+
+def test_a_partner_of_400_schools_is_published_with_light_pages(tmp_path):
+    schools = {f"{number:04d}": f"School {number}" for number in range(400)}
+    made = frames(years=[2025, 2026], schools=schools, size=60, metrics=["ap_ib_enrollment"])
+    release = publish(Home(tmp_path), (made, context(schools=schools, years=[2025, 2026])))
+    sizes = {p.relative_to(release.path).as_posix(): p.stat().st_size for p in release.path.rglob("*.html")}
+    assert len([path for path in sizes if path.startswith("schools/")]) == 401
+    assert sizes["schools/index.html"] < 400_000 and sizes["index.html"] < 100_000
+    assert max(size for path, size in sizes.items() if re.match(r"schools/\d", path)) < 60_000

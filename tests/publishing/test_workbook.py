@@ -1,4 +1,6 @@
 import io
+import shutil
+import subprocess
 
 import openpyxl
 import pandas as pd
@@ -20,7 +22,7 @@ def rows():
 
 @pytest.fixture(scope="module")
 def book(rows):
-    return openpyxl.load_workbook(io.BytesIO(workbook(rows, context(), partner().name)))
+    return openpyxl.load_workbook(io.BytesIO(workbook(tracker.plain(rows), context(), partner().name)))
 
 
 def test_one_sheet_a_metric_with_frozen_header_and_filter(rows, book):
@@ -71,7 +73,9 @@ def test_number_formats(book):
 
 
 def test_same_rows_same_bytes(rows):
-    assert workbook(rows, context(), "P") == workbook(rows, context(), "P")
+    assert workbook(tracker.plain(rows), context(), "P") == workbook(
+        tracker.plain(rows.sample(frac=1, random_state=2)), context(), "P"
+    )
 
 
 def test_hostile_text_is_text(rows):
@@ -81,7 +85,7 @@ def test_hostile_text_is_text(rows):
             context().schools, ['=HYPERLINK("http://x")', "+1", "-1", "@x", "http://x"], strict=True
         )
     }
-    opened = openpyxl.load_workbook(io.BytesIO(workbook(rows, context(schools=names), "=1+1")))
+    opened = openpyxl.load_workbook(io.BytesIO(workbook(tracker.plain(rows), context(schools=names), "=1+1")))
     values = [
         cell for sheet in opened for line in sheet.iter_rows() for cell in line if isinstance(cell.value, str)
     ]
@@ -94,8 +98,24 @@ def test_everything_hidden_still_makes_a_workbook():
     hidden = tracker.view(
         {m: contracts.check(m, f) for m, f in frames(years=[2026], size=60, hide_all=True).items()}, context()
     )
-    opened = openpyxl.load_workbook(io.BytesIO(workbook(hidden, context(), "P")))
+    opened = openpyxl.load_workbook(io.BytesIO(workbook(tracker.plain(hidden), context(), "P")))
     numbers = [c.value for name in opened.sheetnames[1:] for line in opened[name].iter_rows(min_row=2) for c in line
                if isinstance(c.value, int | float)]  # fmt: skip
     goals = pd.Series(numbers, dtype=float)
     assert set(goals) <= {-2.0, -10.0}, "only the partner's own goals are numbers"
+
+
+def test_libreoffice_opens_it_without_a_word(rows, tmp_path):
+    office = shutil.which("soffice") or shutil.which("libreoffice")
+    if not office:
+        pytest.skip("LibreOffice is not on this machine: the workbook is only read by openpyxl here")
+    file = tmp_path / "gap_tracker.xlsx"
+    file.write_bytes(workbook(tracker.plain(rows), context(), "P"))
+    made = subprocess.run(
+        [office, f"-env:UserInstallation=file://{tmp_path}/profile", "--headless", "--convert-to", "ods", "--outdir", tmp_path, file],
+        capture_output=True, text=True, timeout=180, check=True,
+    )  # fmt: skip
+    assert (tmp_path / "gap_tracker.ods").is_file()
+    assert not [
+        line for line in made.stderr.splitlines() if "warn" in line.lower() or "error" in line.lower()
+    ]

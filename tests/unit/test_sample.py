@@ -496,16 +496,19 @@ def test_subgroups_of_a_student():
 
 
 def test_which_course_grade_and_exam_count():
-    students = pd.DataFrame({"school_year": 2026, "student_id": list("abcdefg")})
-    courses = pd.DataFrame(
-        {"school_year": 2026, "course_id": ["AP", "IB", "X"], "course_level": ["ap", "ib", "honors"]}
+    students = pd.DataFrame(
+        {"school_year": 2026, "student_id": list("abcdefg"), "school_id": "1", "grade_level": "11"}
     )
+    courses = pd.DataFrame(
+        {"school_year": 2026, "course_id": ["AP", "IB", "X"], "course_level": ["ap", "ib", "honors"],
+         "sced_code": None, "subject": "science"}
+    )  # fmt: skip
     seats = [
         ("a", "AP", "C-", "no"), ("a", "AP", "D", "no"), ("b", "AP", "70", "no"), ("c", "AP", "A", "yes"),
         ("d", "X", "A", "no"), ("e", "AP", "P", None), ("f", "IB", "C", "no"), ("g", "AP", "69", "no"),
     ]  # fmt: skip
     taken = pd.DataFrame(seats, columns=["student_id", "course_id", "final_grade", "dropped"]).assign(
-        school_year=2026
+        school_year=2026, school_id="1"
     )
     results = [
         ("a", "ap", 2),

@@ -4,5 +4,6 @@ select
   course_id,
   course_title,
   sced_code,
-  lower(trim(course_level)) as course_level
+  lower(trim(course_level)) as course_level,
+  lower(trim(subject)) as subject
 from {{ source('raw', 'courses') }}

@@ -4,13 +4,14 @@
   'metrics': ['metric_id'],
   'dimensions': ['dimension'],
   'subgroups': ['dimension', 'attribute', 'value'],
-  'letter_grades': ['final_grade'],
+  'grade_marks': ['final_grade'],
   'course_classes': ['course_class'],
   'status_actions': ['prior_status', 'status'],
   'sced_ap_ib': ['sced_code'],
   'races': ['race_ethnicity'],
   'course_levels': ['course_level'],
-  'course_decisions': ['partner_id', 'course_id', 'first_school_year']
+  'terms': ['term'],
+  'state_course_codes': ['state', 'code_length', 'position', 'character']
 } %}
 {% for seed, columns in keys.items() -%}
 select '{{ seed }}' as seed, count(*) as rows_concerned

@@ -1,5 +1,6 @@
 -- A seed row that names something no other seed knows. Resolve: correct the name, or add the row that it names.
-{% set known_tokens = ['ap_ib_courses', 'exam_results', 'final_grades'] %}
+{% set known_tokens = ['ap_ib_courses', 'advanced_courses', 'ap_stem_courses', 'earlier_years', 'exam_results', 'exam_history',
+                        'final_grades', 'attendance', 'discipline'] %}
 select 'subgroups.dimension' as place, dimension as name
 from {{ ref('subgroups') }}
 where dimension not in (select dimension from {{ ref('dimensions') }})
@@ -30,7 +31,8 @@ select 'course_class' as place, course_class as name
 from (
   select course_class from {{ ref('sced_ap_ib') }}
   union all select course_class from {{ ref('course_levels') }}
-  union all select course_class from {{ ref('course_decisions') }}
+  union all select course_class from {{ ref('state_course_codes') }}
+  union all select course_class from {{ ref('stg_course_decisions') }}
 ) as used
 where course_class not in (select course_class from {{ ref('course_classes') }})
 
@@ -42,13 +44,9 @@ where direction not in ('higher_is_better', 'lower_is_better')
 
 union all
 
-select 'metrics.requires' as place, metric_id as name
-from {{ ref('metrics') }}
-where replace(
-  {%- for token in known_tokens %}replace({% endfor -%}
-  requires
-  {%- for token in known_tokens %}, '{{ token }}', ''){% endfor -%}
-  , ';', '') <> ''
+select 'metrics.requires' as place, token as name
+from (select distinct {{ split_rows('requires') }} as token from {{ ref('metrics') }}) as required
+where token not in ('{{ known_tokens | join("', '") }}') and token not like 'survey\_%' escape '\'
 
 union all
 

@@ -21,6 +21,7 @@ union all
 
 select 'grades' as roll_up, count(*) as rows_concerned
 from counts
+where dimension not like '%*%' -- crossings are for all grades together
 group by school_year, school_id, metric_id, dimension, subgroup
 having
   sum(case when grade_level = '_all' then n else -n end) <> 0

@@ -7,6 +7,7 @@ error on either side shows as a difference. Counts are whole numbers, rates are 
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -44,7 +45,38 @@ DESIGNATED = {
 } | dict.fromkeys(
     (*YES_NO, "student_of_color", "english_learner", "english_learner_ever", "underrepresented"), "no"
 )  # fmt: skip
-METRICS = ("ap_ib_enrollment", "course_grade_c_or_better", "exam_taken", "exam_passed_of_takers")
+# Metric → what a year's tables must hold for it, the first missing one being the reason.
+METRICS = {
+    "ap_ib_enrollment": ["ap_ib_courses"],
+    "advanced_enrollment": ["advanced_courses"],
+    "ap_stem_enrollment": ["ap_stem_courses"],
+    "first_time_ap_ib": ["ap_ib_courses", "earlier_years"],
+    "courses_offered_access": ["ap_ib_courses"],
+    "course_grade_c_or_better": ["ap_ib_courses", "final_grades"],
+    "course_seats_c_or_better": ["ap_ib_courses", "final_grades"],
+    "course_completed": ["ap_ib_courses"],
+    "exam_taken": ["ap_ib_courses", "exam_results"],
+    "exam_passed_of_takers": ["ap_ib_courses", "exam_results"],
+    "exam_passed_of_enrolled": ["ap_ib_courses", "exam_results"],
+    "equity_and_excellence": ["exam_history"],
+    "belonging_favorable": ["survey_belonging"],
+    "expectations_favorable": ["survey_expectations"],
+    "chronically_absent": ["attendance"],
+    "suspended_oss": ["discipline"],
+    "suspended_iss": ["discipline"],
+    "suspended_any": ["discipline"],
+    "referred": ["discipline"],
+    "expelled": ["discipline"],
+}
+ACTIONS = {
+    "suspended_oss": {"oss"}, "suspended_iss": {"iss"}, "suspended_any": {"oss", "iss"}, "referred": {"referral"},
+    "expelled": {"expulsion"},
+}  # fmt: skip
+LOWER_IS_BETTER = {"chronically_absent", *ACTIONS}
+ADVANCED = {"ap", "ib", "ib_core", "aice", "dual_enrollment", "honors"}
+STEM = {"02", "03", "10", "21", "math", "mathematics", "science", "computer science", "engineering", "stem"}
+TERMS = {"S1": 10, "S2": 20, "FY": 90}
+WITHDRAWN = {"W", "WD", "WP", "WF", "WITHDRAWN"}
 REFERENCES = ("rest", "overall", "highest", "designated")
 PLACE = ["school_year", "school_id", "grade_level", "metric_id"]
 CELL = [*PLACE, "dimension", "subgroup"]
@@ -59,6 +91,10 @@ def gap_metrics(tables: Mapping[str, pl.DataFrame]) -> pd.DataFrame:
         "courses",
         "course_enrollments",
         "exam_results",
+        "attendance",
+        "discipline",
+        "survey_items",
+        "survey_responses",
         "aggregate_counts",
     )
     frames = {name: pd.DataFrame(tables[name].to_dict(as_series=False)) for name in used if name in tables}
@@ -130,76 +166,191 @@ def subgroups(students: pd.DataFrame) -> pd.DataFrame:
 
 
 def outcomes(frames: Mapping[str, pd.DataFrame], students: pd.DataFrame) -> pd.DataFrame:
-    """Per student of the population and metric whether she counts below (`n`) and above (`s`) the line, as 0 or 1.
+    """Per student of the population and metric how much of her counts below (`n`) and above (`s`) the line.
 
-    Columns: `n|<metric_id>`, `s|<metric_id>`; index as `students`.
+    Columns: `n|<metric_id>`, `s|<metric_id>`, and `school|<metric_id>` where she counts at another school than her own;
+    index as `students`.
     """
     key = ["school_year", "student_id"]
-    levels = frames["courses"][["school_year", "course_id", "course_level"]]
-    seats = frames["course_enrollments"].merge(levels, on=["school_year", "course_id"])
-    seats = seats[seats["course_level"].isin(["ap", "ib"]) & seats["dropped"].ne("yes")]
-    mark = seats["final_grade"].astype("string").str.upper()
-    points = pd.to_numeric(mark, errors="coerce")
-    seats = seats.assign(
-        graded=mark.isin(LETTERS) | points.notna(), good=mark.isin(C_OR_BETTER) | (points >= NUMERIC_C)
-    )
     who = pd.MultiIndex.from_frame(students[key])
 
     def among(rows: pd.DataFrame) -> np.ndarray:
         return who.isin(pd.MultiIndex.from_frame(rows[key]))
 
-    enrolled, graded, good = among(seats), among(seats[seats["graded"]]), among(seats[seats["good"]])
+    def per_student(rows: pd.Series) -> np.ndarray:
+        return rows.reindex(who).fillna(0).to_numpy(int)
+
+    seats = _seats(frames, students)
+    standing = seats[~seats["dropped"]]
+    ap_ib = standing[standing["ap_ib"]]
+    everyone, enrolled = np.ones(len(students), bool), among(ap_ib)
+    graded = among(ap_ib[ap_ib["graded"]])
+    first = standing[standing["ap_ib"]].groupby("student_id")["school_year"].min()
+    first = students["student_id"].map(first)
+    seen_since = students["student_id"].map(students.groupby("student_id")["school_year"].min())
+    new = (students["grade_level"].eq("09") | (seen_since < students["school_year"])) & ~(first < students["school_year"])
+    offered = pd.MultiIndex.from_frame(students[["school_year", "school_id"]]).isin(
+        pd.MultiIndex.from_frame(seats.loc[seats["ap_ib"], ["school_year", "school_id"]])
+    )
+    marks = ap_ib[ap_ib["graded"]].sort_values(["term_order", "good"], ascending=[True, False], kind="stable")
+    last = marks.drop_duplicates([*key, "school_id", "course_id"], keep="last").groupby(key)["good"]
+    finished = ap_ib[~ap_ib["withdrawn"]]
     result = {
-        "n|ap_ib_enrollment": np.ones(len(students), bool), "s|ap_ib_enrollment": enrolled,
-        "n|course_grade_c_or_better": graded, "s|course_grade_c_or_better": good,
+        "n|ap_ib_enrollment": everyone, "s|ap_ib_enrollment": enrolled,
+        "n|advanced_enrollment": everyone, "s|advanced_enrollment": among(standing),
+        "n|ap_stem_enrollment": everyone,
+        "s|ap_stem_enrollment": among(ap_ib[ap_ib["course_level"].eq("ap") & ap_ib["stem"]]),
+        "n|first_time_ap_ib": new, "s|first_time_ap_ib": new & enrolled,
+        "n|courses_offered_access": everyone, "s|courses_offered_access": offered,
+        "n|course_grade_c_or_better": graded, "s|course_grade_c_or_better": among(ap_ib[ap_ib["good"]]),
+        "n|course_seats_c_or_better": per_student(last.size()), "s|course_seats_c_or_better": per_student(last.sum()),
+        "n|course_completed": among(seats[seats["ap_ib"]]), "s|course_completed": among(finished),
     }  # fmt: skip
     if "exam_results" in frames:
         exams = frames["exam_results"].rename(columns={"exam_year": "school_year"})
         with_course = exams.merge(
-            seats[[*key, "course_level"]].drop_duplicates(),
+            ap_ib[[*key, "course_level"]].drop_duplicates(),
             left_on=[*key, "program"],
             right_on=[*key, "course_level"],
         )
         high = exams["score"] >= exams["program"].map({"ap": 3, "ib": 4})
         taken = among(with_course)
-        result |= {"n|exam_taken": enrolled, "s|exam_taken": taken}
-        result |= {"n|exam_passed_of_takers": taken, "s|exam_passed_of_takers": taken & among(exams[high])}
-    return pd.DataFrame(result, index=students.index).astype(int)
+        passed = taken & among(exams[high])
+        graduating = students["grade_level"].eq("12").to_numpy()
+        ap_passed = exams.loc[high & exams["program"].eq("ap"), key].drop_duplicates()
+        ever = np.zeros(len(students), bool)
+        for back in range(4):
+            ever |= among(ap_passed.assign(school_year=ap_passed["school_year"] + back))
+        result |= {
+            "n|exam_taken": enrolled, "s|exam_taken": taken,
+            "n|exam_passed_of_takers": taken, "s|exam_passed_of_takers": passed,
+            "n|exam_passed_of_enrolled": enrolled, "s|exam_passed_of_enrolled": passed,
+            "n|equity_and_excellence": graduating, "s|equity_and_excellence": graduating & ever,
+        }  # fmt: skip
+    result |= _climate(frames, students, per_student, among)
+    return pd.DataFrame(result, index=students.index)
+
+
+def _seats(frames: Mapping[str, pd.DataFrame], students: pd.DataFrame) -> pd.DataFrame:
+    """The population's enrollments in advanced courses, and what their marks say."""
+    levels = frames["courses"][["school_year", "course_id", "course_level", "sced_code", "subject"]]
+    seats = frames["course_enrollments"].merge(levels, on=["school_year", "course_id"])
+    seats = seats[seats["course_level"].isin(ADVANCED)]
+    seats = seats.merge(students[["school_year", "student_id"]], on=["school_year", "student_id"])
+    mark = seats["final_grade"].astype("string").str.upper()
+    points = pd.to_numeric(mark, errors="coerce")
+    field = seats["sced_code"].str[:2].fillna(seats["subject"])
+    return seats.assign(
+        ap_ib=seats["course_level"].isin(["ap", "ib"]),
+        stem=field.isin(STEM),
+        dropped=seats["dropped"].eq("yes"),
+        withdrawn=mark.isin(WITHDRAWN).fillna(False).astype(bool),
+        graded=(mark.isin(LETTERS) | points.notna()).fillna(False).astype(bool),
+        good=(mark.isin(C_OR_BETTER) | (points >= NUMERIC_C)).fillna(False).astype(bool),
+        term_order=seats["term"].map(TERMS).fillna(0) if "term" in seats else 0,
+    )
+
+
+def _climate(frames: Mapping[str, pd.DataFrame], students: pd.DataFrame, per_student, among) -> dict[str, object]:
+    """Attendance, discipline and survey answers, for the tables that there are."""
+    key = ["school_year", "student_id"]
+    result: dict[str, object] = {}
+    if "attendance" in frames:
+        days = frames["attendance"].groupby(key)[["days_enrolled", "days_absent"]].sum()
+        long_enough = days[days["days_enrolled"] >= 10]
+        absent = long_enough[10 * long_enough["days_absent"] >= long_enough["days_enrolled"]]
+        result["n|chronically_absent"] = among(long_enough.reset_index())
+        result["s|chronically_absent"] = among(absent.reset_index())
+    if "discipline" in frames:
+        for metric, actions in ACTIONS.items():
+            events = frames["discipline"]
+            events = events[events["action"].isin(actions)].sort_values(["incident_date", "incident_id", "school_id"])
+            where = events.drop_duplicates(key).set_index(key)["school_id"]
+            where = where.reindex(pd.MultiIndex.from_frame(students[key])).set_axis(students.index)
+            result |= {f"n|{metric}": 1, f"s|{metric}": where.notna(), f"school|{metric}": where.fillna(students["school_id"])}
+    if "survey_responses" in frames:
+        items = frames["survey_items"].drop(columns="school_year", errors="ignore")
+        answers = frames["survey_responses"].merge(items, on=["survey_id", "item_id"])
+        answers = answers[answers["respondent_type"].eq("student") & answers["response"].notna()]
+        points = answers["response"].astype(float)
+        points = points.where(answers["reverse"] != "yes", answers["scale_min"] + answers["scale_max"] - points)
+        answers = answers.assign(favorable=[
+            f"{value:.0f}" in favorable.split(";") for value, favorable in zip(points, answers["favorable"], strict=True)
+        ])  # fmt: skip
+        for construct, of in answers.groupby("construct"):
+            given = of.groupby(key)["favorable"]
+            result |= {
+                f"n|{construct}_favorable": per_student(given.size()), f"s|{construct}_favorable": per_student(given.sum()),
+            }  # fmt: skip
+    return result
+
+
+def _on_file(frames: Mapping[str, pd.DataFrame]) -> dict[str, set[int]]:
+    """The school years in which the tables hold what a metric needs."""
+    courses = frames["courses"]
+    ap_ib = courses["course_level"].isin(["ap", "ib"])
+    marks = frames["course_enrollments"]
+    mark = marks["final_grade"].astype("string").str.upper()
+    graded = (mark.isin(LETTERS) | pd.to_numeric(mark, errors="coerce").notna()).fillna(False).astype(bool)
+    exams = frames["exam_results"]["exam_year"] if "exam_results" in frames else pd.Series(dtype=int)
+    in_field = courses["sced_code"].notna() | courses["subject"].notna()
+    years = {
+        "ap_ib_courses": courses.loc[ap_ib, "school_year"],
+        "advanced_courses": courses.loc[courses["course_level"].isin(ADVANCED), "school_year"],
+        "ap_stem_courses": courses.loc[courses["course_level"].eq("ap") & in_field, "school_year"],
+        "final_grades": marks.loc[graded, "school_year"],
+        "exam_results": exams,
+        "exam_history": exams[exams.sub(1).isin(exams)],
+        **{name: frames[name]["school_year"] for name in ("attendance", "discipline") if name in frames},
+    }
+    years["earlier_years"] = years["ap_ib_courses"][years["ap_ib_courses"] > years["ap_ib_courses"].min()]
+    if "survey_responses" in frames:
+        items = frames["survey_items"].drop(columns="school_year", errors="ignore")
+        answers = frames["survey_responses"].merge(items, on=["survey_id", "item_id"])
+        answers = answers[answers["respondent_type"].eq("student") & answers["response"].notna()]
+        years |= {f"survey_{construct}": of["school_year"] for construct, of in answers.groupby("construct")}
+    return {token: set(found) for token, found in years.items()}
 
 
 def _student_counts(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """CELL, n, successes and reason: every subgroup with a student in the population, for every metric."""
     students = population(frames)
     flags = outcomes(frames, students)
-    long = (
-        subgroups(students)
-        .join(students[["school_year", "school_id", "grade_level"]], on="student")
-        .join(flags, on="student")
-    )
-    base = (
-        long.groupby(["school_year", "school_id", "grade_level", "dimension", "subgroup"])[list(flags)]
-        .sum()
-        .reset_index()
-    )
-    places = [base, base.assign(school_id="_all"), base.assign(grade_level="_all")]
-    places.append(base.assign(school_id="_all", grade_level="_all"))
-    keys = ["school_year", "school_id", "grade_level", "dimension", "subgroup"]
-    wide = pd.concat(places).groupby(keys).sum().reset_index()
-    rows = []
+    place = ["school_year", "school_id", "grade_level", "dimension", "subgroup"]
+    long = subgroups(students).join(students[["school_year", "school_id", "grade_level"]], on="student")
+    parts = []
     for metric in METRICS:
-        one = wide[keys].assign(metric_id=metric)
-        if f"n|{metric}" in wide:
-            rows.append(one.assign(n=wide[f"n|{metric}"], successes=wide[f"s|{metric}"], not_measured=None))
-        else:
-            rows.append(one.assign(n=np.nan, successes=np.nan, not_measured="not_measured: exam_results"))
-    return pd.concat(rows, ignore_index=True)
+        one = long.assign(metric_id=metric, n=0, successes=0)
+        if f"n|{metric}" in flags:
+            for name, sign in (("n", "n"), ("successes", "s")):
+                one[name] = one["student"].map(flags[f"{sign}|{metric}"].astype(int))
+        if f"school|{metric}" in flags:
+            one["school_id"] = one["student"].map(flags[f"school|{metric}"])
+        parts.append(one.groupby(["metric_id", *place], as_index=False)[["n", "successes"]].sum())
+    base = pd.concat(parts)
+    everywhere = [base, base.assign(school_id="_all"), base.assign(grade_level="_all")]
+    everywhere.append(base.assign(school_id="_all", grade_level="_all"))
+    counts = pd.concat(everywhere).groupby(["metric_id", *place], as_index=False)[["n", "successes"]].sum()
+    # Crossings are for all grades together.
+    counts = counts[~counts["dimension"].str.contains("*", regex=False) | counts["grade_level"].eq("_all")]
+    # A place that one metric has, all have.
+    every = counts[place].drop_duplicates().merge(pd.DataFrame({"metric_id": list(METRICS)}), how="cross")
+    counts = every.merge(counts, on=["metric_id", *place], how="left").fillna({"n": 0, "successes": 0})
+    on_file = _on_file(frames)
+    missing = [
+        next((f"not_measured: {token}" for token in METRICS[metric] if year not in on_file.get(token, ())), None)
+        for metric, year in zip(counts["metric_id"], counts["school_year"], strict=True)
+    ]
+    counts["not_measured"] = pd.Series(missing, index=counts.index, dtype=object)
+    counts.loc[counts["not_measured"].notna(), ["n", "successes"]] = np.nan
+    return counts
 
 
 def _aggregate_counts(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """The delivered counts; what the district hides in one metric and shows in another is not measured there."""
     counts = frames["aggregate_counts"].dropna(subset=["n"])
     places = counts[["school_year", "school_id", "grade_level", "dimension", "subgroup"]].drop_duplicates()
-    rows = places.merge(pd.DataFrame({"metric_id": METRICS}), how="cross").merge(counts, on=CELL, how="left")
+    rows = places.merge(pd.DataFrame({"metric_id": list(METRICS)}), how="cross").merge(counts, on=CELL, how="left")
     return rows.assign(not_measured=np.where(rows["n"].isna(), "not_measured: aggregate_counts", None))
 
 
@@ -246,6 +397,7 @@ def compare(counts: pd.DataFrame) -> pd.DataFrame:
 
     rows["reference_rate"] = reference_rate = ratio(ref_s, ref_n)
     rows["gap"] = rate - reference_rate
+    sign = pd.Series(np.where(rows["metric_id"].isin(LOWER_IS_BETTER), -1, 1), index=rows.index)
     apart = (rows["reference"] != "overall") & (rows["subgroup"] != rows["reference_subgroup"]) & (
         (rows["dimension"] != OVERLAPPING) | (rows["reference"] == "rest")
     )  # fmt: skip
@@ -255,18 +407,26 @@ def compare(counts: pd.DataFrame) -> pd.DataFrame:
     rows["representation_index"] = ratio(rate, overall)
     rows["rate_ratio"] = ratio(rate, reference_rate)
     rows["odds_ratio"] = ratio(s * (ref_n - ref_s), (n - s) * ref_s).where(ref_s < ref_n)
+    r = rows["rate_ratio"]
+    rows["parity_index_adjusted"] = r.where(r <= 1, 2 - 1 / r)
+    rows["p_value"], rows["p_value_adjusted"] = _p_values(rows, n, s, ref_n, ref_s, apart)
+    enough = (n >= 30) & (ref_n >= 30) & (s >= 10) & (ref_s >= 10)
+    idea = rows["metric_id"].isin(ACTIONS) & rows["reference"].eq("rest")
+    rows["risk_ratio"] = r.where(idea & enough)
     rows["cohens_h"] = 2 * np.arcsin(np.sqrt(rate)) - 2 * np.arcsin(np.sqrt(reference_rate))
     somebody = n > 0
     own = rate.where((s != 0) & (s != n), 0.5)
     at = n.where(somebody)
     rows["ppg2017_margin"] = np.maximum(1.96 * np.sqrt(0.25 / at), 0.03)
     rows["ppg2022_margin"] = np.maximum(1.96 * np.sqrt(own * (1 - own) / at), 0.02)
-    rows["ppg2017_flag"] = _flag(rate + rows["ppg2017_margin"], overall)
-    rows["ppg2022_flag"] = _flag(rate - ratio(rows["rest_s"], rows["rest_n"]), -rows["ppg2022_margin"])
-    best = rows["highest_s"] * n
-    rows["index80_flag"] = pd.array(100 * s * rows["highest_n"] < 80 * best, "boolean")
+    rows["ppg2017_flag"] = _flag(sign * rate + rows["ppg2017_margin"], sign * overall)
+    rows["ppg2022_flag"] = _flag(sign * (rate - ratio(rows["rest_s"], rows["rest_n"])), -rows["ppg2022_margin"])
+    # Where lower is better, the share that was spared is compared.
+    spared = lambda good, of: good.where(sign == 1, of - good)
+    best = spared(rows["highest_s"], rows["highest_n"]) * n
+    rows["index80_flag"] = pd.array(100 * spared(s, n) * rows["highest_n"] < 80 * best, "boolean")
     rows.loc[~(best > 0), "index80_flag"] = pd.NA
-    rows["students_needed"] = [_needed(*row) for row in zip(n, s, ref_n, ref_s, strict=True)]
+    rows["students_needed"] = [_needed(*row) for row in zip(n, s, ref_n, ref_s, sign, strict=True)]
     rows["students_needed"] = rows["students_needed"].astype("Int64")
     rows["reliable"] = (n >= RELIABLE_N) & (ref_n >= RELIABLE_N)
     rows["reason"] = np.select(
@@ -279,10 +439,25 @@ def compare(counts: pd.DataFrame) -> pd.DataFrame:
     columns = [
         *CELL, "reference", "n", "successes", "rate", "reference_subgroup", "reference_n", "reference_successes",
         "reference_rate", "gap", "gap_low", "gap_high", "representation_index", "rate_ratio", "odds_ratio", "cohens_h",
+        "parity_index_adjusted", "p_value", "p_value_adjusted", "risk_ratio",
         "ppg2017_margin", "ppg2017_flag", "ppg2022_margin", "ppg2022_flag", "index80_flag", "students_needed", "reliable",
         "reason",
     ]  # fmt: skip
     return rows[columns].sort_values([*CELL, "reference"], ignore_index=True)
+
+
+def _p_values(rows, n, s, ref_n, ref_s, apart) -> tuple[pd.Series, pd.Series]:
+    """Pooled two-proportion z test, and Benjamini-Hochberg in the families of year × metric × reference, all grades."""
+    pooled = (s + ref_s) / (n + ref_n).where((n > 0) & (ref_n > 0))
+    spread = np.sqrt(pooled * (1 - pooled) * (1 / n.where(n > 0) + 1 / ref_n.where(ref_n > 0)))
+    z = (rows["gap"] / spread.where(spread > 0)).where(spread != 0, 0.0)
+    raw = pd.Series([math.erfc(abs(v) / math.sqrt(2)) for v in z], index=rows.index).where(apart & pooled.notna())
+    adjusted = pd.Series(np.nan, index=rows.index)
+    tested = rows[raw.notna() & rows["grade_level"].eq("_all")]
+    for _, family in tested.groupby(["school_year", "metric_id", "reference"]):
+        p = raw[family.index].sort_values(ascending=False)
+        adjusted[p.index] = np.minimum(1, (p * len(p) / np.arange(len(p), 0, -1)).cummin())
+    return raw, adjusted
 
 
 def _references(counts: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -299,8 +474,9 @@ def _references(counts: pd.DataFrame) -> dict[str, pd.DataFrame]:
     rest = beside(total.assign(subgroup=None), group)
     for name in ("n", "successes"):
         rest[f"reference_{name}"] -= counts[name].where(counts["known"] | counts[name].isna(), 0)
+    counts["merit"] = counts["rate"] * np.where(counts["metric_id"].isin(LOWER_IS_BETTER), -1, 1)
     best = counts[counts["known"] & (counts["n"] >= RELIABLE_N)].sort_values(
-        ["rate", "subgroup"], ascending=[False, True]
+        ["merit", "subgroup"], ascending=[False, True]
     )
     wanted = counts["dimension"].map(DESIGNATED)
     return {
@@ -318,12 +494,12 @@ def _flag(value: pd.Series, limit: pd.Series) -> pd.Series:
     return flag
 
 
-def _needed(n: float, s: float, ref_n: float, ref_s: float) -> int | None:
-    """Fewest more successes with which the group reaches the reference's rate, which is held still."""
+def _needed(n: float, s: float, ref_n: float, ref_s: float, sign: int) -> int | None:
+    """Fewest more successes (where lower is better: fewer) with which the group reaches the reference's rate, held still."""
     if not n > 0 or not ref_n > 0:
         return None
     n, s, ref_n, ref_s = int(n), int(s), int(ref_n), int(ref_s)
-    return max(0, -((s * ref_n - ref_s * n) // ref_n))
+    return max(0, -(sign * (s * ref_n - ref_s * n) // ref_n))
 
 
 # --- from year to year ----------------------------------------------------------------------------------------------
@@ -338,12 +514,17 @@ def gap_closure(gaps: pd.DataFrame, partner_file: str) -> pd.DataFrame:
     partner = yaml.safe_load(partner_file)
     rows = gaps[gaps["grade_level"] == "_all"].reset_index(drop=True)
     itself = rows["subgroup"] == rows["reference_subgroup"]
-    high_enough = rows["gap_high"].isna() | (rows["gap_high"] >= 0)
+    # How far the group is ahead: its gap, turned round where lower is better.
+    sign = np.where(rows["metric_id"].isin(LOWER_IS_BETTER), -1, 1)
+    ahead = sign * rows["gap"]
+    ahead_low = rows["gap_low"].where(sign == 1, -rows["gap_high"])
+    ahead_high = rows["gap_high"].where(sign == 1, -rows["gap_low"])
+    high_enough = ahead_high.isna() | (ahead_high >= 0)
     rows["level"] = np.select(
         [
             rows["gap"].isna() | ~rows["reliable"] | itself,
-            (rows["gap"] > CLOSED_WITHIN) & (rows["gap_low"] > 0),
-            (rows["gap"] >= -CLOSED_WITHIN) & high_enough,
+            (ahead > CLOSED_WITHIN) & (ahead_low > 0),
+            (ahead >= -CLOSED_WITHIN) & high_enough,
         ],
         ["not_measurable", "reversed", "closed"],
         default="open",
@@ -376,14 +557,14 @@ def gap_closure(gaps: pd.DataFrame, partner_file: str) -> pd.DataFrame:
             (level == "closed") & was_closed,
             level == "closed",
             was_closed,
-            rows["gap_change_low"] > 0,
-            rows["gap_change_high"] < 0,
+            rows["gap_change_low"].where(sign == 1, -rows["gap_change_high"]) > 0,
+            rows["gap_change_high"].where(sign == 1, -rows["gap_change_low"]) < 0,
         ],
         [level, "maintained_closed", "closed", "reopened", "narrowing", "widening"],
         default="open",
     )
-    fall = rows["prior_reference_rate"] - rows["reference_rate"]
-    rows["leveled_down"] = pd.array((rows["gap_change"] > 0) & (fall > rows["gap_change"] / 2), "boolean")
+    fall, gain = sign * (rows["prior_reference_rate"] - rows["reference_rate"]), sign * rows["gap_change"]
+    rows["leveled_down"] = pd.array((gain > 0) & (fall > gain / 2), "boolean")
     rows.loc[rows["gap_change"].isna(), "leveled_down"] = pd.NA
     rows["seats_gap"] = rows["students_needed"]
     return _with_goals(rows, partner)
@@ -399,8 +580,9 @@ def _with_goals(rows: pd.DataFrame, partner: dict) -> pd.DataFrame:
     rows = rows.merge(baseline, on=SERIES, how="left")
     years = rows["school_year"] - rows["baseline_school_year"]
     since = (years > 0) & rows["baseline_gap"].notna()
-    pace = ((rows["gap"] - rows["baseline_gap"]) / years.where(since)).where(since, rows["gap_change"])
-    rows["years_to_parity"] = (-rows["gap"] / pace).where((rows["gap"] < 0) & (pace > 0))
+    sign = np.where(rows["metric_id"].isin(LOWER_IS_BETTER), -1, 1)
+    pace = sign * ((rows["gap"] - rows["baseline_gap"]) / years.where(since)).where(since, rows["gap_change"])
+    rows["years_to_parity"] = (-sign * rows["gap"] / pace).where((sign * rows["gap"] < 0) & (pace > 0))
     rows["goal_gap"], goal_year = np.nan, pd.Series(np.nan, index=rows.index)
     for goal in sorted(partner.get("goals", []), key=lambda goal: goal["school_year"], reverse=True):
         due = _ending_year(goal["school_year"])
@@ -417,7 +599,7 @@ def _with_goals(rows: pd.DataFrame, partner: dict) -> pd.DataFrame:
         goal_year - rows["baseline_school_year"]
     )
     target = line.where(since, rows["goal_gap"])
-    rows["on_track"] = pd.array(rows["gap"] >= target, "boolean")
+    rows["on_track"] = pd.array(sign * rows["gap"] >= sign * target, "boolean")
     rows.loc[rows["gap"].isna() | target.isna(), "on_track"] = pd.NA
     rows["baseline_school_year"] = rows["baseline_school_year"].astype("Int64")
     columns = [

@@ -1,16 +1,42 @@
 -- The state of a gap by its level alone; the signed gap is negative where the group is behind, whatever the direction.
 with
 
+-- How many of a place's students have a known value in the dimension.
+known_shares as (
+  select
+    counts.school_year,
+    counts.school_id,
+    counts.dimension,
+    {{ divide('sum(case when not subgroups.is_unknown then counts.n end)', 'sum(counts.n)') }} as known_share
+  from {{ ref('int_student_counts') }} as counts
+  inner join {{ ref('int_subgroup') }} as subgroups
+    on subgroups.dimension = counts.dimension and subgroups.subgroup = counts.subgroup
+  where counts.metric_id = '_students' and counts.grade_level = '_all' and subgroups.partitioning
+  group by counts.school_year, counts.school_id, counts.dimension
+),
+
 gaps as (
   select
     gaps.*,
     case when metrics.direction = 'lower_is_better' then -1 else 1 end as direction,
     subgroups.uses_race,
-    subgroups.uses_income
+    subgroups.uses_income,
+    subgroups.uses_el,
+    coalesce(metrics.requires like '%courses%', false) as uses_courses,
+    versions.el_rule,
+    versions.course_map_version,
+    case when gaps.school_id = '_all' then versions.matched_share end as matched_share,
+    known_shares.known_share
   from {{ ref('gap_metrics') }} as gaps
   inner join {{ ref('metrics') }} as metrics on metrics.metric_id = gaps.metric_id
   inner join {{ ref('int_subgroup') }} as subgroups
     on subgroups.dimension = gaps.dimension and subgroups.subgroup = gaps.subgroup
+  inner join {{ ref('int_year_versions') }} as versions on versions.school_year = gaps.school_year
+  left join known_shares
+    on
+      known_shares.school_year = gaps.school_year
+      and known_shares.school_id = gaps.school_id
+      and known_shares.dimension = gaps.dimension
   where gaps.grade_level = '_all'
 ),
 
@@ -25,8 +51,9 @@ signed as (
 
 select
   signed.partner_id, signed.school_year, signed.school_id, signed.metric_id, signed.dimension, signed.subgroup, signed.reference,
-  signed.gap, signed.gap_low, signed.gap_high, signed.reference_rate, signed.students_needed, signed.signed_gap, signed.direction,
-  signed.uses_race, signed.uses_income, signed.race_standard, signed.econ_basis,
+  signed.rate, signed.gap, signed.gap_low, signed.gap_high, signed.reference_rate, signed.students_needed, signed.signed_gap,
+  signed.direction, signed.uses_race, signed.uses_income, signed.uses_el, signed.uses_courses, signed.race_standard,
+  signed.econ_basis, signed.el_rule, signed.course_map_version, signed.matched_share, signed.known_share,
   case
     -- A group is not compared with itself.
     when signed.signed_gap is null or not signed.reliable or signed.subgroup = signed.reference_subgroup then 'not_measurable'

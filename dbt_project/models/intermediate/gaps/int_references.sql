@@ -7,11 +7,24 @@ counts as (
     subgroups.is_unknown,
     subgroups.partitioning,
     subgroups.reference_subgroup,
-    case when metrics.direction = 'lower_is_better' then -1 else 1 end as direction
+    case when metrics.direction = 'lower_is_better' then -1 else 1 end as direction,
+    coalesce(income.reason, courses.reason) as block
   from {{ ref('int_subgroup_counts') }} as counts
   inner join {{ ref('int_subgroup') }} as subgroups
     on subgroups.dimension = counts.dimension and subgroups.subgroup = counts.subgroup
   inner join {{ ref('metrics') }} as metrics on metrics.metric_id = counts.metric_id
+  left join {{ ref('int_gap_block') }} as income
+    on
+      income.school_year = counts.school_year
+      and income.school_id = counts.school_id
+      and income.concerns = 'income'
+      and subgroups.uses_income
+  left join {{ ref('int_gap_block') }} as courses
+    on
+      courses.school_year = counts.school_year
+      and courses.school_id = counts.school_id
+      and courses.concerns = 'courses'
+      and metrics.phase = 'access'
 ),
 
 known as (
@@ -54,18 +67,14 @@ select
   counts.partitioning,
   counts.n,
   counts.successes,
-  counts.reason,
-  known.n - case when counts.is_unknown then 0 else counts.n end as rest_n,
-  known.successes - case when counts.is_unknown then 0 else counts.successes end as rest_successes,
-  overall.subgroup as overall_subgroup,
-  overall.n as overall_n,
-  overall.successes as overall_successes,
-  highest.subgroup as highest_subgroup,
-  highest.n as highest_n,
-  highest.successes as highest_successes,
-  designated.subgroup as designated_subgroup,
-  designated.n as designated_n,
-  designated.successes as designated_successes
+  coalesce(counts.reason, counts.block) as reason,
+  case when counts.block is null then known.n - case when counts.is_unknown then 0 else counts.n end end as rest_n,
+  case when counts.block is null then known.successes - case when counts.is_unknown then 0 else counts.successes end end as rest_successes,
+  {%- for reference in ['overall', 'highest', 'designated'] %}
+  case when counts.block is null then {{ reference }}.subgroup end as {{ reference }}_subgroup,
+  case when counts.block is null then {{ reference }}.n end as {{ reference }}_n,
+  case when counts.block is null then {{ reference }}.successes end as {{ reference }}_successes{{ ',' if not loop.last }}
+  {%- endfor %}
 from counts
 left join known
   on

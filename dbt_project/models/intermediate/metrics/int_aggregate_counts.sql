@@ -1,4 +1,6 @@
 -- Counts from partners that share no student rows. A roll-up is summed only where none was delivered.
+{{ config(materialized='table') }}
+
 with
 
 delivered as (

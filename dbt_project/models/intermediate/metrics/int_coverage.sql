@@ -1,4 +1,6 @@
 -- What a year's files hold at all. A metric that needs what is not there is not measured; it is never zero.
+{{ config(materialized='table') }}
+
 with
 
 school_years as (
@@ -6,34 +8,54 @@ school_years as (
   from {{ ref('int_student_year') }}
 ),
 
-tokens as (
-  select school_year, 'ap_ib_courses' as token
+ap_ib_years as (
+  select distinct school_year
   from {{ ref('int_course') }}
   where exam_program is not null
+),
 
-  union
-
-  select enrollments.school_year, 'final_grades' as token
-  from {{ ref('stg_course_enrollments') }} as enrollments
-  inner join {{ ref('int_final_grade') }} as grades on grades.final_grade = enrollments.final_grade
-  where grades.is_graded
-
-  union
-
-  select school_year, 'exam_results' as token
+exam_years as (
+  select distinct school_year
   from {{ ref('stg_exam_results') }}
   where program in ('ap', 'ib')
 ),
 
+tokens as (
+  select school_year, 'ap_ib_courses' as token from ap_ib_years
+  union all
+  select school_year, 'advanced_courses' as token from {{ ref('int_course') }} where is_advanced
+  union all
+  select school_year, 'ap_stem_courses' as token from {{ ref('int_course') }} where exam_program = 'ap' and is_stem is not null
+  union all
+  select now.school_year, 'earlier_years' as token from ap_ib_years as now inner join ap_ib_years as earlier on earlier.school_year < now.school_year
+  union all
+  select enrollments.school_year, 'final_grades' as token
+  from (select distinct school_year, final_grade from {{ ref('stg_course_enrollments') }}) as enrollments
+  inner join {{ ref('int_final_grade') }} as marks on marks.final_grade = enrollments.final_grade
+  where marks.is_graded
+  union all
+  select school_year, 'exam_results' as token from exam_years
+  union all
+  select now.school_year, 'exam_history' as token from exam_years as now inner join exam_years as prior on prior.school_year = now.school_year - 1
+  union all
+  select school_year, 'attendance' as token from {{ ref('stg_attendance') }}
+  union all
+  select school_year, 'discipline' as token from {{ ref('stg_discipline') }}
+  union all
+  select school_year, concat('survey_', construct) as token from {{ ref('int_survey_answer') }}
+),
+
+on_file as (
+  select distinct school_year, token
+  from tokens
+),
+
 known_tokens as (
-  select 'ap_ib_courses' as token
-  union all
-  select 'final_grades' as token
-  union all
-  select 'exam_results' as token
+  select distinct {{ split_rows('requires') }} as token
+  from {{ ref('metrics') }}
 )
 
-select school_years.school_year, known_tokens.token, tokens.token is not null as on_file
+select school_years.school_year, known_tokens.token, on_file.token is not null as on_file
 from school_years
 cross join known_tokens
-left join tokens on tokens.school_year = school_years.school_year and tokens.token = known_tokens.token
+left join on_file on on_file.school_year = school_years.school_year and on_file.token = known_tokens.token

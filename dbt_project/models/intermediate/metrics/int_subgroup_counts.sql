@@ -1,3 +1,5 @@
+{{ config(materialized='table') }}
+
 with
 
 metrics as (
@@ -12,7 +14,7 @@ first_gap_in_coverage as (
     coverage.token,
     row_number() over (
       partition by coverage.school_year, metrics.metric_id
-      order by position(coverage.token in metrics.requires)
+      order by position(coverage.token in metrics.requires), coverage.token
     ) as choice
   from metrics
   inner join {{ ref('int_coverage') }} as coverage on {{ list_holds('metrics.requires', 'coverage.token') }}
@@ -25,11 +27,15 @@ not_measured as (
   where choice = 1
 ),
 
+with_students as (
+  select distinct school_year
+  from {{ ref('int_student_year') }}
+),
+
 aggregates as (
   select counts.*
   from {{ ref('int_aggregate_counts') }} as counts
-  left join (select distinct school_year from {{ ref('int_student_year') }}) as with_students
-    on with_students.school_year = counts.school_year
+  left join with_students on with_students.school_year = counts.school_year
   left join not_measured on not_measured.school_year = counts.school_year and not_measured.metric_id = counts.metric_id
   -- Student rows, where they can tell, outrank delivered counts.
   where with_students.school_year is null or not_measured.metric_id is not null
@@ -42,31 +48,22 @@ aggregate_metrics as (
 
 from_students as (
   select
-    students.school_year,
-    students.school_id,
-    students.grade_level,
-    metrics.metric_id,
-    students.dimension,
-    students.subgroup,
-    case when not_measured.reason is null then coalesce(counts.n, 0) end as n,
-    case when not_measured.reason is null then coalesce(counts.successes, 0) end as successes,
+    counts.school_year,
+    counts.school_id,
+    counts.grade_level,
+    counts.metric_id,
+    counts.dimension,
+    counts.subgroup,
+    case when not_measured.reason is null then counts.n end as n,
+    case when not_measured.reason is null then counts.successes end as successes,
     not_measured.reason,
     'students' as counted_from
-  from {{ ref('int_student_counts') }} as students
-  cross join metrics
-  left join {{ ref('int_student_counts') }} as counts
-    on
-      counts.metric_id = metrics.metric_id
-      and counts.school_year = students.school_year
-      and counts.school_id = students.school_id
-      and counts.grade_level = students.grade_level
-      and counts.dimension = students.dimension
-      and counts.subgroup = students.subgroup
-  left join not_measured
-    on not_measured.school_year = students.school_year and not_measured.metric_id = metrics.metric_id
+  from {{ ref('int_student_counts') }} as counts
+  inner join metrics on metrics.metric_id = counts.metric_id
+  left join not_measured on not_measured.school_year = counts.school_year and not_measured.metric_id = counts.metric_id
   left join aggregate_metrics
-    on aggregate_metrics.school_year = students.school_year and aggregate_metrics.metric_id = metrics.metric_id
-  where students.metric_id = '_students' and aggregate_metrics.metric_id is null
+    on aggregate_metrics.school_year = counts.school_year and aggregate_metrics.metric_id = counts.metric_id
+  where aggregate_metrics.metric_id is null
 ),
 
 from_aggregates as (
@@ -93,8 +90,7 @@ from_aggregates as (
       and counts.subgroup = places.subgroup
   left join aggregate_metrics
     on aggregate_metrics.school_year = places.school_year and aggregate_metrics.metric_id = metrics.metric_id
-  left join (select distinct school_year from {{ ref('int_student_year') }}) as with_students
-    on with_students.school_year = places.school_year
+  left join with_students on with_students.school_year = places.school_year
   where aggregate_metrics.metric_id is not null or with_students.school_year is null
 )
 

@@ -27,6 +27,6 @@ crossed as (
     on other.dimension = split_part(dimensions.crosses, ';', 2) and other.cell = one.cell
 )
 
-select cell, dimension, subgroup from one_way
+select cell, dimension, subgroup, false as is_crossed from one_way
 union all
-select cell, dimension, subgroup from crossed
+select cell, dimension, subgroup, true as is_crossed from crossed

@@ -26,8 +26,7 @@ programs as (
     places.school_year,
     places.school_id,
     {{ text_list('programs.program') }} as program,
-    {{ text_list('programs.phase') }} as phase,
-    max(case when programs.program = 'tools_package' then 1 else 0 end) = 1 as is_tools_package_client
+    {{ text_list('programs.phase') }} as phase
   from places
   inner join {{ ref('stg_programs') }} as programs
     on
@@ -42,8 +41,7 @@ select
   places.school_id,
   case when places.school_id = '_all' then partner.name else coalesce(names.school_name, places.school_id) end as school_name,
   programs.program,
-  programs.phase,
-  coalesce(programs.is_tools_package_client, false) as is_tools_package_client
+  programs.phase
 from places
 cross join {{ source('raw', 'partner') }} as partner
 left join names on names.school_year = places.school_year and names.school_id = places.school_id and names.choice = 1

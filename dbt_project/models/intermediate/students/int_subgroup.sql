@@ -10,7 +10,8 @@ dimensions as (
     crosses,
     publish_level,
     uses_race = 'yes' as uses_race,
-    uses_income = 'yes' as uses_income
+    uses_income = 'yes' as uses_income,
+    uses_el = 'yes' as uses_el
   from {{ ref('dimensions') }}
 ),
 
@@ -49,6 +50,7 @@ select
   dimensions.reference_subgroup,
   dimensions.publish_level,
   dimensions.uses_race,
-  dimensions.uses_income
+  dimensions.uses_income,
+  dimensions.uses_el
 from named
 inner join dimensions on dimensions.dimension = named.dimension

@@ -1,7 +1,8 @@
 with
 
 row_counts as (
-  {% for extract in ['schools', 'students', 'school_enrollments', 'courses', 'course_enrollments', 'exam_results', 'aggregate_counts'] -%}
+  {% for extract in ['schools', 'students', 'school_enrollments', 'courses', 'course_enrollments', 'exam_results', 'attendance', 'discipline',
+                    'survey_responses', 'aggregate_counts'] -%}
   select school_year, '{{ extract }}' as extract, 'rows' as measure, '_all' as item, count(*) as n, cast(null as bigint) as of_n
   from {{ ref('stg_' ~ extract) }}
   group by school_year
@@ -18,7 +19,13 @@ population as (
 coverage as (
   select
     school_year,
-    case token when 'ap_ib_courses' then 'courses' when 'final_grades' then 'course_enrollments' else 'exam_results' end as extract,
+    case
+      when token like '%\_courses' escape '\' or token = 'earlier_years' then 'courses'
+      when token = 'final_grades' then 'course_enrollments'
+      when token like 'exam\_%' escape '\' then 'exam_results'
+      when token like 'survey\_%' escape '\' then 'survey_responses'
+      else token
+    end as extract,
     'on_file' as measure,
     token as item,
     cast(case when on_file then 1 else 0 end as bigint) as n,
@@ -63,7 +70,7 @@ only_title_suggests as (
     'courses' as extract,
     'only_title_suggests_ap_ib' as measure,
     '_all' as item,
-    count(case when title_suggests is not null and classified_by = 'none' then 1 end) as n,
+    count(case when needs_decision then 1 end) as n,
     count(*) as of_n
   from {{ ref('int_course') }}
   group by school_year
@@ -73,9 +80,9 @@ unreadable_grades as (
   select
     enrollments.school_year,
     'course_enrollments' as extract,
-    'grade_not_letter_or_numeric' as measure,
+    'grade_unreadable' as measure,
     '_all' as item,
-    count(case when not grades.is_graded then 1 end) as n,
+    count(case when grades.meaning = 'unreadable' then 1 end) as n,
     count(*) as of_n
   from {{ ref('stg_course_enrollments') }} as enrollments
   inner join {{ ref('int_final_grade') }} as grades on grades.final_grade = enrollments.final_grade

@@ -43,6 +43,7 @@ compared as (
     case
       when prior.school_year is null then 'no_prior_year'
       when prior.gap is null then 'prior_gap_not_available'
+      when now.matched_share < 1.0 - policy.coverage_tolerance then 'coverage_changed'
       else {{ what_changed('now', 'prior') }}
     end as comparability_reason,
     now.school_year > baseline.school_year and baseline.gap is not null and {{ what_changed('now', 'baseline') }} is null
@@ -51,6 +52,7 @@ compared as (
     {{ mover_high('now.gap', 'now.gap_high', 'prior.gap', 'prior.gap_low') }} as change_high
   from levels as now
   cross join partnership
+  cross join {{ ref('int_policy') }} as policy
   left join levels as prior
     on
       prior.school_year = now.school_year - 1
@@ -140,7 +142,19 @@ select
       * (signed.school_year - signed.baseline_school_year) / (signed.goal_school_year - signed.baseline_school_year)
     else signed.direction * signed.goal_gap
   end as on_track,
+  case when signed.gap is not null then parts.within_school_gap end as within_school_gap,
+  case when signed.gap is not null then parts.between_school_gap end as between_school_gap,
+  case when signed.gap is not null then parts.availability_gap end as availability_gap,
+  case when signed.gap is not null then parts.assignment_gap end as assignment_gap,
   signed.comparable_to_prior_year,
   signed.comparability_reason
 from signed
 cross join {{ ref('int_policy') }} as policy
+left join {{ ref('int_gap_parts') }} as parts
+  on
+    signed.school_id = '_all'
+    and parts.school_year = signed.school_year
+    and parts.metric_id = signed.metric_id
+    and parts.dimension = signed.dimension
+    and parts.subgroup = signed.subgroup
+    and parts.reference = signed.reference

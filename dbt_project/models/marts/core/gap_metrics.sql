@@ -40,6 +40,43 @@ rates as (
     policy.index80_percent
   from pairs
   cross join policy
+),
+
+tested as (
+  select
+    rates.*,
+    case when not rates.overlaps then {{ pooled_z('n', 'successes', 'reference_n', 'reference_successes') }} end as z
+  from rates
+),
+
+p_values as (
+  select *, {{ erfc('abs_z') }} as p_value
+  from (select *, abs(z) / sqrt(2.0) as abs_z from tested) as scaled
+),
+
+-- A family is one year x metric x reference, all grades together; single grades are looked at after a finding, not tested.
+in_order as (
+  select
+    *,
+    p_value * count(p_value) over (partition by school_year, metric_id, reference)
+    / row_number() over (partition by school_year, metric_id, reference order by p_value nulls last) as p_value_scaled
+  from p_values
+  where grade_level = '_all'
+),
+
+adjusted as (
+  select
+    * exclude (p_value_scaled),
+    case when p_value is not null then least(1.0, min(p_value_scaled) over (
+      partition by school_year, metric_id, reference order by p_value desc nulls last
+    )) end as p_value_adjusted
+  from in_order
+
+  union all
+
+  select *, cast(null as double) as p_value_adjusted
+  from p_values
+  where grade_level <> '_all'
 )
 
 select
@@ -67,6 +104,26 @@ select
   {{ divide('rates.rate', 'rates.reference_rate') }} as rate_ratio,
   {{ odds_ratio('rates.n', 'rates.successes', 'rates.reference_n', 'rates.reference_successes') }} as odds_ratio,
   {{ cohens_h('rates.rate', 'rates.reference_rate') }} as cohens_h,
+  {{ parity_index_adjusted(divide('rates.rate', 'rates.reference_rate')) }} as parity_index_adjusted,
+  rates.p_value,
+  rates.p_value_adjusted,
+  case when metrics.risk_ratio = 'yes' and rates.reference = 'rest'
+    and rates.n >= policy.risk_ratio_n and rates.reference_n >= policy.risk_ratio_n
+    and rates.successes >= policy.risk_ratio_cell and rates.reference_successes >= policy.risk_ratio_cell
+    then {{ divide('rates.rate', 'rates.reference_rate') }} end as risk_ratio,
+  case when metrics.risk_ratio = 'yes' and rates.reference = 'rest' then
+    case
+      when rates.reason is not null then rates.reason
+      when rates.n < policy.risk_ratio_n then 'group_n_too_small'
+      when rates.successes < policy.risk_ratio_cell then 'group_cell_too_small'
+      when rates.reference_n is null then 'reference_not_available'
+      when rates.reference_n < policy.risk_ratio_n then 'comparison_n_too_small'
+      when rates.reference_successes < policy.risk_ratio_cell then 'comparison_cell_too_small'
+    end
+  end as risk_ratio_reason,
+  -- Its comparison group is the state's, which no partner has sent.
+  cast(null as double) as alternate_risk_ratio,
+  case when metrics.risk_ratio = 'yes' and rates.reference = 'rest' then 'state_counts_not_provided' end as alternate_risk_ratio_reason,
   case when rates.n > 0 then rates.ppg2017_margin end as ppg2017_margin,
   case when rates.n > 0 then
     rates.direction * rates.rate + rates.ppg2017_margin <= rates.direction * rates.overall_rate end as ppg2017_flag,
@@ -90,7 +147,8 @@ select
   versions.econ_basis,
   versions.snapshot_date,
   versions.extract_as_of
-from rates
+from adjusted as rates
+cross join policy
 cross join {{ source('raw', 'partner') }} as partner
 inner join {{ ref('metrics') }} as metrics on metrics.metric_id = rates.metric_id
 inner join {{ ref('int_year_versions') }} as versions on versions.school_year = rates.school_year

@@ -1,0 +1,1 @@
+{{ student_metric('is_completed', among='began_ap_ib') }}

@@ -1,0 +1,1 @@
+{{ student_metric('has_passed_ap', among='is_graduating') }}

@@ -1,0 +1,1 @@
+{{ student_metric('is_ap_ib', among='is_new_to_ap_ib') }}

@@ -1,0 +1,1 @@
+{{ discipline_metric(['oss']) }}

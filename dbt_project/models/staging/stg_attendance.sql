@@ -1,0 +1,2 @@
+select school_year, student_id, school_id, days_enrolled, days_absent
+from {{ source('raw', 'attendance') }}

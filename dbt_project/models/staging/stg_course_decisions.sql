@@ -1,0 +1,2 @@
+select course_id, school_id, first_school_year, course_class
+from {{ source('raw', 'course_decisions') }}

@@ -1,0 +1,36 @@
+"""Work on a column once for each distinct value: a code list of five values needs five look-ups, not five million."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import polars as pl
+
+_SAMPLE = 4096
+
+
+def by_distinct(column: pl.Series, work: Callable[[pl.DataFrame], pl.DataFrame]) -> list[pl.Series]:
+    """The columns of `work(column)`, for work that looks at one row at a time: done on the distinct texts if they are
+    few. What work leaves as it was is the column itself, and a column of nulls is made as one.
+
+    `work` takes a frame of this one column and gives one of as many rows.
+    """
+    if column.head(_SAMPLE).n_unique() > _SAMPLE // 4:
+        return work(column.to_frame()).get_columns()
+    distinct = column.unique().drop_nulls()
+    if len(distinct) > len(column) // 4:
+        return work(column.to_frame()).get_columns()
+    texts = pl.concat([distinct, pl.Series([None], dtype=column.dtype)]).alias(column.name)
+    position = None
+    result = []
+    for done in work(texts.to_frame()).get_columns():
+        if done.null_count() == len(done):
+            done = pl.repeat(None, len(column), dtype=done.dtype, eager=True).alias(done.name)
+        elif done.dtype == texts.dtype and done.equals(texts):
+            done = column.alias(done.name)
+        else:
+            if position is None:
+                position = column.cast(pl.Enum(distinct)).to_physical().fill_null(len(distinct))
+            done = done.gather(position)
+        result.append(done)
+    return result

@@ -1,0 +1,347 @@
+"""A delivery that is read once and block by block: never held whole, and on disk until its school years are loaded.
+
+Belongs here: typed rows and rejected rows of one delivery as Parquet, and the extracts of a school year made of them.
+Does not belong here: the ledger, and rows of one key from several sources, which are merged in memory (resolve).
+
+A reading is a folder: `<source>-<extract>/<school year>/rows-<n>.parquet` holds what is stored, `keys-<n>.parquet`
+beside it a hash of each row's key and where the row stood, `rejects-<n>.parquet` the quarantine. It can be thrown away
+at any time: it is made again from the archive.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import polars as pl
+
+from equity_pipeline.adapters.base import FILE, LINE
+from equity_pipeline.extracts import quarantine
+from equity_pipeline.extracts.contracts import Extract
+from equity_pipeline.extracts.ledger import IntegrityError
+from equity_pipeline.extracts.quarantine import DELIVERY, REASON
+from equity_pipeline.extracts.reading import (
+    UNREADABLE_YEAR,
+    YEAR,
+    Part,
+    parts_by_block,
+    unreadable,
+    warnings_of,
+)
+from equity_pipeline.extracts.resolve import SOURCE, UNIT, first_of_each_key, judged, validated
+from equity_pipeline.partners.registry import Partner, Source
+from equity_pipeline.storage.atomic import link_or_copy, new_folder
+
+KEY = "_key"
+_PLACE, _POSITION = "_place", "_position"
+_STANDS_ALONE = 100_000  # rows of a Parquet file that is not worth joining with its neighbours
+_AT_ONCE = 1_000_000  # rows with a repeated key that are compared in memory
+_SUMMARY = "summary.json"
+T = TypeVar("T")
+
+
+@dataclass
+class Found:
+    """What one source makes of one delivery for one extract. `counts`: (file, school year) → rows that passed the
+    contract and rows that did not; `reasons`: school year → reason → rejected rows."""
+
+    source: str
+    extract: str
+    counts: dict[tuple[str, int], list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
+    reasons: dict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    skipped: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A delivery as read. `tables`: file → what was inferred; `headers`: file → delivered header."""
+
+    folder: Path
+    found: tuple[Found, ...]
+    tables: dict[str, dict[str, str]]
+    headers: dict[str, list[str]]
+    warnings: list[str]
+
+    def files(self, extract: str, source: str, year: int, kind: str) -> list[Path]:
+        """The `rows`, `keys` or `rejects` files of a school year, in the order of the delivery."""
+        return sorted(_folder_of(self.folder, source, extract, year).glob(f"{kind}-*"))
+
+    def of(self, source: str, extract: str) -> Found:
+        return next(one for one in self.found if (one.source, one.extract) == (source, extract))
+
+
+def _folder_of(folder: Path, source: str, extract: str, year: int) -> Path:
+    return folder / f"{source.encode().hex()}-{extract}" / str(year)
+
+
+def reading_of(
+    folder: Path, partner: Partner, path: Path, file: str, sources: list[Source], delivery_id: str
+) -> Reading:
+    """The reading of a delivery: the one in the folder, or a new one, made there.
+
+    Raises:
+        EquityError: the delivery can't be read or mapped as a whole.
+    """
+    if not (folder / _SUMMARY).exists():
+        with new_folder(folder) as scratch:
+            summary = _read(scratch, partner, path, file, sources, delivery_id)
+            (scratch / _SUMMARY).write_text(json.dumps(summary))
+    summary = json.loads((folder / _SUMMARY).read_text())
+    found = tuple(
+        Found(
+            one["source"], one["extract"], {(file, year): counts for file, year, counts in one["counts"]},
+            {year: Counter(reasons) for year, reasons in one["reasons"]}, Counter(one["skipped"]),
+        )
+        for one in summary["found"]
+    )  # fmt: skip
+    return Reading(folder, found, summary["tables"], summary["headers"], summary["warnings"])
+
+
+def _read(
+    folder: Path, partner: Partner, path: Path, file: str, sources: list[Source], delivery_id: str
+) -> dict[str, Any]:
+    found: dict[tuple[str, str], Found] = {}
+    tables: dict[str, dict[str, str]] = {}
+    headers: dict[str, list[str]] = {}
+    rows_of, bad_of = Counter(), {}
+    warnings: list[str] = []
+    number = 0
+    for source in sources:
+        for parts in _ahead(parts_by_block(partner, path, file, source)):
+            for part in parts:
+                one = found.setdefault(
+                    (source.name, part.extract.name), Found(source.name, part.extract.name)
+                )
+                _write(part, _Place(folder, number, delivery_id), one)
+                warnings += part.warnings
+                for name, table in part.tables.items():
+                    tables[name] = table.inferred  # complete when the last block is read
+                    headers[name] = [header for header in table.frame.columns if header != LINE]
+                    rows_of[name] += table.frame.height
+                for table in part.bad:
+                    if source is sources[0]:  # the others read the same records
+                        first, count = bad_of.get(table.name, (table.bad[0].line, 0))
+                        bad_of[table.name] = first, count + len(table.bad)
+            number += 1
+    return {
+        "found": [
+            {
+                "source": one.source, "extract": one.extract, "skipped": one.skipped,
+                "counts": [[file, year, counts] for (file, year), counts in one.counts.items()],
+                "reasons": list(one.reasons.items()),
+            }
+            for one in found.values()
+        ],
+        "tables": tables,
+        "headers": headers,
+        "warnings": warnings_of(warnings, tables, rows_of, bad_of),
+    }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the rows of one block go."""
+
+    folder: Path
+    number: int
+    delivery_id: str
+
+    def write(
+        self, frame: pl.DataFrame, kind: str, found: Found, year: int, compression: str = "zstd"
+    ) -> None:
+        folder = _folder_of(self.folder, found.source, found.extract, year)
+        folder.mkdir(parents=True, exist_ok=True)
+        frame.write_parquet(
+            folder / f"{kind}-{self.number:06d}.parquet", compression=compression,
+            compression_level=1 if compression == "zstd" else None,
+        )  # fmt: skip
+
+
+def _write(part: Part, place: _Place, found: Found) -> None:
+    """Judge the rows of a block and write them: those that pass, and the others as they were delivered."""
+    contract = part.extract
+    found.skipped.update(part.skipped)
+    if rejects := list(unreadable(part, place.delivery_id)):
+        frame = quarantine.joined(rejects)
+        place.write(frame, "rejects", found, UNREADABLE_YEAR)
+        _count(found, part, frame.with_columns(pl.lit(UNREADABLE_YEAR).alias(YEAR)), 1)
+    text = part.rows
+    if (text[YEAR] == UNREADABLE_YEAR).any():
+        text = text.filter(pl.col(YEAR) != UNREADABLE_YEAR)
+    sound, rejects = judged(contract, text.with_columns(pl.lit(0, pl.Int32).alias(UNIT)), contract.required)
+    _count(found, part, sound, 0)
+    _count(found, part, rejects, 1)
+    for year in rejects[YEAR].unique().sort():
+        of_year = rejects.filter(pl.col(YEAR) == year).drop(UNIT, YEAR)
+        place.write(
+            quarantine.joined([quarantine.as_delivered(of_year, part.tables, place.delivery_id)]),
+            "rejects", found, year,
+        )  # fmt: skip
+    validated(contract, sound.select(column.name for column in contract.columns), unique=False)
+    years = sound[YEAR].unique().sort()
+    for year in years:
+        rows = sound if len(years) == 1 else sound.filter(pl.col(YEAR) == year)
+        stored = rows.select(*contract.stored, pl.lit(place.delivery_id).alias(DELIVERY))
+        place.write(stored, "rows", found, year)
+        key = rows.select(contract.key or LINE).hash_rows(seed=0).alias(KEY)
+        place.write(rows.select(key, FILE, LINE), "keys", found, year)
+
+
+def _count(found: Found, part: Part, rows: pl.DataFrame, position: int) -> None:
+    if len(part.tables) == 1:
+        counts = rows[YEAR].value_counts().select(pl.lit(*part.tables).alias(FILE), YEAR, "count")
+    else:
+        counts = rows.group_by(FILE, YEAR).len()
+    for file, year, count in counts.sort(FILE, YEAR).iter_rows():
+        found.counts[file, year][position] += count
+    if position:
+        for year, reason, count in rows.group_by(YEAR, REASON).len().sort(YEAR, REASON).iter_rows():
+            found.reasons[year][reason] += count
+
+
+def _ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same items, each made while its predecessor is worked on."""
+    with ThreadPoolExecutor(1) as worker:
+        coming = worker.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = worker.submit(next, items, None)
+            yield item
+
+
+@dataclass(frozen=True)
+class Settled:
+    """`rows`: how many are stored; `duplicates`: (unit, file) → rows that gave way to another of their key."""
+
+    rows: int
+    duplicates: Counter[tuple[int, str]]
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """One block's rows of one unit."""
+
+    unit: int
+    rows: Path
+    keys: Path
+
+    @cached_property
+    def hashes(self) -> pl.Series:
+        return pl.read_parquet(self.keys, columns=[KEY]).to_series()
+
+
+def settle(contract: Extract, readings: Iterable[Reading], source: str, year: int, folder: Path) -> Settled:
+    """Store one source's rows of a school year, one per key, in the folder; see `resolve` for which row is kept.
+
+    `readings`: one per unit, the newest first. Rows are in the order of the units and of their files; short pieces are
+    joined and put in the order of the key. Keys are compared only where two rows have the same hash.
+
+    Raises:
+        IntegrityError: rows got lost; a fault of the product.
+    """
+    pieces = [
+        _Piece(unit, *files)
+        for unit, reading in enumerate(readings)
+        for files in zip(
+            reading.files(contract.name, source, year, "rows"),
+            reading.files(contract.name, source, year, "keys"),
+            strict=True,
+        )
+    ]
+    losers = _losers(contract, pieces)
+    lost = {place: frame[_POSITION].to_numpy() for (place,), frame in losers.group_by(_PLACE)}
+    parts = _Parts(contract, folder)
+    for place, piece in enumerate(pieces):
+        if place not in lost and len(piece.hashes) >= _STANDS_ALONE:
+            parts.link(piece.rows, len(piece.hashes))
+        else:
+            rows = pl.read_parquet(piece.rows)
+            if place in lost:
+                stays = np.ones(rows.height, bool)
+                stays[lost[place]] = False
+                rows = rows.filter(pl.Series(stays))
+            parts.add(rows)
+    parts.finish()
+    delivered = sum(len(piece.hashes) for piece in pieces)
+    if parts.rows != delivered - losers.height:
+        raise IntegrityError(
+            f"{contract.name}: {parts.rows} rows stored of {delivered} with {losers.height} duplicates"
+        )
+    duplicates = losers.group_by(UNIT, FILE).len()
+    return Settled(parts.rows, Counter({(unit, file): n for unit, file, n in duplicates.iter_rows()}))
+
+
+class _Parts:
+    """The Parquet files of a partition, numbered in order."""
+
+    def __init__(self, contract: Extract, folder: Path) -> None:
+        self._contract, self._folder = contract, folder
+        self._waiting: list[pl.DataFrame] = []
+        self._number = self.rows = 0
+
+    def link(self, path: Path, rows: int) -> None:
+        """A file as it is; the folder of the reading, and with it the first name of the file, will go."""
+        self._flush()
+        link_or_copy(path, self._next())
+        self.rows += rows
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Rows, written at once if they are many, else with their neighbours in the order of the key."""
+        self.rows += rows.height
+        if rows.height >= _STANDS_ALONE:
+            self._flush()
+            rows.write_parquet(self._next(), compression="zstd", compression_level=1)
+            return
+        self._waiting.append(rows)
+        if sum(one.height for one in self._waiting) >= _STANDS_ALONE:
+            self._flush()
+
+    def finish(self) -> None:
+        if not self._number and not self._waiting:
+            self._waiting.append(pl.DataFrame(schema=self._contract.stored | {DELIVERY: pl.String}))
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            order = self._contract.key or list(self._contract.stored)
+            joined = pl.concat(self._waiting).sort(order)
+            joined.write_parquet(self._next(), compression="zstd")
+            self._waiting = []
+
+    def _next(self) -> Path:
+        self._number += 1
+        return self._folder / f"part-{self._number - 1}.parquet"
+
+
+def _losers(contract: Extract, pieces: list[_Piece]) -> pl.DataFrame:
+    """`_place` (of the piece), `_position` (in it), `_unit`, `_file` of the rows that give way to another of their key."""
+    losers = [pl.DataFrame(schema={_PLACE: pl.Int32, _POSITION: pl.UInt32, UNIT: pl.Int32, FILE: pl.String})]
+    hashes = pl.concat([piece.hashes for piece in pieces]).sort() if contract.key and pieces else pl.Series()
+    repeated = hashes.filter(hashes == hashes.shift()).unique() if len(hashes) else hashes
+    for start in range(0, len(repeated), _AT_ONCE):
+        lot = repeated.slice(start, _AT_ONCE)
+        rivals = []
+        for place, piece in enumerate(pieces):
+            rival = piece.hashes.is_in(lot)
+            if rival.any():
+                columns = [*contract.key, *([contract.best] if contract.best else [])]
+                rows = pl.read_parquet(piece.rows, columns=columns).with_row_index(_POSITION)
+                stood = pl.read_parquet(piece.keys, columns=[FILE, LINE])
+                rivals.append(
+                    rows.hstack(stood).filter(rival).with_columns(
+                        pl.lit(place, pl.Int32).alias(_PLACE), pl.lit(piece.unit, pl.Int32).alias(UNIT),
+                        pl.lit(0, pl.Int32).alias(SOURCE),
+                    )
+                )  # fmt: skip
+        rows = pl.concat(rivals)
+        winners = first_of_each_key(contract, rows).select(_PLACE, _POSITION)
+        losers.append(
+            rows.join(winners, on=[_PLACE, _POSITION], how="anti").select(_PLACE, _POSITION, UNIT, FILE)
+        )
+    return pl.concat(losers)

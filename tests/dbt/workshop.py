@@ -1,0 +1,58 @@
+"""The project's own SQL, compiled once, run model by model on a database that a test fills."""
+
+from __future__ import annotations
+
+import graphlib
+import shutil
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+
+from equity_pipeline.warehouse import project, raw
+
+
+class Workshop:
+    """An open copy of a warehouse and the statements that make its models, in an order in which they can run."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, models: dict[str, str]) -> None:
+        self.connection = connection
+        self.models = models
+
+    @classmethod
+    def open(cls, warehouse: Path, folder: Path) -> Workshop:
+        copy = folder / "warehouse.duckdb"  # compiled statements name the catalog after the file
+        shutil.copy(warehouse, copy)
+        compiled = project.invoke(
+            "compile", "--select", "resource_type:model", "--indirect-selection", "empty", "--no-write-json", warehouse=copy, scratch=folder
+        )
+        nodes = {result.node.unique_id: result.node for result in compiled.result.results
+                 if result.node.resource_type == "model"}
+        order = graphlib.TopologicalSorter({key: node.depends_on.nodes for key, node in sorted(nodes.items())})
+        return cls(
+            duckdb.connect(copy),
+            {
+                nodes[key].name: f"create or replace {nodes[key].config.materialized} "
+                f'{nodes[key].schema}."{nodes[key].name}" as {nodes[key].compiled_code}'
+                for key in order.static_order()
+                if key in nodes
+            },
+        )
+
+    def make(self, *names: str) -> None:
+        """Run the statements of these models, or of all."""
+        for name in names or self.models:
+            self.connection.execute(self.models[name])
+
+    def fill_raw(self, tables: dict[str, pd.DataFrame]) -> None:
+        """Put these rows, and no others, into the extracts of the schema `raw`."""
+        for extract, columns in raw.EXTRACTS.items():
+            self.connection.execute(f"delete from raw.{extract}")
+            if extract not in tables:
+                continue
+            self.connection.register("given", tables[extract])
+            named = [name for name in ("school_year", *columns) if name in tables[extract]]
+            self.connection.execute(f"insert into raw.{extract} ({', '.join(named)}) select {', '.join(named)} from given")
+
+    def frame(self, query: str) -> pd.DataFrame:
+        return self.connection.execute(query).df()

@@ -1,0 +1,158 @@
+"""Exit codes and words of the command line: 0 success, 1 work failed, 2 misuse; never a traceback."""
+
+import json
+import re
+
+import dagster as dg
+import pytest
+from click.testing import CliRunner
+
+from equity_pipeline.cli import main
+from equity_pipeline.defs import history
+from equity_pipeline.extracts.ledger import Ledger
+
+STUDENTS = "school_year,student_id,grade_level\n2026,s1,09\n2026,s2,ninth\n2026,s3,10\n"
+
+
+@pytest.fixture
+def equity(home):
+    """Run a command on the test's home."""
+
+    def invoke(*arguments: str):
+        command, *rest = arguments
+        return CliRunner().invoke(main, [command, "--home", str(home.root), *rest])
+
+    return invoke
+
+
+def test_every_command_of_the_contract_is_there():
+    assert set(main.commands) == {
+        "audit", "check-delivery", "demo", "erase", "explain", "new-partner", "run", "status", "ui",
+    }  # fmt: skip
+
+
+def test_a_home_without_partners_is_misuse(equity):
+    result = equity("run")
+    assert result.exit_code == 2
+    assert "new-partner" in result.output
+
+
+@pytest.mark.parametrize("command", [("run",), ("status",), ("check-delivery", __file__), ("erase",)])
+def test_an_unknown_partner_is_misuse(equity, add_partner, command):
+    add_partner("north")
+    name, *rest = command
+    result = equity(name, "--partner", "south", *rest)
+    assert result.exit_code == 2
+    assert "no partner file for south" in result.output
+
+
+def test_a_school_year_that_is_none_is_misuse(equity):
+    result = equity("run", "--school-year", "2025-27")
+    assert result.exit_code == 2
+    assert "the years do not follow each other" in result.output
+
+
+def test_a_wrong_partner_file_is_named_with_its_line_and_the_others_go_on(equity, home, add_partner):
+    add_partner("north")
+    path = home.partner_file("south")
+    path.write_text(home.partner_file("north").read_text().replace("north", "south") + "colour: blue\n")
+    result = equity("status")
+    assert result.exit_code == 1
+    assert re.search(r"south\.yml, line \d+: colour", result.output)
+
+
+def test_check_delivery_names_rows_by_line_and_changes_nothing(equity, home, add_partner, tmp_path):
+    add_partner("north")
+    file = tmp_path / "students.csv"
+    file.write_text(STUDENTS)
+    before = sorted(home.root.rglob("*"))
+    result = equity("check-delivery", "--partner", "north", str(file))
+    assert result.exit_code == 0, result.output
+    assert re.search(r"students\.csv, line 3: 1 rows rejected: grade_level", result.output)
+    assert "ninth" not in result.output
+    assert sorted(home.root.rglob("*")) == before
+
+
+def test_check_delivery_of_a_file_that_nobody_claims_fails(equity, add_partner, tmp_path):
+    add_partner("north")
+    file = tmp_path / "letter.docx"
+    file.write_bytes(b"")
+    result = equity("check-delivery", "--partner", "north", str(file))
+    assert result.exit_code == 1
+    assert "no source" in result.output
+
+
+def test_new_partner_makes_a_file_that_the_registry_reads(equity, home, tmp_path):
+    file = tmp_path / "students.csv"
+    file.write_text(STUDENTS)
+    assert equity("new-partner", "north", "--from", str(file)).exit_code == 0
+    assert home.landing("north").is_dir()
+    assert equity("status").exit_code == 0
+    again = equity("new-partner", "north")
+    assert again.exit_code == 2
+    assert "exists already" in again.output
+    assert equity("new-partner", "Not A Slug").exit_code == 2
+
+
+def test_explain_without_a_warehouse_says_what_to_do(equity, add_partner):
+    add_partner("north")
+    result = equity("explain", "--partner", "north", "ap_ib_enrollment", "black")
+    assert result.exit_code == 1
+    assert "equity-pipeline run --partner north" in result.output
+
+
+def test_audit_of_a_folder_that_is_no_release_fails(tmp_path):
+    result = CliRunner().invoke(main, ["audit", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "Traceback" not in result.output
+
+
+def test_refused_files_fail_the_run_that_took_them_in_and_stand_in_the_history(equity, home, add_partner):
+    add_partner("north")
+    (home.landing("north") / "students.csv").write_text("school_year,student_id\n2026,s1\n")
+    (home.landing("north") / "letter.docx").write_bytes(b"")
+    result = equity("run")
+    assert result.exit_code == 1
+    assert "students.csv, line 1" in result.output and "letter.docx" in result.output
+    with history.open_instance(home) as instance:
+        runs = {run.job_name for run in instance.get_runs()}
+        key = dg.AssetCheckKey(dg.AssetKey("deliveries"), "no_unclaimed_files")
+        [record] = instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
+    assert "take_in" in runs
+    assert record.status.value == "FAILED"
+
+
+def test_a_first_delivery_that_counts_nobody_says_what_is_missing(equity, home, add_partner):
+    add_partner("north")
+    (home.landing("north") / "students.csv").write_text("school_year,student_id,grade_level\n2026,s1,09\n")
+    result = equity("run")
+    assert result.exit_code == 1
+    assert "nothing to publish yet" in result.output and "school_enrollments" in result.output
+    assert "unexpected" not in result.output
+
+
+def test_erase_removes_every_trace_but_the_receipt(equity, home, add_partner):
+    add_partner("north")
+    add_partner("south")
+    for partner_id in ("north", "south"):
+        (home.landing(partner_id) / "letter.docx").write_bytes(b"a letter")
+        home.extract("students", partner_id, 2026).mkdir(parents=True)
+    equity("run")
+    result = equity("erase", "--partner", "north")
+    assert result.exit_code == 0, result.output
+    assert not any(path.exists() for path in [*home.folders_of("north"), home.partner_file("north")])
+    assert all(path.exists() for path in (home.landing("south"), home.extract("students", "south", 2026)))
+    assert Ledger(home).deliveries("north") == []
+    assert len(Ledger(home).deliveries("south")) == 1
+    [receipt] = home.erasures.iterdir()
+    assert json.loads(receipt.read_text())["partner_id"] == "north"
+    assert equity("erase", "--partner", "north").exit_code == 2
+
+
+def test_status_tells_what_is_overdue(equity, home, add_partner):
+    add_partner("north")
+    with home.partner_file("north").open("a") as file:
+        file.write("expected: {students: 10-15}\n")
+    rows = json.loads(equity("status", "--json").output)
+    assert {(row["extract"], row["overdue"]) for row in rows} == {("students", True)}
+    assert min(row["school_year"] for row in rows) == 2022
