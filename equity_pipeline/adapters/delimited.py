@@ -24,9 +24,19 @@ from equity_pipeline.adapters.readers import WORKBOOKS, members, read_batches, r
 from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
 from equity_pipeline.extracts.contracts import EXTRACTS, Extract
 from equity_pipeline.extracts.distinct import by_distinct
+from equity_pipeline.extracts.privacy import PERSONS
 from equity_pipeline.partners.registry import Partner, Source
 
-OPTIONS = {"encoding", "delimiter", "escape", "fixed_widths", "sheet", "date_format", "thousands", "exit_date"}
+OPTIONS = {
+    "encoding",
+    "delimiter",
+    "escape",
+    "fixed_widths",
+    "sheet",
+    "date_format",
+    "thousands",
+    "exit_date",
+}
 
 
 def read(path: Path, name: str, source: Source) -> list[RawTable]:
@@ -106,6 +116,21 @@ def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped
             f"source {source.name!r}: no column is mapped to {', '.join(sorted(unmapped))}"
         )
     return [mapped(tables, source, contract, source.columns)]
+
+
+def says(table: RawTable, source: Source) -> dict[str, str]:
+    """The columns that the source's `columns` name; see `Adapter.says`."""
+    return fed(table, source.columns)
+
+
+def fed(table: RawTable, columns: Mapping[str, str | list[str]]) -> dict[str, str]:
+    """Delivered column → the canonical column that it feeds; of several an id, so that it is hidden."""
+    named = {}
+    for column in sorted(columns, key=PERSONS.__contains__):
+        for alias in [columns[column]] if isinstance(columns[column], str) else columns[column]:
+            named[alias.strip().casefold()] = column
+    folded = {header: header.strip().casefold() for header in table.frame.columns if header != LINE}
+    return {header: named[name] for header, name in folded.items() if name in named}
 
 
 def contract_of(source: Source, extract: str) -> Extract:

@@ -28,6 +28,7 @@ from equity_pipeline.extracts.check import check_delivery
 from equity_pipeline.extracts.contracts import EXTRACTS, Extract
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.extracts.policy import far_fewer
+from equity_pipeline.extracts.privacy import Pseudonyms
 from equity_pipeline.extracts.quarantine import DELIVERY, REASON
 from equity_pipeline.extracts.reading import (
     UNREADABLE_YEAR,
@@ -52,6 +53,7 @@ from equity_pipeline.extracts.readings import Reading, reading_of, settle
 from equity_pipeline.extracts.resolve import UNIT, YEAR, Resolved, resolve
 from equity_pipeline.extracts.versions import version
 from equity_pipeline.partners.registry import Partner, Source
+from equity_pipeline.storage import keys
 from equity_pipeline.storage.atomic import new_file, new_folder
 from equity_pipeline.storage.home import Home
 
@@ -113,7 +115,9 @@ def pending_files(home: Home, partner: Partner) -> list[str]:
         renamed = before and before["status"] != "accepted" and before["file"] != item.name
         if before is None or (renamed and matching(partner, item.name)):
             due.append(item.name)
-    due += [one["file"] for one in known.values() if one["mapping"] != _mapping_now(partner, one["file"])]
+    due += [
+        one["file"] for one in known.values() if one["mapping"] != _mapping_now(home, partner, one["file"])
+    ]
     loads = Ledger(home).loads(partner.partner_id)
     held = _held(partner, loads)
     released = (
@@ -123,12 +127,17 @@ def pending_files(home: Home, partner: Partner) -> list[str]:
     return list(dict.fromkeys([*due, *released, *accepted_since]))
 
 
-def _mapping_now(partner: Partner, file: str) -> str:
+def _mapping_now(home: Home, partner: Partner, file: str) -> str:
     """The fingerprint of the mapping that reads a file now; that of no source where several quarrel over it."""
     try:
-        return mapping_of(partner, claiming(partner, file))
+        sources = claiming(partner, file)
     except DeliveryError:
-        return mapping_of(partner, [])
+        sources = []
+    return mapping_of(partner, sources, _people(home, partner))
+
+
+def _people(home: Home, partner: Partner) -> Pseudonyms:
+    return Pseudonyms(keys.key(home, partner.partner_id))
 
 
 def take_delivery(home: Home, partner: Partner) -> list[DeliveryResult]:
@@ -243,7 +252,9 @@ def _take(
     status, message = "accepted", None
     try:
         sources = claiming(partner, file)
-        if before["status"] == "accepted" and before["mapping"] == mapping_of(partner, sources):
+        if before["status"] == "accepted" and before["mapping"] == mapping_of(
+            partner, sources, _people(home, partner)
+        ):
             return DeliveryResult(
                 file, delivery_id, "accepted", before["source"], None, False, _rows_found(held),
                 tuple(json.loads(before["inferred"])["warnings"]),
@@ -264,7 +275,7 @@ def _take(
     changes = header_changes(headers_before(ledger, partner, before["sha256"], file), found.headers)
     delivery = {
         "delivery_id": delivery_id, "sha256": before["sha256"], "file": file, "size": before["size"],
-        "source": ", ".join(source.name for source in sources) or None, "mapping": mapping_of(partner, sources),
+        "source": ", ".join(source.name for source in sources) or None, "mapping": mapping_of(partner, sources, _people(home, partner)),
         "status": status, "message": message,
         "as_of": max(filter(None, [version(file).as_of, *(t.get("as_of") for t in found.tables.values())]), default=None),
         "inferred": {
@@ -413,7 +424,7 @@ def _placed(
     """Store the rows of one source out of its readings."""
     [source] = {load["source"] for load in standing}
     readings = [
-        _reading(home, partner, load["sha256"], load["delivered_file"], _sources_of(partner, load))
+        _reading(home, partner, load["sha256"], load["delivered_file"], _sources_of(home, partner, load))
         for load in standing
     ]
     with new_folder(home.extract(contract.name, partner.partner_id, school_year)) as scratch:
@@ -446,7 +457,9 @@ def _merged(
     by_delivery: dict[str, list[pl.DataFrame]] = {}
     for (unit,), rejects in resolved.rejects.group_by(UNIT, maintain_order=True):
         delivery_id = standing[unit]["delivery_id"]
-        frame = quarantine.as_delivered(rejects.drop(UNIT), parts[unit].tables, delivery_id)
+        frame = quarantine.as_delivered(
+            rejects.drop(UNIT), parts[unit].tables, delivery_id, parts[unit].shown
+        )
         by_delivery.setdefault(delivery_id, []).append(frame)
     quarantine.write_partition(
         home.quarantine(contract.name, partner.partner_id, school_year),
@@ -516,10 +529,10 @@ class _Changed(Exception):
 
 def _reading(home: Home, partner: Partner, sha256: str, file: str, sources: list[Source]) -> Reading:
     """A delivery's reading, made anew from the archive where it is not there."""
-    made_by = f"{sha256[:16]}-{mapping_of(partner, sources)[:16]}-{pl.__version__}"
+    made_by = f"{sha256[:16]}-{mapping_of(partner, sources, _people(home, partner))[:16]}-{pl.__version__}"
     return reading_of(
         home.readings(partner.partner_id) / made_by, partner, _archive_path(home, partner, sha256, file), file,
-        sources, sha256[:16],
+        sources, sha256[:16], _people(home, partner),
     )  # fmt: skip
 
 
@@ -528,9 +541,11 @@ _readings: OrderedDict[tuple[str, ...], list[Part]] = OrderedDict()
 
 def _read(home: Home, partner: Partner, sha256: str, file: str, sources: list[Source]) -> list[Part]:
     """Read and map an archived delivery; the latest readings are kept, so that five school years read a file once."""
-    key = (partner.partner_id, sha256, file, mapping_of(partner, sources))
+    key = (partner.partner_id, sha256, file, mapping_of(partner, sources, _people(home, partner)))
     if key not in _readings:
-        _readings[key] = read_parts(partner, _archive_path(home, partner, sha256, file), file, sources)
+        _readings[key] = read_parts(
+            partner, _archive_path(home, partner, sha256, file), file, sources, _people(home, partner)
+        )
     _readings.move_to_end(key)
     while len(_readings) > 1 and sum(map(_bytes, _readings.values())) > _CACHE_BYTES:
         _readings.popitem(last=False)
@@ -604,19 +619,19 @@ def _part_of(home: Home, partner: Partner, load: dict[str, Any], contract: Extra
     Raises:
         DeliveryError: the partner file reads it in another way now.
     """
-    sources = _sources_of(partner, load)
+    sources = _sources_of(home, partner, load)
     parts = _read(home, partner, load["sha256"], load["delivered_file"], sources)
     return next(part for part in parts if part.source.name == load["source"] and part.extract == contract)
 
 
-def _sources_of(partner: Partner, load: dict[str, Any]) -> list[Source]:
+def _sources_of(home: Home, partner: Partner, load: dict[str, Any]) -> list[Source]:
     """The sources that read a delivery, as they did when the ledger learned of it.
 
     Raises:
         DeliveryError: the partner file reads it in another way now.
     """
     sources = claiming(partner, load["delivered_file"])
-    if mapping_of(partner, sources) != load["mapping"]:
+    if mapping_of(partner, sources, _people(home, partner)) != load["mapping"]:
         raise DeliveryError(
             "its mapping changed since it was taken in",
             file=load["delivered_file"],

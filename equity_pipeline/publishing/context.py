@@ -31,6 +31,10 @@ class Labels:
     def metric(self, metric_id: str) -> str:
         return self._metrics[metric_id]["label"]
 
+    def definition(self, metric_id: str) -> str:
+        """What is counted, of whom."""
+        return str(self._metrics[metric_id]["definition"])
+
     def direction(self, metric_id: str) -> int:
         """1 when a higher rate is better, -1 when a lower one is."""
         return -1 if self._metrics[metric_id]["direction"] == "lower_is_better" else 1

@@ -86,11 +86,11 @@ def build(
     if deliveries is None:
         deliveries = raw.current_deliveries(home, partner.partner_id)
     with _only_builder(target.parent / ".lock"):
+        for left_by_a_killed_build in target.parent.glob(".build-*"):
+            shutil.rmtree(left_by_a_killed_build, ignore_errors=True)
         inputs = _digest(home, partner, deliveries)
         if target.exists() and (standing := _results_of(target, inputs)) is not None:
             return BuildResult(changed=False, results=standing)
-        for left_by_a_killed_build in target.parent.glob(".build-*"):
-            shutil.rmtree(left_by_a_killed_build, ignore_errors=True)
         scratch = target.parent / f".build-{os.getpid()}"
         scratch.mkdir(mode=0o700)
         try:

@@ -31,7 +31,9 @@ def test_a_file_with_far_fewer_rows_replaces_nothing_until_a_person_accepts_it(h
         load_all(home, one)
     assert stored(home, "students", 2022).height == 40
     [message] = [result.message for result in results if result.message]
-    assert message.startswith("students_2022-11-01.csv: does not replace the file before: 19 rows of students 2021-22")
+    assert message.startswith(
+        "students_2022-11-01.csv: does not replace the file before: 19 rows of students 2021-22"
+    )
     assert "where the file before has 40" in message
     statuses = {load["delivered_file"]: load["status"] for load in Ledger(home).loads("test_sd")}
     assert statuses == {"students_2022-10-01.csv": "loaded", "students_2022-11-01.csv": "held"}
@@ -72,7 +74,9 @@ def test_a_year_that_contradicts_the_name_is_refused_with_both_until_the_file_is
     [check] = check_delivery(home, partner(), [path])
     assert (check.status, check.message) == ("refused", result.message)
 
-    told = partner(rekey=[{"file": "students_2022-23.csv", "school_year": "2022-23", "because": "old setting"}])
+    told = partner(
+        rekey=[{"file": "students_2022-23.csv", "school_year": "2022-23", "because": "old setting"}]
+    )
     assert pending_files(home, told) == ["students_2022-23.csv"]
     [result] = take_delivery(home, told)
     assert result.status == "accepted", result.message
@@ -95,7 +99,9 @@ def test_headers_that_changed_since_the_last_delivery_are_shown(home):
     deliver(home, "students_2022-10-01.csv", many(3))
     take_delivery(home, partner())
     path = deliver(
-        home, "students_2022-11-01.csv", students("2022,a,9,3.1", header="school_year,student_id,grade_level,gpa")
+        home,
+        "students_2022-11-01.csv",
+        students("2022,a,9,3.1", header="school_year,student_id,grade_level,gpa"),
     )
     told = "students_2022-11-01.csv: header changed since the last delivery: no longer sex; new gpa"
     [check] = check_delivery(home, partner(), [path])
