@@ -11,7 +11,7 @@ from equity_pipeline.publishing.tracker import KEY
 _ROW = [*KEY, "reference"]
 _OWN = ["n", "successes", "rate"]
 _COMPARED = ["reference_n", "reference_successes", "reference_rate", "gap", "gap_low", "gap_high"]
-_SHOWN = ["n", "rate", "suppression_reason"]
+_SHOWN = ["n", "rate", "rate_band", "suppression_reason"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,13 @@ def compare(
     """
     if previous is None:
         return Changes()
-    both = current.merge(previous, on=_ROW, how="outer", suffixes=("", "_before"), indicator=True)
+    both = current.merge(
+        previous.reindex(columns=current.columns),
+        on=_ROW,
+        how="outer",
+        suffixes=("", "_before"),
+        indicator=True,
+    )
     kept = both[both["_merge"] == "both"]
     hidden = kept["suppression_reason"].fillna("") != kept["suppression_reason_before"].fillna("")
     own = hidden | _differ(kept, _OWN)

@@ -32,9 +32,16 @@ _COLUMNS = [
     ("Dimension", 32, "text", None),
     ("Group", 46, "text", None),
     ("Compared with", 36, "text", "The comparison group; the data files hold every other comparison."),
-    ("Students (n)", 11, "count", None),
-    ("Rate", 10, "percent", None),
+    ("Students (n)", 11, "count", "Rounded, to protect students."),
+    ("Rate", 10, "percent", "The middle of the band where there is one."),
+    (
+        "Rate band",
+        14,
+        "text",
+        "What the rate of a smaller group is known to; empty where it is known to the percent.",
+    ),
     ("Comparison rate", 12, "percent", None),
+    ("Comparison band", 14, "text", None),
     ("Gap (points)", 10, "points", "Rate minus comparison rate, in percentage points."),
     ("Low (95%)", 9, "points", "Lower end of the 95% interval of the gap (Newcombe)."),
     ("High (95%)", 9, "points", "Upper end of the 95% interval of the gap (Newcombe)."),
@@ -69,9 +76,9 @@ def workbook(rows: list[dict], context: Context, partner_name: str) -> bytes:
         }
         formats = {
             "text": book.add_format(cell | {"indent": 1}),
-            "count": book.add_format(cell | {"num_format": "#,##0", "align": "right"}),
-            "percent": book.add_format(cell | {"num_format": "0.0%", "align": "right"}),
-            "points": book.add_format(cell | {"num_format": "+0.0;−0.0;0.0", "align": "right"}),
+            "count": book.add_format(cell | {"num_format": '"~"#,##0', "align": "right"}),
+            "percent": book.add_format(cell | {"num_format": "0%", "align": "right"}),
+            "points": book.add_format(cell | {"num_format": "+0;−0;0", "align": "right"}),
             "head": book.add_format(head | {"indent": 1}),
             "head of numbers": book.add_format(head | {"align": "right"}),
             "title": book.add_format(base | {"bold": True, "font_size": 18}),
@@ -152,10 +159,8 @@ def _cells(row: dict[str, object], context: Context) -> list[object]:
         school_years.label(row["school_year"]),
         "District" if row["school_id"] == "_all" else context.school(row["school_id"]),
         labels.dimension(row["dimension"]), row["group"], compared,
-        row["n_band"] if row["n"] is None else row["n"],
-        row["rate_band"] or row["rate"], row["reference_rate_band"] or row["reference_rate"],
-        row["gap_band"] if row["gap"] is None else _points(row["gap"]) if told else None,
-        *(_points(row[c]) if told else None for c in ("gap_low", "gap_high", "gap_change")),
+        row["n"], row["rate"], row["rate_band"], row["reference_rate"], row["reference_rate_band"],
+        *(_points(row[c]) if told else None for c in ("gap", "gap_low", "gap_high", "gap_change")),
         f"{step.symbol} {step.words}" if step else None, row["students_needed"] if told else None, _points(row["goal_gap"]), _note(row),
     ]  # fmt: skip
 
@@ -165,7 +170,7 @@ def _note(row: dict[str, object]) -> str:
         return f"{words.NOT_MEASURED}: {words.ENGLISH.not_measured(row['reason'])}"
     return {
         "privacy": words.HIDDEN_WORDS, "no_students": "no students", "reference": "comparison group", "everyone": "all students",
-        "no_comparison": "no comparison", "hidden_comparison": f"comparison {words.HIDDEN_WORDS}", "band": "shown as a range: privacy",
+        "no_comparison": "no comparison", "hidden_comparison": f"comparison {words.HIDDEN_WORDS}",
         "few": words.NOT_ENOUGH, "gap": "",
     }[row["state"]]  # fmt: skip
 

@@ -110,7 +110,7 @@ def test_a_correction_is_counted_and_told_row_by_row(tmp_path):
     black &= (gaps["subgroup"] == "black") & (gaps["dimension"] == "race_ethnicity")
     assert black.sum() == 3 and gaps.loc[black, "rate"].notna().all()
     gaps.loc[black, "n"] += 1
-    gaps.loc[black, "rate"] = 0.1234
+    gaps.loc[black, ["rate", "rate_band"]] = [0.15, "10% to 20%"]
     said.deliveries.append(
         {"delivery_id": "f" * 16, "file": "corrected<2025>.csv", "extract": "students", "school_year": 2025}
     )
@@ -120,7 +120,9 @@ def test_a_correction_is_counted_and_told_row_by_row(tmp_path):
         "2025": 3
     }
     page = (release.path / "changes.html").read_text()
-    assert "12.3% of" in page and "corrected&lt;2025&gt;.csv" in page and page.count("<td>2024-25</td>") == 1
+    assert (
+        "10 to 20% of" in page and "corrected&lt;2025&gt;.csv" in page and page.count("<td>2024-25</td>") == 1
+    )
 
 
 def test_a_new_year_restates_nothing(tmp_path):

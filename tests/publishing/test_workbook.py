@@ -66,9 +66,9 @@ def test_number_formats(book):
     sheet = book["ap_ib_enrollment"]
     at = {cell.value: cell.column for cell in sheet[1]}
     line = next(r for r in range(2, sheet.max_row) if sheet.cell(r, at["Gap (points)"]).value is not None)
-    assert sheet.cell(line, at["Rate"]).number_format == "0.0%"
-    assert sheet.cell(line, at["Students (n)"]).number_format == "#,##0"
-    assert sheet.cell(line, at["Gap (points)"]).number_format.startswith("+0.0")
+    assert sheet.cell(line, at["Rate"]).number_format == "0%"
+    assert sheet.cell(line, at["Students (n)"]).number_format == '"~"#,##0'
+    assert sheet.cell(line, at["Gap (points)"]).number_format.startswith("+0")
     assert sheet.cell(1, at["Gap (points)"]).comment is not None
 
 
