@@ -170,7 +170,9 @@ def _finish(warehouse: Path, inputs: str, results: list[NodeResult]) -> list[Nod
                 result = replace(result, rows=rows)
             counted.append(result)
         connection.execute("create schema build")
-        connection.execute("create table build.models (position integer, schema varchar, name varchar, sql varchar)")
+        connection.execute(
+            "create table build.models (position integer, schema varchar, name varchar, sql varchar)"
+        )
         connection.executemany("insert into build.models values (?, ?, ?, ?)", _models(results))
         connection.execute("create table build.inputs as select ? as digest", [inputs])
         connection.execute(

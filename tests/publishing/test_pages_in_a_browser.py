@@ -57,7 +57,7 @@ def published(release, school, metric):
 
 def said_rate(row):
     """What a reader is to read: a whole percent, or the band without its first percent sign."""
-    if row["rate_band"] is None:
+    if pd.isna(row["rate_band"]):
         return f"{100 * row['rate']:.0f}%"
     return row["rate_band"].replace("% to", " to")
 
@@ -178,6 +178,52 @@ def test_the_start_page_names_the_widest_gap_and_counts_the_ladder(release, visi
         LABELS.subgroup(worst["dimension"], worst["subgroup"]) in lede
         and f"{words.percent(worst['rate'])}, " in lede
     )
+
+
+def test_the_start_page_answers_first_what_a_reader_asks(release, visit):
+    """Above the fold of a laptop: how the gaps stand, the widest, whether they close, what changed, what is not known, program and goals; each
+    answer leads to the section that says more."""
+    tab = visit(release.path / "index.html")
+    closure = pd.read_parquet(release.path / "data/gap_closure.parquet")
+    answers = tab.locator(".answers li")
+    assert answers.count() == 4
+    for place in range(4):
+        answer = answers.nth(place)
+        assert answer.bounding_box()["y"] + answer.bounding_box()["height"] < 900
+        assert tab.locator(answer.locator("a").get_attribute("href")).count() == 1
+    said = [answer.split("\n") for answer in answers.all_inner_texts()]
+    assert [line[0] for line in said] == [
+        "Are they closing?",
+        "What changed?",
+        "What is not known?",
+        "Program and goals",
+    ]
+    assert (
+        said[1][1] == "First release"
+        and said[3][1] == "Tools Package"
+        and said[3][2].endswith("of 2 goals on track")
+    )
+    hidden, of = map(int, re.fullmatch(r"(\d+) of (\d+) gaps", said[2][1]).groups())
+    now = closure[(closure["school_year"] == 2026) & (closure["school_id"] == "_all") & (closure["reference"] == "designated")
+                  & ~closure["dimension"].str.contains("*", regex=False) & closure["status"].notna()]  # fmt: skip
+    named = dict(zip(LABELS.dimensions["dimension"], LABELS.dimensions["reference_subgroup"], strict=True))
+    now = now[(now["subgroup"] != now["dimension"].map(named)) & (now["status"] != "not_measurable")]
+    assert of - hidden == len(now)
+
+
+def test_nothing_may_be_fetched_and_no_other_script_may_run(release, network_page):
+    """The pages' own policy forbids what the tests find absent: any request, any script but the page's own."""
+    for page in [*(release.path / name for name in PAGE_TYPES), network_page]:
+        policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page.read_text())[1]
+        assert "default-src &#39;none&#39;" in policy and "script-src &#39;sha256-" in policy
+
+
+def test_the_head_of_a_long_table_stays_in_sight(release, visit):
+    for width in (375, 1280):
+        tab = visit(release.path / "tables/ap_ib_enrollment.html", width)
+        tab.locator("#ap_ib_enrollment tbody tr").last.scroll_into_view_if_needed()
+        head, region = (tab.locator(f"#ap_ib_enrollment{part}").bounding_box() for part in (" thead", ""))
+        assert 0 <= head["y"] < 900 and head["y"] >= region["y"]
 
 
 def test_every_page_is_sound_and_every_link_leads_somewhere(release, visit):

@@ -125,6 +125,16 @@ def test_a_correction_is_counted_and_told_row_by_row(tmp_path):
     )
 
 
+def test_a_number_restated_by_another_rule_names_the_rule(tmp_path):
+    home, (marts, said) = Home(tmp_path), small()
+    publish(home, (marts, said))
+    gaps = marts["gap_metrics"] = marts["gap_metrics"].copy()
+    gaps.loc[gaps["metric_id"] == "exam_taken", "metric_version"] = "2"
+    gaps.loc[(gaps["metric_id"] == "exam_taken") & gaps["rate"].notna(), "n"] += 10
+    release = publish(home, (marts, said))
+    assert "Rules that changed since then: Exam taken." in (release.path / "changes.html").read_text()
+
+
 def test_a_new_year_restates_nothing(tmp_path):
     home = Home(tmp_path)
     marts, said = small(years=[2024, 2025])

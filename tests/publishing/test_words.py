@@ -36,9 +36,9 @@ def test_a_goal_is_said_as_it_was_set():
     ("rate", "band", "english", "spanish", "about"),
     [
         (0.38, None, "38%", "38%", "38%"),
-        (0.3, "20% to 40%", "20 to 40%", "20 a 40 %", "about 30%"),
-        (0.1, "under 20%", "under 20%", "menos de 20 %", "about 10%"),
-        (0.9, "80% or more", "80% or more", "80 % o más", "about 90%"),
+        (0.3, "20% to 40%", "20 to 40%", "20 a 40%", "about 30%"),
+        (0.1, "under 20%", "under 20%", "menos de 20%", "about 10%"),
+        (0.9, "80% or more", "80% or more", "80% o más", "about 90%"),
     ],
 )
 def test_a_rate_reads_well_as_a_percent_or_a_band(rate, band, english, spanish, about):
