@@ -151,7 +151,7 @@ def _results(
             yield dg.AssetCheckResult(
                 asset_key=keys[_tested(test)],
                 check_name=test["name"],
-                passed=node.status == "pass",
+                passed=node.status in ("pass", "no_data"),
                 severity=dg.AssetCheckSeverity.WARN if node.status == "warn" else dg.AssetCheckSeverity.ERROR,
                 metadata={"found": node.message or node.status},
             )

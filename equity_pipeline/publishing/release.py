@@ -146,6 +146,8 @@ def _data(frames: dict[str, pd.DataFrame], context: Context) -> dict[str, bytes]
     files = {}
     for mart, frame in frames.items():
         files |= datafiles.both(f"data/{mart}", frame)
+    for table, frame in context.programmes.items():
+        files |= datafiles.both(f"data/programmes/{table}", frame)
     return files | {"data/datapackage.json": dictionary.package(frames, context.dictionary, files)}
 
 

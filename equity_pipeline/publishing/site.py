@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from equity_pipeline.partners.registry import Partner
-from equity_pipeline.publishing import account, places, start
+from equity_pipeline.publishing import account, places, programmes, start
 from equity_pipeline.publishing.context import Context
 from equity_pipeline.publishing.page import GROUPS, Edition, Page, Section, Site, environment
 from equity_pipeline.publishing.words import ENGLISH, SPANISH, Language
@@ -23,6 +23,7 @@ SECTIONS = (
     Section("tracker", "Gap tracker", "results", places.metric_pages, (ENGLISH, SPANISH)),
     Section("schools", "Schools", "results", places.school_pages),
     Section("tools", "Tools Package", "program", places.tools_pages),
+    *programmes.SECTIONS,
     Section("changes", "What changed", "account", account.changes_pages),
     Section("quality", "Data quality", "account", account.quality_pages),
     Section("methods", "Methods", "account", account.methods_pages),

@@ -50,7 +50,8 @@ class BuildError(EquityError):
 @dataclass(frozen=True)
 class NodeResult:
     """One model, seed or test of a build: dbt's `unique_id` and `status` (`success`, `pass`, `warn`, `error`, `fail`,
-    `skipped`), a message without values, and the rows of the table that was made."""
+    `skipped`; `no_data`: not built, the partner has sent nothing that it is about), a message without values, and the rows
+    of the table that was made."""
 
     unique_id: str
     status: str
@@ -126,6 +127,15 @@ def _load_raw(warehouse: Path, home: Home, partner: Partner, deliveries: list[Cu
 def _run_dbt(
     partner_id: str, warehouse: Path, scratch: Path, on_event: Callable[[NodeResult], None] | None
 ) -> list[NodeResult]:
+    """All nodes but those of extracts that the partner has not sent: models say by the tag `with_<extract>` what they are
+    about."""
+    with duckdb.connect(warehouse, read_only=True) as connection:
+        empty = sorted(
+            extract
+            for extract in raw.EXTRACTS
+            if connection.execute(f"select 1 from raw.{extract} limit 1").fetchone() is None
+        )
+
     def ended(event: Any) -> None:
         if on_event and event.info.name == "NodeFinished":
             node = event.data.node_info
@@ -133,6 +143,7 @@ def _run_dbt(
 
     run = project.invoke(
         "build", "--exclude-resource-type", "unit_test", "--no-write-json", "--no-use-colors",
+        "--exclude", " ".join(f"tag:with_{extract}" for extract in empty),
         warehouse=warehouse, scratch=scratch, manifest=project.parsed(), callbacks=[ended],
     )  # fmt: skip
     if run.result is None:
@@ -144,7 +155,16 @@ def _run_dbt(
         raise BuildError(
             f"{partner_id}: the warehouse was not built, the last good one stays:\n{listed}", results
         )
-    return results
+    return results + [NodeResult(node, "no_data", "") for node in _about(empty)]
+
+
+def _about(extracts: list[str]) -> list[str]:
+    """The models about these extracts, and the tests on them."""
+    nodes = project.parsed().nodes
+    tags = {f"with_{extract}" for extract in extracts}
+    models = {key for key, node in nodes.items() if tags & set(node.tags)}
+    tests = {key for key, node in nodes.items() if node.resource_type == "test" and models & set(node.depends_on.nodes)}
+    return sorted(models | tests)
 
 
 def _node_result(result: Any) -> NodeResult:
@@ -165,7 +185,9 @@ def _finish(warehouse: Path, inputs: str, results: list[NodeResult]) -> list[Nod
         counted = []
         for result in results:
             node = nodes[result.unique_id]
-            if (node.schema, node.name) in tables:
+            if result.status == "no_data" and node.resource_type == "model":
+                result = replace(result, rows=0)
+            elif (node.schema, node.name) in tables:
                 [(rows,)] = connection.execute(f'select count(*) from {node.schema}."{node.name}"').fetchall()
                 result = replace(result, rows=rows)
             counted.append(result)

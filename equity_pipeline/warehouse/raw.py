@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 
 from equity_pipeline.domain.identifiers import check_partner_id
+from equity_pipeline.extracts import contracts, programme_contracts
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.storage.home import Home
 
@@ -60,6 +61,24 @@ EXTRACTS: dict[str, dict[str, str]] = {
         "n": _WHOLE, "successes": _WHOLE,
     },
 }  # fmt: skip
+
+# What only the programmes' models read: extracts of their own, whole, and more columns of the others.
+_KINDS = {"text": _TEXT, "integer": _WHOLE, "number": _REAL, "date": _DATE}
+PROGRAMMES = (
+    *(one.name for one in programme_contracts.PROGRAMMES),
+    "class_ratings", "initiatives", "initiative_members", "action_steps", "task_force_feedback",
+)  # fmt: skip
+EXTRACTS |= {
+    name: {c.name: _KINDS[c.type] for c in contracts.EXTRACTS[name].columns if c.type != "year"}
+    for name in PROGRAMMES
+}
+for _extract, _columns in {
+    "course_enrollments": {"section_id": _TEXT},
+    "discipline": {"disability_status": _TEXT, "days": _REAL},
+    "survey_items": {"text": _TEXT, "instrument": _TEXT},
+    "survey_responses": {"respondent_id": _TEXT, "school_id": _TEXT},
+}.items():
+    EXTRACTS[_extract] = EXTRACTS[_extract] | _columns
 
 
 @dataclass(frozen=True)
@@ -119,7 +138,7 @@ def _load_extract(
     columns: Mapping[str, str],
 ) -> None:
     declared = {"partner_id": _TEXT, "school_year": _WHOLE, **columns, "_delivery_id": _TEXT}
-    definition = ", ".join(f"{column} {kind}" for column, kind in declared.items())
+    definition = ", ".join(f'"{column}" {kind}' for column, kind in declared.items())
     connection.execute(f"create table raw.{extract} ({definition})")
     files = [str(path) for path in parquet_files(home, partner_id, extract)]
     if not files:
@@ -127,10 +146,9 @@ def _load_extract(
     scan = "read_parquet($files, hive_partitioning = true, hive_types_autocast = false, union_by_name = true)"
     description = connection.execute(f"describe select * from {scan}", {"files": files}).fetchall()
     found = [column for column in declared if column in {row[0] for row in description}]
-    values = ", ".join(f"cast({column} as {declared[column]})" for column in found)
-    connection.execute(
-        f"insert into raw.{extract} ({', '.join(found)}) select {values} from {scan}", {"files": files}
-    )
+    values = ", ".join(f'cast("{column}" as {declared[column]})' for column in found)
+    names = ", ".join(f'"{column}"' for column in found)
+    connection.execute(f"insert into raw.{extract} ({names}) select {values} from {scan}", {"files": files})
 
 
 def _tables_of(
