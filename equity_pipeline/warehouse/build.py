@@ -163,7 +163,11 @@ def _about(extracts: list[str]) -> list[str]:
     nodes = project.parsed().nodes
     tags = {f"with_{extract}" for extract in extracts}
     models = {key for key, node in nodes.items() if tags & set(node.tags)}
-    tests = {key for key, node in nodes.items() if node.resource_type == "test" and models & set(node.depends_on.nodes)}
+    tests = {
+        key
+        for key, node in nodes.items()
+        if node.resource_type == "test" and models & set(node.depends_on.nodes)
+    }
     return sorted(models | tests)
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from markupsafe import Markup
 
-from equity_pipeline.publishing import words
+from equity_pipeline.publishing import page, words, workbook
 
 
 @pytest.mark.parametrize(
@@ -83,6 +83,8 @@ def strings(file: Path) -> set[str]:
 def test_every_string_stands_in_the_catalogue():
     said = set().union(*(strings(file) for file in PUBLISHING.rglob("*") if file.suffix in (".py", ".j2")))
     assert len(said) > 150
+    said |= {text for heading, _, _, note in workbook._COLUMNS for text in (heading, note) if text}
+    said |= set(page.GROUPS.values()) | set(words.REFERENCES.values())
     assert said - set(words.catalogue()) == set()
 
 

@@ -18,9 +18,13 @@ from equity_pipeline.publishing.programmes.protect import Released, released
 
 # Each module says what leaves (`TABLES`) and what is made of it (`pages`).
 MODULES: dict[str, tuple[str, ModuleType]] = {"climate": ("Climate and discipline", climate)}
-TABLES: dict[str, Released] = {name: rule for _, module in MODULES.values() for name, rule in module.TABLES.items()}
+TABLES: dict[str, Released] = {
+    name: rule for _, module in MODULES.values() for name, rule in module.TABLES.items()
+}
 SECTIONS = tuple(
-    Section(key, label, "program", lambda site, module=module: module.pages(Reader(site.context, site.frames)))
+    Section(
+        key, label, "program", lambda site, module=module: module.pages(Reader(site.context, site.frames))
+    )
     for key, (label, module) in MODULES.items()
 )
 
