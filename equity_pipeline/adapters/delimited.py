@@ -39,6 +39,10 @@ OPTIONS = {
 }
 
 
+_QUERY = re.compile(r"(?i)\bselect\b|\b(?:read|scan)_\w+")
+"""What no expression over columns needs, wherever it stands, in quotes too: their end is not for us to guess."""
+
+
 def read(path: Path, name: str, source: Source) -> list[RawTable]:
     """Every file of the delivery as a table of text; see `readers.read_delimited`.
 
@@ -270,20 +274,20 @@ def _computed(frame: pl.DataFrame, column: str, text: str, source: Source) -> pl
 def _evaluated(
     frame: pl.DataFrame, text: str, what: str, source: Source, dtype: type[pl.DataType]
 ) -> pl.Series:
-    """A small SQL expression over delivered columns, which are all text. polars' SQL knows no expression that reaches
-    a file, and sub-queries are refused.
+    """A small SQL expression over delivered columns, which are all text. A sub-query is refused before polars sees it:
+    polars would open the file that it names.
 
     Raises:
         PartnerFileError: it can't be understood, or does not give one value for each record.
     """
     try:
-        expression = pl.sql_expr(text)
+        expression = pl.lit(None) if _QUERY.search(text) else pl.sql_expr(text)
         delivered = set(expression.meta.root_names())
         known = delivered and delivered <= set(frame.columns) - {LINE}
         # Of no rows it gives no value, unless it is a sum or the like.
         if known and not frame.clear().select(expression).height:
             return frame.select(expression.cast(dtype).alias(what)).to_series()
-    except PolarsError:
+    except (PolarsError, OSError):
         pass
     raise PartnerFileError(
         f"source {source.name!r}: {what}: {text!r} is not an SQL expression over the delivered columns "

@@ -8,7 +8,7 @@ import warnings
 import dagster as dg
 
 from equity_pipeline.defs.automation import ENVIRONMENTS, automation
-from equity_pipeline.defs.erasure import erase
+from equity_pipeline.defs.erasure import corrections
 from equity_pipeline.defs.ingest import due_date_checks, ingest_assets
 from equity_pipeline.defs.jobs import jobs
 from equity_pipeline.defs.partitions import partitions
@@ -44,7 +44,7 @@ def definitions(home: Home, today: dt.date, environment: str = "dev") -> dg.Defi
     return dg.Definitions(
         assets=[partner_file_asset(keys), *assets],
         asset_checks=[due_date_checks(home, partners)],
-        jobs=[*all_jobs, erase(home)],
+        jobs=[*all_jobs, *corrections(home)],
         sensors=sensors,
         schedules=schedules,
         executor=dg.in_process_executor,  # a run has a process of its own already; its steps follow each other

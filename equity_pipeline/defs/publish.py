@@ -19,6 +19,7 @@ from equity_pipeline.partners.registry import Partner
 from equity_pipeline.partners.status import latest_release
 from equity_pipeline.publishing import network
 from equity_pipeline.publishing import release as publishing
+from equity_pipeline.storage import trail
 from equity_pipeline.storage.home import Home
 from equity_pipeline.warehouse import build as warehouse
 
@@ -66,6 +67,8 @@ def publish_assets(
         with told_to_a_person():
             if refusal is not None:
                 raise refusal
+            if published.changed:
+                trail.log(home, "released", context.partition_key, release_id=published.release_id)
             shown = preview.markdown(published.path)
         yield dg.MaterializeResult(
             asset_key=RELEASE,

@@ -25,6 +25,7 @@ from equity_pipeline.domain.errors import EquityError
 from equity_pipeline.extracts import intake
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.partners.registry import Partner
+from equity_pipeline.storage import trail
 from equity_pipeline.storage.home import Home
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}  # the event log has every line
@@ -64,6 +65,7 @@ def execute(
     Raises:
         EquityError: the run failed; the message is the failed steps' own.
     """
+    trail.log(home, "ran", job=job_name, partition=partition_key)
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore"

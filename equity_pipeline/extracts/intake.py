@@ -10,6 +10,7 @@ on the order in which files came, except between undated versions of one file.
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import shutil
 from collections import Counter, OrderedDict
@@ -20,7 +21,7 @@ from typing import Any
 
 import polars as pl
 
-from equity_pipeline.adapters.base import FILE
+from equity_pipeline.adapters.base import FILE, LINE
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import DeliveryError, EquityError, TransientError
 from equity_pipeline.extracts import cross_file, drift, quarantine
@@ -29,7 +30,7 @@ from equity_pipeline.extracts.contracts import EXTRACTS, Extract
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.extracts.policy import far_fewer
 from equity_pipeline.extracts.privacy import Pseudonyms
-from equity_pipeline.extracts.quarantine import DELIVERY, REASON
+from equity_pipeline.extracts.quarantine import COLUMN, DELIVERY, REASON, VALUE
 from equity_pipeline.extracts.reading import (
     UNREADABLE_YEAR,
     Item,
@@ -44,7 +45,9 @@ from equity_pipeline.extracts.reading import (
     landed,
     mapping_of,
     matching,
+    parts_by_block,
     read_parts,
+    rekeyed,
     stacked,
     unreadable,
     warnings_of_parts,
@@ -52,8 +55,8 @@ from equity_pipeline.extracts.reading import (
 from equity_pipeline.extracts.readings import Reading, reading_of, settle
 from equity_pipeline.extracts.resolve import UNIT, YEAR, Resolved, resolve
 from equity_pipeline.extracts.versions import version
-from equity_pipeline.partners.registry import Partner, Source
-from equity_pipeline.storage import keys
+from equity_pipeline.partners.registry import Partner, Rekey, Source
+from equity_pipeline.storage import keys, trail
 from equity_pipeline.storage.atomic import new_file, new_folder
 from equity_pipeline.storage.home import Home
 
@@ -63,10 +66,12 @@ __all__ = [
     "check_delivery",
     "load_extracts",
     "pending_files",
+    "rekey",
     "take_delivery",
 ]
 
 _CACHE_BYTES = 1024**3
+HELD_BACK = "the file holds far fewer rows than the one before and was held back"
 _COUNTS = ("rows_in", "loaded", "rejected", "duplicates")
 
 
@@ -108,6 +113,7 @@ class ExtractLoad:
 def pending_files(home: Home, partner: Partner) -> list[str]:
     """What `take_delivery` would find to do: files whose bytes are not known, files that were refused or unclaimed and
     have come under another name, and deliveries whose mapping in the partner file has changed."""
+    partner = _rekeyed(home, partner)
     known = {delivery["sha256"]: delivery for delivery in Ledger(home).deliveries(partner.partner_id)}
     due = []
     for item in landed(home.landing(partner.partner_id)):
@@ -136,6 +142,38 @@ def _mapping_now(home: Home, partner: Partner, file: str) -> str:
     return mapping_of(partner, sources, _people(home, partner))
 
 
+def rekey(home: Home, partner: Partner, file: str, school_year: int, because: str) -> None:
+    """Say that all rows of a delivered file belong to a school year, whatever they or the file's name say. It is read
+    again when deliveries are next taken in.
+
+    Raises:
+        DeliveryError: no delivery has this name.
+    """
+    if not any(one["file"] == file for one in Ledger(home).deliveries(partner.partner_id)):
+        raise DeliveryError("no delivery has this name", file=file, remedy="see `equity-pipeline status`")
+    Ledger(home).rekey(partner.partner_id, file, school_year, because)
+    trail.log(home, "rekeyed", partner.partner_id, school_year=school_year, because=because)
+
+
+def _rekeyed(home: Home, partner: Partner) -> Partner:
+    """The partner with what the ledger says of school years; the latest word counts."""
+    said = [
+        Rekey(file=glob.escape(one["file"]), school_year=one["school_year"], because=one["because"])
+        for one in Ledger(home).rekeys(partner.partner_id)
+    ]
+    return partner.model_copy(update={"rekey": [*said, *partner.rekey]}) if said else partner
+
+
+def _log_acceptances(home: Home, partner: Partner) -> None:
+    """Put on record, once, what a person accepts in the partner file."""
+    known = [entry["detail"] for entry in trail.entries(home, "accepted", partner.partner_id)]
+    for kind in ("accepted_files", "accepted_drift"):
+        for one in getattr(partner, kind):
+            detail = {"kind": kind} | one.model_dump(mode="json")
+            if detail not in known:
+                trail.log(home, "accepted", partner.partner_id, **detail)
+
+
 def _people(home: Home, partner: Partner) -> Pseudonyms:
     return Pseudonyms(keys.key(home, partner.partner_id))
 
@@ -150,6 +188,8 @@ def take_delivery(home: Home, partner: Partner) -> list[DeliveryResult]:
         TransientError: the ledger was busy. What is wrong with a file is in its result, never raised.
     """
     ledger = Ledger(home)
+    partner = _rekeyed(home, partner)
+    _log_acceptances(home, partner)
     known = {delivery["sha256"]: delivery for delivery in ledger.deliveries(partner.partner_id)}
     results, seen = [], set()
     # Of two names for the same bytes the one that a source claims counts.
@@ -170,7 +210,14 @@ def take_delivery(home: Home, partner: Partner) -> list[DeliveryResult]:
     held: dict[str, list[dict[str, Any]]] = {}
     for load in ledger.loads(partner.partner_id):
         held.setdefault(load["sha256"], []).append(load)
-    results += [_take(home, partner, ledger, before, held.get(sha, [])) for sha, before in known.items()]
+    for sha, before in known.items():
+        taken = _take(home, partner, ledger, before, held.get(sha, []))
+        results.append(taken)
+        if taken.new:
+            trail.log(
+                home, "delivered", partner.partner_id, delivery_id=taken.delivery_id, status=taken.status,
+                source=taken.source,
+            )  # fmt: skip
     messages = _hold_back(ledger, partner, drift.stale(home, partner))
     _forget_readings(home, partner, ledger)
     return [
@@ -261,7 +308,8 @@ def _take(
             )  # fmt: skip
         if sources:
             found = _learn(home, partner, before["sha256"], file, sources)
-            check_year(file, _rows_found(found.loads))
+            if not rekeyed(partner, file):
+                check_year(file, _rows_found(found.loads))
         else:
             status = "unclaimed"
             message = f"{file}: no source claims it; correct `files` in the partner file, or its name"
@@ -365,6 +413,7 @@ def load_extracts(home: Home, partner: Partner, school_year: int) -> list[Extrac
         DeliveryError: an archived file can't be read any more, or its mapping changed since it was taken in.
     """
     ledger = Ledger(home)
+    partner = _rekeyed(home, partner)
     held = ledger.loads(partner.partner_id, school_year)
     few = _held(partner, held)
     results, finished = [], []
@@ -377,10 +426,11 @@ def load_extracts(home: Home, partner: Partner, school_year: int) -> list[Extrac
             shutil.rmtree(folder, ignore_errors=True)
             quarantine.write_partition(rejects_folder, {})
             continue
-        if _alone(partner, standing):
-            load = _placed(home, partner, contract, school_year, standing)
-        else:
-            load = _merged(home, partner, contract, school_year, standing)
+        store = _placed if _alone(partner, standing) else _merged
+        load = store(home, partner, contract, school_year, standing)
+        for one in {_unit(one): one for one in loads if _unit(one) in few}.values():
+            load.rejects.setdefault(one["delivery_id"], []).extend(_held_rows(home, partner, one, contract))
+        quarantine.write_partition(rejects_folder, load.rejects)
         finished += _accounted(load.account, contract, school_year, standing, loads, few)
         total = load.account.select(pl.exclude(UNIT, FILE).sum()).row(0, named=True)
         results.append(
@@ -405,11 +455,31 @@ def _forget_readings(home: Home, partner: Partner, ledger: Ledger) -> None:
 
 @dataclass(frozen=True)
 class _Stored:
-    """`rows`: how many are stored; `account`: see `Resolved`; `reasons`: reason → rejected rows."""
+    """`rows`: how many are stored; `account`: see `Resolved`; `reasons`: reason → rejected rows; `rejects`: delivery →
+    quarantine."""
 
     rows: int
     account: pl.DataFrame
     reasons: dict[str, int]
+    rejects: dict[str, list[pl.DataFrame | Path]]
+
+
+def _held_rows(
+    home: Home, partner: Partner, load: dict[str, Any], contract: Extract
+) -> Iterator[pl.DataFrame]:
+    """Quarantine of a file that was held back for want of rows."""
+    sources = [one for one in _sources_of(home, partner, load) if one.name == load["source"]]
+    path = _archive_path(home, partner, load["sha256"], load["delivered_file"])
+    for parts in parts_by_block(partner, path, load["delivered_file"], sources[0], _people(home, partner)):
+        for part in parts:
+            rows = part.rows.filter(pl.col(YEAR) == load["school_year"])
+            if part.extract == contract and rows.height:
+                told = rows.select(
+                    FILE, LINE, pl.lit(HELD_BACK).alias(REASON), pl.lit(None, pl.String).alias(COLUMN),
+                    pl.lit(None, pl.String).alias(VALUE),
+                )  # fmt: skip
+                frame = quarantine.as_delivered(told, part.tables, load["delivery_id"], part.shown)
+                yield quarantine.joined([frame])
 
 
 def _alone(partner: Partner, standing: list[dict[str, Any]]) -> bool:
@@ -433,7 +503,6 @@ def _placed(
         load["delivery_id"]: reading.files(contract.name, source, school_year, "rejects")
         for load, reading in zip(standing, readings, strict=True)
     }
-    quarantine.write_partition(home.quarantine(contract.name, partner.partner_id, school_year), rejects)
     account, reasons = [], Counter()
     for unit, reading in enumerate(readings):
         found = reading.of(source, contract.name)
@@ -443,7 +512,8 @@ def _placed(
                 gone = settled.duplicates[unit, file]
                 account.append((unit, file, sound + rejected, sound - gone, rejected, gone))
     columns = {UNIT: pl.Int32, FILE: pl.String} | dict.fromkeys(_COUNTS, pl.Int64)
-    return _Stored(settled.rows, pl.DataFrame(account, columns, orient="row"), dict(sorted(reasons.items())))
+    account = pl.DataFrame(account, columns, orient="row")
+    return _Stored(settled.rows, account, dict(sorted(reasons.items())), rejects)
 
 
 def _merged(
@@ -461,12 +531,9 @@ def _merged(
             rejects.drop(UNIT), parts[unit].tables, delivery_id, parts[unit].shown
         )
         by_delivery.setdefault(delivery_id, []).append(frame)
-    quarantine.write_partition(
-        home.quarantine(contract.name, partner.partner_id, school_year),
-        {delivery_id: [quarantine.joined(frames)] for delivery_id, frames in by_delivery.items()},
-    )
+    rejects = {delivery_id: [quarantine.joined(frames)] for delivery_id, frames in by_delivery.items()}
     reasons = resolved.rejects.group_by(REASON).len().sort(REASON)
-    return _Stored(resolved.rows.height, resolved.account, dict(reasons.iter_rows()))
+    return _Stored(resolved.rows.height, resolved.account, dict(reasons.iter_rows()), rejects)
 
 
 def _accounted(

@@ -19,7 +19,7 @@ from equity_pipeline.adapters.base import LINE
 from equity_pipeline.extracts.distinct import by_distinct
 
 PERSONS = frozenset(
-    {"student_id", "state_id", "respondent_id", "staff_id", "teacher_id", "observer_id", "decided_by"}
+    {"student_id", "state_id", "respondent_id", "staff_id", "teacher_id", "observer_id"}
 )
 """Columns that hold the id of a person, in any extract."""
 WITHHELD = "_free_text"

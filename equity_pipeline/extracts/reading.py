@@ -28,7 +28,7 @@ from equity_pipeline.extracts.privacy import Pseudonyms
 from equity_pipeline.extracts.quarantine import COLUMN, REASON, VALUE
 from equity_pipeline.extracts.resolve import SOURCE, UNIT, YEAR
 from equity_pipeline.extracts.versions import version
-from equity_pipeline.partners.registry import Partner, Source
+from equity_pipeline.partners.registry import Partner, Rekey, Source
 
 UNREADABLE_YEAR = 0
 _ONEROSTER_FILES = {
@@ -164,6 +164,11 @@ def accepted(partner: Partner, file: str) -> bool:
     return any(_is_named(file, one.file) for one in partner.accepted_files)
 
 
+def rekeyed(partner: Partner, file: str) -> Rekey | None:
+    """What a person says of the school year of a file, if anything."""
+    return next((one for one in partner.rekey if _is_named(file, one.file)), None)
+
+
 def check_year(file: str, years: dict[str, set[int]]) -> None:
     """`years`: extract → school years found.
 
@@ -253,8 +258,11 @@ def in_blocks(source: Source) -> bool:
 def parts_by_block(
     partner: Partner, path: Path, file: str, source: Source, people: Pseudonyms
 ) -> Iterator[list[Part]]:
-    """The same as `read_parts`, one block of the file after the other; for sources that can be read so."""
+    """The same as `read_parts` of one source, one block of the file after the other where it can be read so."""
     adapter = ADAPTERS[source.format]
+    if not in_blocks(source):
+        yield read_parts(partner, path, file, [source], people)
+        return
     for table in adapter.blocks(path, file, source):
         yield _parts([table], adapter.map([table], source, partner), source, partner, file, people)
 
@@ -267,10 +275,10 @@ def _parts(
     file: str,
     people: Pseudonyms,
 ) -> list[Part]:
-    rekeyed = next((one for one in partner.rekey if _is_named(file, one.file)), None)
+    stated = rekeyed(partner, file)
     told = (
-        [f"{file}: taken as school year {school_years.label(rekeyed.school_year)}, because {rekeyed.because}"]
-        if rekeyed
+        [f"{file}: taken as school year {school_years.label(stated.school_year)}, because {stated.because}"]
+        if stated
         else []
     )
     by_extract: dict[str, list[Mapped]] = {}
@@ -279,7 +287,7 @@ def _parts(
     rows = {
         extract: pl.concat(
             [
-                people.hidden(_with_year(m.rows, EXTRACTS[extract], partner, rekeyed and rekeyed.school_year))
+                people.hidden(_with_year(m.rows, EXTRACTS[extract], partner, stated and stated.school_year))
                 for m in several
             ],
             how="diagonal",

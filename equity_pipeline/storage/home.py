@@ -38,6 +38,15 @@ class Home:
         return self.root / "keys"
 
     @property
+    def trail(self) -> Path:
+        """Who did what, see `storage.trail`."""
+        return self.root / "audit.jsonl"
+
+    @property
+    def trail_head(self) -> Path:
+        return self.root / "audit.head"
+
+    @property
     def dagster(self) -> Path:
         return self.root / ".dagster"
 

@@ -19,6 +19,7 @@ import duckdb
 
 from equity_pipeline.domain.errors import EquityError
 from equity_pipeline.partners.registry import Partner
+from equity_pipeline.storage.confined import confined
 from equity_pipeline.storage.home import Home
 from equity_pipeline.warehouse import project, raw
 from equity_pipeline.warehouse.project import manifest, metric_ids
@@ -116,7 +117,7 @@ def is_current(home: Home, partner: Partner) -> bool:
 
 def _load_raw(warehouse: Path, home: Home, partner: Partner, deliveries: list[CurrentDelivery]) -> None:
     try:
-        with duckdb.connect(warehouse) as connection:
+        with confined(warehouse, home.folders_of(partner.partner_id)) as connection:
             raw.load(connection, home, partner, deliveries)
     except duckdb.Error as error:  # its message may quote a value
         raise BuildError(
