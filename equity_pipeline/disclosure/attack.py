@@ -387,7 +387,8 @@ class Reading:
         before = pd.MultiIndex.from_frame(
             table[CELL].assign(school_year=table["school_year"] - 1, reference="designated")
         )
-        prior = self.closure["status"].reindex(before).to_numpy(object)
+        prior = self.closure["status"].fillna("not_measurable").reindex(before)
+        prior = prior.where(prior.notna(), None).to_numpy(object)
         actions = {(r.prior_status, r.status): r for r in self.rules.actions.itertuples()}
         chosen = [
             actions.get((p, s)) or actions.get(("any", s))

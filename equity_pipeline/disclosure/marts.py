@@ -106,6 +106,7 @@ def _widened(gaps: pd.DataFrame, base: pd.DataFrame) -> pd.DataFrame:
     gap = gaps["gap"].astype(float).round(12)
     return gaps.assign(
         gap=gap,
+        students_needed=np.floor(gaps["students_needed"].astype("Float64") + 1e-9).astype("Int64"),
         gap_low=np.maximum(gap - np.hypot(gap - gaps["gap_low"].astype(float), banding), -1),
         gap_high=np.minimum(gap + np.hypot(gaps["gap_high"].astype(float) - gap, banding), 1),
     )
@@ -137,8 +138,6 @@ def _finish(frame: pd.DataFrame, base: pd.DataFrame, gaps: pd.DataFrame) -> pd.D
     result = frame.assign(rate_band=own["rate_band"].to_numpy(), reference_rate_band=reference.to_numpy())
     for column in {"successes", "reference_successes"} & set(result):
         result[column] = pd.array([pd.NA] * len(result), "Int64")
-    for column in {"students_needed", "seats_gap"} & set(result):
-        result[column] = np.floor(result[column].astype("Float64") + 1e-9).astype("Int64")
     for column in [c for c in result.columns if c not in STATED]:
         result[column] = _where(result[column], ~hidden & (~absent | (column == "reason")))
     return result.assign(

@@ -216,7 +216,7 @@ def _finish(warehouse: Path, inputs: str, results: list[NodeResult]) -> list[Nod
 def _models(results: list[NodeResult]) -> list[tuple[int, str, str, str]]:
     """The SQL of each model in the order they were built: a release runs some of it again on protected counts."""
     nodes = [project.parsed().nodes[result.unique_id] for result in results]
-    models = [node for node in nodes if node.resource_type == "model"]
+    models = [node for node in nodes if node.resource_type == "model" and node.compiled_code]
     return [(place, node.schema, node.name, node.compiled_code) for place, node in enumerate(models)]
 
 
