@@ -54,7 +54,7 @@ _COLUMNS = [
         "count",
         "More students of the group that would bring its rate level with the comparison's.",
     ),
-    ("Goal (points)", 10, "points", None),
+    ("Goal (points)", 10, "goal", None),
     ("Note", 34, "text", "Why a number is not there."),
 ]
 
@@ -78,11 +78,12 @@ def workbook(rows: list[dict], context: Context, partner_name: str) -> bytes:
             "valign": "bottom",
         }
         formats = {
-            "text": book.add_format(cell | {"indent": 1}),
+            "text": book.add_format(cell | {"align": "left", "indent": 1}),
             "count": book.add_format(cell | {"num_format": '"~"#,##0', "align": "right"}),
             "percent": book.add_format(cell | {"num_format": "0%", "align": "right"}),
             "points": book.add_format(cell | {"num_format": "+0;−0;0", "align": "right"}),
-            "head": book.add_format(head | {"indent": 1}),
+            "goal": book.add_format(cell | {"num_format": "+0.0;−0.0;0", "align": "right"}),
+            "head": book.add_format(head | {"align": "left", "indent": 1}),
             "head of numbers": book.add_format(head | {"align": "right"}),
             "title": book.add_format(base | {"bold": True, "font_size": 18}),
             "term": book.add_format(cell | {"bold": True}),
@@ -165,8 +166,8 @@ def _cells(row: dict[str, object], context: Context) -> list[object]:
         say("District") if row["school_id"] == "_all" else context.school(row["school_id"]),
         labels.dimension(row["dimension"]), row["group"], compared,
         row["n"], row["rate"], row["rate_band"], row["reference_rate"], row["reference_rate_band"],
-        *(_points(row[c]) if told else None for c in ("gap", "gap_low", "gap_high", "gap_change")),
-        f"{step.symbol} {say(step.words)}" if step else None, row["students_needed"] if told else None, _points(row["goal_gap"]), _note(row),
+        *(_points(row[c], 0) if told else None for c in ("gap", "gap_low", "gap_high", "gap_change")),
+        f"{step.symbol} {say(step.words)}" if step else None, row["students_needed"] if told else None, _points(row["goal_gap"], 1), _note(row),
     ]  # fmt: skip
 
 
@@ -180,8 +181,9 @@ def _note(row: dict[str, object]) -> str:
     return say(said[row["state"]]) if row["state"] in said else ""
 
 
-def _points(value: float | None) -> float | None:
-    return None if value is None else round(100 * value, 10)
+def _points(value: float | None, digits: int) -> float | None:
+    """As the pages say it."""
+    return None if value is None else words.round_half_up(100 * value, digits)
 
 
 def _sheet_name(metric: str, number: int) -> str:
