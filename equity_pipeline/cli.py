@@ -357,9 +357,7 @@ def rekey(home: Home, partner_id: str, because: str, file: str, school_year: int
     with history.open_instance(home) as instance:
         said = {"partner_id": partner_id, "file": file, "school_year": year, "because": because}
         _correct(home, instance, REKEY, "rekey_file", **said)
-    click.echo(
-        f"{file} is of {year} from now on: `equity-pipeline run --partner {partner_id}` reads it again"
-    )
+    click.echo(f"{file} is of {year} from now on: `equity-pipeline run --partner {partner_id}` reads it again")
 
 
 @main.command("rotate-key")
@@ -373,9 +371,7 @@ def rotate_key(home: Home, partner_id: str) -> None:
 
     with history.open_instance(home) as instance:
         _correct(home, instance, ROTATE_KEY, "new_key", partner_id=partner_id)
-    click.echo(
-        f"{partner_id} has a new key: `equity-pipeline run --partner {partner_id}` makes everything again"
-    )
+    click.echo(f"{partner_id} has a new key: `equity-pipeline run --partner {partner_id}` makes everything again")
 
 
 @main.command()

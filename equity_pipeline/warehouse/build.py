@@ -164,11 +164,7 @@ def _about(extracts: list[str]) -> list[str]:
     nodes = project.parsed().nodes
     tags = {f"with_{extract}" for extract in extracts}
     models = {key for key, node in nodes.items() if tags & set(node.tags)}
-    tests = {
-        key
-        for key, node in nodes.items()
-        if node.resource_type == "test" and models & set(node.depends_on.nodes)
-    }
+    tests = {key for key, node in nodes.items() if node.resource_type == "test" and models & set(node.depends_on.nodes)}
     return sorted(models | tests)
 
 
@@ -197,9 +193,7 @@ def _finish(warehouse: Path, inputs: str, results: list[NodeResult]) -> list[Nod
                 result = replace(result, rows=rows)
             counted.append(result)
         connection.execute("create schema build")
-        connection.execute(
-            "create table build.models (position integer, schema varchar, name varchar, sql varchar)"
-        )
+        connection.execute("create table build.models (position integer, schema varchar, name varchar, sql varchar)")
         connection.executemany("insert into build.models values (?, ?, ?, ?)", _models(results))
         connection.execute("create table build.inputs as select ? as digest", [inputs])
         connection.execute(

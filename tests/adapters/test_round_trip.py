@@ -148,9 +148,7 @@ def mess_up(landing: Path, luck: random.Random, encodings: tuple[str, ...]) -> N
 def stored(home: Home, partner_id: str, extract: str) -> pl.DataFrame:
     folder = home.root / "extracts" / extract / f"partner_id={partner_id}"
     return unmasked(
-        pl.concat(
-            pl.read_parquet(file, hive_partitioning=False) for file in sorted(folder.rglob("*.parquet"))
-        )
+        pl.concat(pl.read_parquet(file, hive_partitioning=False) for file in sorted(folder.rglob("*.parquet")))
     )
 
 
