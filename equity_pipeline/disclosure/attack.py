@@ -13,7 +13,7 @@ import json
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,9 +24,8 @@ from equity_pipeline.disclosure import figures
 from equity_pipeline.disclosure.figures import ABOUT, CELL, PAIR, REASONS, Rules
 from equity_pipeline.domain.errors import DisclosureError
 
-# The forms a statement may take: what students are rounded to, from the rule to its coarser forms, each of which also
-# halves the number of bands; and how many numbers of successes are in a band.
-ROUNDED_TO = (10, 20, 50, 100, 100, 100, 100)
+# The form a statement must have: what students are rounded to, and how many numbers of successes are in a band.
+ROUNDED_TO = 10
 IN_A_BAND = 7
 BAND = re.compile(r"under ([\d.]+)%|([\d.]+)% or more|([\d.]+)% to ([\d.]+)%")
 BANDS = ["rate_band", "reference_rate_band"]
@@ -183,7 +182,7 @@ def attack(frames: dict[str, pd.DataFrame], rules: Rules, minimum_cell: int) -> 
     )
 
 
-def certificate(result: AuditResult, rules: Rules) -> dict[str, object]:
+def certificate(result: AuditResult, rules: Rules, proof: Mapping[str, object]) -> dict[str, object]:
     """What `certificate.json` says: what was attacked, how, what is left to guess, and whether the release may leave."""
     return {
         "pass": result.passed,
@@ -198,6 +197,7 @@ def certificate(result: AuditResult, rules: Rules) -> dict[str, object]:
             "policy": dict(sorted(rules.policy.items())),
             "actions": _records(rules.actions[["prior_status", "status", "urgency", "what_to_do"]]),
         },
+        "proof": dict(proof),
         "cells": result.cells,
         "hidden": result.hidden,
         "hidden_by_dimension": result.hidden_by_dimension,
@@ -214,13 +214,13 @@ def _records(frame: pd.DataFrame) -> list[dict]:
 
 
 @functools.cache
-def _bands(least: int, coarser: int) -> set[tuple[float, float]]:
+def _bands(least: int) -> set[tuple[float, float]]:
     """The bands that rates of at least so many students are told in."""
-    count = max(100 // math.ceil(100 * IN_A_BAND / least), 2) // 2**coarser
+    count = max(100 // math.ceil(100 * IN_A_BAND / least), 2)
     if count == 100:
         edges = [0.0, *(percent + 0.5 for percent in range(1, 99)), 100.0]
     else:
-        edges = [math.floor(100 * i / count + 0.5 + 1e-9) for i in range(count + 1)] if count > 1 else []
+        edges = [math.floor(100 * i / count + 0.5 + 1e-9) for i in range(count + 1)]
     return {(float(a), float(b)) for a, b in itertools.pairwise(edges)}
 
 
@@ -294,11 +294,11 @@ class Reading:
         ends = _ends(band if isinstance(band, str) else None, rate)
         if ends is None or n != int(n):
             return None
-        for coarser, unit in enumerate(ROUNDED_TO):
-            least = max(int(n) - unit // 2, self.minimum_cell)
-            if n % unit == 0 and n + unit // 2 > self.minimum_cell and ends in _bands(least, coarser):
-                return least, n + unit // 2 - 1, *ends
-        return None
+        half = ROUNDED_TO // 2
+        least = max(int(n) - half, self.minimum_cell)
+        if n % ROUNDED_TO or n + half <= self.minimum_cell or ends not in _bands(least):
+            return None
+        return least, n + half - 1, *ends
 
     def check_gaps(self) -> None:
         """Every figure of `gap_metrics` follows from the base."""

@@ -55,7 +55,8 @@ def publish(home: Home, partner: Partner) -> Release:
     # Imported here: a release can be rendered and tested without a warehouse, a ledger or a solver at hand.
     from equity_pipeline.disclosure.attack import audit, certificate
     from equity_pipeline.disclosure.derive import Derivation
-    from equity_pipeline.disclosure.marts import protect_marts
+    from equity_pipeline.disclosure.marts import protect_marts, published_counts
+    from equity_pipeline.disclosure.worlds import prove
     from equity_pipeline.publishing import source
 
     marts, context = source.read(home, partner)
@@ -68,12 +69,18 @@ def publish(home: Home, partner: Partner) -> Release:
     derivation = Derivation(home.warehouse(partner.partner_id))
     rules = derivation.rules()
     frames = protect_marts(marts, smallest, dimensions, derivation)
+
+    def attack(folder: Path) -> dict[str, object]:
+        proof = prove(published_counts(marts["gap_metrics"], dimensions), dimensions, smallest)
+        proof.keep(home.warehouse(partner.partner_id).parent / "witness.npz")
+        return certificate(audit(folder, rules, smallest), rules, proof.summary())
+
     return write_release(
         home,
         partner,
         frames,
         context,
-        lambda folder: certificate(audit(folder, rules, smallest), rules),
+        attack,
     )
 
 

@@ -153,7 +153,7 @@ def test_the_certificate_is_plain_json_and_enough_to_audit_again(
     tmp_path: Path, protected: Frames, district: District
 ) -> None:
     folder = write(tmp_path, protected)
-    said = certificate(audit(folder, district.rules, 10), district.rules)
+    said = certificate(audit(folder, district.rules, 10), district.rules, {})
     (folder / "certificate.json").write_text(json.dumps(said))
     assert said["pass"] is True
     assert audit(folder).passed
