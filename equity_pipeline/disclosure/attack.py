@@ -186,7 +186,7 @@ def certificate(result: AuditResult, rules: Rules, proof: Mapping[str, object]) 
     """What `certificate.json` says: what was attacked, how, what is left to guess, and whether the release may leave."""
     return {
         "pass": result.passed,
-        "promise": "students are rounded and rates stand in bands of at least seven numbers of successes; every other "
+        "promise": "students are rounded and rates stand in bands of at least seven numbers of successes (of five below 15 students); every other "
         f"figure follows from these alone; groups of fewer than {result.minimum_cell} students are hidden",
         "minimum_cell": result.minimum_cell,
         "attacked": result.files,
