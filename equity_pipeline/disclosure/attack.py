@@ -29,6 +29,8 @@ ROUNDED_TO = 10
 IN_A_BAND = 7
 BAND = re.compile(r"under ([\d.]+)%|([\d.]+)% or more|([\d.]+)% to ([\d.]+)%")
 BANDS = ["rate_band", "reference_rate_band"]
+# A change of fewer students than this must not follow from two releases.
+CHANGE = 10
 NEVER = ["successes", "reference_successes"]
 
 
@@ -81,7 +83,7 @@ def audit(
         rules: the public policy, as the outsider knows it.
         minimum_cell: the policy the release promises, students. Both are read from the release's certificate.json
             where not given.
-        previous: earlier releases.
+        previous: earlier releases; no difference from them may say that a change was of fewer than `CHANGE` students.
 
     Raises:
         DisclosureError: there is nothing to read, or a file can't be read as a table; what can't be attacked
@@ -90,7 +92,8 @@ def audit(
     if rules is None or minimum_cell is None:
         rules, minimum_cell = _stated(Path(release_dir) / "certificate.json")
     frames, files, findings = _read(Path(release_dir))
-    result = attack(frames, rules, minimum_cell)
+    earlier = [_read_parquet(Path(folder) / "data" / "gap_metrics.parquet") for folder in previous]
+    result = attack(frames, rules, minimum_cell, earlier)
     found = tuple(sorted({*findings, *result.findings}, key=lambda f: (f.kind, f.mart, f.where)))
     return AuditResult(**{**result.__dict__, "findings": found, "files": files})
 
@@ -108,11 +111,9 @@ def _read(release_dir: Path) -> tuple[dict[str, pd.DataFrame], dict[str, str], l
                     path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig"
                 )
             else:
-                frame = pd.read_parquet(path)
+                frame = _read_parquet(path)
         except (ValueError, OSError) as error:
-            raise DisclosureError(
-                f"data/{path.name} can't be read as a table ({type(error).__name__}); not safe"
-            ) from None
+            raise _unreadable(path, error) from None
         frames[path.stem][path.suffix] = frame
     if set(frames.get("gap_metrics", {})) != {".csv", ".parquet"}:
         raise DisclosureError("the release has no data/gap_metrics to attack; nothing is published")
@@ -122,6 +123,17 @@ def _read(release_dir: Path) -> tuple[dict[str, pd.DataFrame], dict[str, str], l
         files,
         findings,
     )
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except (ValueError, OSError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> DisclosureError:
+    return DisclosureError(f"data/{path.name} can't be read as a table ({type(error).__name__}); not safe")
 
 
 def _stated(certificate_file: Path) -> tuple[Rules, int]:
@@ -163,14 +175,20 @@ def _plain(column: pd.Series) -> pd.Series:
     return pd.Series(np.array([*texts, None], dtype=object)[position], index=column.index)
 
 
-def attack(frames: dict[str, pd.DataFrame], rules: Rules, minimum_cell: int) -> AuditResult:
-    """Attack published marts: name → frame. Needs no IO."""
+def attack(
+    frames: dict[str, pd.DataFrame], rules: Rules, minimum_cell: int, earlier: Sequence[pd.DataFrame] = ()
+) -> AuditResult:
+    """Attack published marts: name → frame; `earlier`: `gap_metrics` of releases before. Needs no IO."""
     reading = Reading(frames, rules, minimum_cell)
     reading.read_base()
     reading.check_gaps()
     reading.check_closure()
     for mart in sorted(set(frames) - {"gap_metrics", "gap_closure"}):
         reading.check_copy(mart)
+    for gaps in earlier:
+        before = Reading({"gap_metrics": gaps}, rules, minimum_cell)
+        before.read_base()
+        reading.check_difference(before)
     hidden = reading.base[reading.base["n"].isna()]
     return AuditResult(
         findings=tuple(sorted(set(reading.findings), key=lambda f: (f.kind, f.mart, f.where))),
@@ -179,6 +197,7 @@ def attack(frames: dict[str, pd.DataFrame], rules: Rules, minimum_cell: int) -> 
         hidden_by_dimension={d: int(c) for d, c in sorted(hidden["dimension"].value_counts().items())},
         figures=reading.checked,
         minimum_cell=minimum_cell,
+        releases=1 + len(earlier),
     )
 
 
@@ -359,6 +378,34 @@ class Reading:
             table[present & (table["reference_rate_band"].to_numpy(object) != other)],
             "reference_rate_band",
         )
+
+    def check_difference(self, before: Reading) -> None:
+        """Where two releases say different things of a group, the change may have been one of `CHANGE` students or more,
+        or none: a smaller one is never known for sure."""
+        both = self._windows().join(before._windows(), rsuffix="_before", how="inner")
+        for count in ("n", "s", "u"):
+            low, high, low_before, high_before = (
+                both[f"{count}_{end}{when}"].to_numpy() for when in ("", "_before") for end in ("low", "high")
+            )
+            changed = (low > high_before) | (high < low_before)
+            largest = np.maximum(high - low_before, high_before - low)
+            known = both[changed & (largest < CHANGE)].reset_index()
+            self.tell("two releases tell a change of few students", "gap_metrics", known, count)
+
+    def _windows(self) -> pd.DataFrame:
+        """By `CELL`, the lowest and highest number of students, successes and others that a release leaves open."""
+        base = self.base[~self.base["absent"]]
+        n_low, n_high = base["n_low"].fillna(0), base["n_high"].fillna(self.minimum_cell - 1)
+        low, high = base["low"].fillna(0) / 100, base["high"].fillna(100) / 100
+        inside = high < 1  # the upper end of a band is not in it
+        return pd.DataFrame(
+            {
+                "n_low": n_low, "n_high": n_high, "s_low": np.ceil(low * n_low - 1e-9),
+                "s_high": np.where(inside, np.ceil(high * n_high - 1e-9) - 1, n_high),
+                "u_low": np.where(inside, np.floor((1 - high) * n_low + 1e-9) + 1, 0),
+                "u_high": np.floor((1 - low) * n_high + 1e-9),
+            }
+        ).set_index(pd.MultiIndex.from_frame(base[CELL]))  # fmt: skip
 
     def check_closure(self) -> None:
         """Every figure of `gap_closure` follows from the gaps of its years."""

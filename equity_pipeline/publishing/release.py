@@ -73,7 +73,11 @@ def publish(home: Home, partner: Partner) -> Release:
     def attack(folder: Path) -> dict[str, object]:
         proof = prove(published_counts(marts["gap_metrics"], dimensions), dimensions, smallest)
         proof.keep(home.warehouse(partner.partner_id).parent / "witness.npz")
-        return certificate(audit(folder, rules, smallest), rules, proof.summary())
+        earlier = sorted(
+            file.parent.parent
+            for file in home.releases(partner.partner_id).glob("[0-9a-f]*/data/gap_metrics.parquet")
+        )
+        return certificate(audit(folder, rules, smallest, earlier), rules, proof.summary())
 
     return write_release(
         home,
