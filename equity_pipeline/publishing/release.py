@@ -68,7 +68,6 @@ def publish(home: Home, partner: Partner) -> Release:
     smallest, dimensions = partner.privacy.minimum_cell, context.labels.dimensions
     derivation = Derivation(home.warehouse(partner.partner_id))
     rules = derivation.rules()
-    frames = protect_marts(marts, smallest, dimensions, derivation)
 
     def attack(folder: Path) -> dict[str, object]:
         proof = prove(published_counts(marts["gap_metrics"], dimensions), dimensions, smallest)
@@ -79,6 +78,7 @@ def publish(home: Home, partner: Partner) -> Release:
         )
         return certificate(audit(folder, rules, smallest, earlier), rules, proof.summary())
 
+    frames = protect_marts(marts, smallest, dimensions, derivation)
     return write_release(
         home,
         partner,
