@@ -7,6 +7,7 @@ Fails closed: the release is written to a scratch folder and attacked there; onl
 from __future__ import annotations
 
 import collections
+import dataclasses
 import os
 import uuid
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from equity_pipeline.publishing import (
     datafiles,
     dictionary,
     manifest,
+    programmes,
     quality,
     site,
     tracker,
@@ -68,6 +70,7 @@ def publish(home: Home, partner: Partner) -> Release:
     derivation = Derivation(home.warehouse(partner.partner_id))
     rules = derivation.rules()
     frames = protect_marts(marts, smallest, dimensions, derivation)
+    context = dataclasses.replace(context, programmes=programmes.beside(context.programmes, frames["gap_metrics"]))
     return write_release(
         home,
         partner,
