@@ -7,6 +7,7 @@ Fails closed: the release is written to a scratch folder and attacked there; onl
 from __future__ import annotations
 
 import collections
+import dataclasses
 import os
 import uuid
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from equity_pipeline.publishing import (
     datafiles,
     dictionary,
     manifest,
+    programmes,
     quality,
     site,
     tracker,
@@ -79,6 +81,7 @@ def publish(home: Home, partner: Partner) -> Release:
         return certificate(audit(folder, rules, smallest, earlier), rules, proof.summary())
 
     frames = protect_marts(marts, smallest, dimensions, derivation)
+    context = dataclasses.replace(context, programmes=programmes.beside(context.programmes, frames["gap_metrics"]))
     return write_release(
         home,
         partner,
@@ -119,7 +122,7 @@ def write_release(
     before = manifest.read(latest)
     if before and before["release_id"] == release_id:
         return Release(release_id, target, changed=False, restated=0)
-    difference = _compare(latest, before, frames, context)
+    difference = _compare(latest, before, frames, context, stated)
     if manifest.read(target) is None:
         previous = before["release_id"] if before else None
         rows = tracker.plain(tracker.view(frames, context))
@@ -196,12 +199,10 @@ def _stated(partner: Partner) -> dict[str, object]:
 
 
 def _compare(
-    latest: Path, before: dict | None, frames: dict[str, pd.DataFrame], context: Context
+    latest: Path, before: dict | None, frames: dict[str, pd.DataFrame], context: Context, stated: dict
 ) -> changes.Changes:
     previous = pd.read_parquet(latest / "data" / "gap_metrics.parquet") if before else None
-    return changes.compare(
-        previous, frames["gap_metrics"], context.deliveries, before["made_from"] if before else []
-    )
+    return changes.compare(previous, frames["gap_metrics"], context.deliveries, stated, before)
 
 
 def _write(folder: Path, files: dict[str, bytes]) -> None:

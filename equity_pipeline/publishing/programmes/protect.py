@@ -97,3 +97,41 @@ def bands(n: pd.Series, successes: pd.Series, minimum_cell: int) -> pd.DataFrame
 def ratio(low: float, high: float, other_low: float, other_high: float) -> tuple[float, float] | None:
     """The range of a ratio of two rates of which bands are known; None where the other may be 0."""
     return (low / other_high, high / other_low) if other_low > 0 else None
+
+
+_GROUP = ["school_year", "school_id", "dimension", "subgroup"]
+# Columns that hold the students of a group, and of everyone else, as the gap tables do.
+_STUDENTS, _REST = ("n", "asked", "students_enrolled"), "reference_n"
+
+
+def withheld(table: pd.DataFrame, rule: Released, gaps: pd.DataFrame) -> pd.DataFrame:
+    """The released table with no group told more of than in the released gap tables: who is hidden there is hidden here, and
+    students are not rounded more finely. `gaps`: released `gap_metrics`; its metric of everyone counts the same students."""
+    if not set(_GROUP) <= set(table.columns):
+        return table
+    everyone = gaps[gaps["metric_id"] == "ap_ib_enrollment"]
+    own = _told(table, everyone[everyone["reference"] == "overall"], "n")
+    rest = _told(table, everyone[everyone["reference"] == "rest"], "reference_n")
+    result = table.copy()
+    for columns, (hidden, students) in (
+        ([c for c in table.columns if c not in rule.about and c != "suppressed"], own),
+        ([c for c in table.columns if c.startswith("reference_") and c not in rule.about], rest),
+    ):
+        for column in columns:
+            result[column] = result[column].where(~hidden)
+            if column in (_STUDENTS if students is own[1] else (_REST,)):
+                coarser = (students < result[column]).fillna(False).to_numpy(bool)
+                result[column] = result[column].where(~coarser, students)
+    if "suppressed" in result:
+        result["suppressed"] = result["suppressed"] | own[0]
+    return result
+
+
+def _told(table: pd.DataFrame, rows: pd.DataFrame, column: str) -> tuple[np.ndarray, pd.Series]:
+    """Per row of the table: whether its group's students are hidden for privacy, and how many are told."""
+    at = rows.drop_duplicates(_GROUP).set_index(_GROUP)
+    at = at.reindex(pd.MultiIndex.from_frame(table[_GROUP].astype({"school_year": "int64"}))).reset_index(drop=True)
+    private = at["suppression_reason"].eq("privacy") | (at["suppression_reason"].isna() & at["metric_id"].notna() & at[column].isna())
+    students = at[column].astype("Int64")
+    students.index = table.index
+    return private.fillna(False).to_numpy(bool), students
