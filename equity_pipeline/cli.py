@@ -291,12 +291,18 @@ def explain(home: Home, partner_id: str, **number: Any) -> None:
 
 @main.command()
 @click.argument("release", type=click.Path(exists=True, file_okay=False, path_type=Path))
-def audit(release: Path) -> None:
+@click.option(
+    "--previous",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="An earlier release.",
+)
+def audit(release: Path, previous: tuple[Path, ...]) -> None:
     """Attack a release as an outsider would; exit code 1 if the guarantee fails."""
     from equity_pipeline.disclosure import attack
 
     try:
-        found = attack.audit(release)
+        found = attack.audit(release, previous=previous)
     except EquityError as error:
         raise click.ClickException(str(error)) from None
     for line in found.lines():
@@ -308,8 +314,9 @@ def audit(release: Path) -> None:
 @main.command()
 @click.option("--partner", "partner_id", required=True)
 @click.option("--student-id", help="Only this student, by the id that the partner's files have.")
+@click.option("--keep-releases", is_flag=True, help="Leave what was published of the partner: it holds no person.")
 @_with_home
-def erase(home: Home, partner_id: str, student_id: str | None) -> None:
+def erase(home: Home, partner_id: str, student_id: str | None, keep_releases: bool) -> None:
     """Remove a partner, or one student, from every layer and write an erasure receipt."""
     _known(home, (partner_id,))
     from equity_pipeline.defs import erasure, history, runs
@@ -317,7 +324,8 @@ def erase(home: Home, partner_id: str, student_id: str | None) -> None:
 
     with history.open_instance(home) as instance:
         if student_id is None:
-            _correct(home, instance, erasure.ERASE, "erase_partner", partner_id=partner_id)
+            said = {"partner_id": partner_id, "keep_releases": keep_releases}
+            _correct(home, instance, erasure.ERASE, "erase_partner", **said)
         else:
             os.environ[erasure.STUDENT_ID] = student_id
             try:
@@ -334,7 +342,7 @@ def erase(home: Home, partner_id: str, student_id: str | None) -> None:
             click.echo("network: release written again")
 
 
-def _correct(home: Home, instance: Any, job: str, op: str, **config: str) -> None:
+def _correct(home: Home, instance: Any, job: str, op: str, **config: Any) -> None:
     """Run a job of one op for a partner."""
     from equity_pipeline.defs import runs
 
@@ -357,7 +365,9 @@ def rekey(home: Home, partner_id: str, because: str, file: str, school_year: int
     with history.open_instance(home) as instance:
         said = {"partner_id": partner_id, "file": file, "school_year": year, "because": because}
         _correct(home, instance, REKEY, "rekey_file", **said)
-    click.echo(f"{file} is of {year} from now on: `equity-pipeline run --partner {partner_id}` reads it again")
+    click.echo(
+        f"{file} is of {year} from now on: `equity-pipeline run --partner {partner_id}` reads it again"
+    )
 
 
 @main.command("rotate-key")
@@ -371,7 +381,9 @@ def rotate_key(home: Home, partner_id: str) -> None:
 
     with history.open_instance(home) as instance:
         _correct(home, instance, ROTATE_KEY, "new_key", partner_id=partner_id)
-    click.echo(f"{partner_id} has a new key: `equity-pipeline run --partner {partner_id}` makes everything again")
+    click.echo(
+        f"{partner_id} has a new key: `equity-pipeline run --partner {partner_id}` makes everything again"
+    )
 
 
 @main.command()

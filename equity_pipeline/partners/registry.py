@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -121,6 +122,16 @@ class Rekey(_Strict):
     because: str = Field(min_length=3)
 
 
+class Retention(_Strict):
+    """How many school years a partner's records are kept, the current one included; all where it is not said."""
+
+    school_years: int | None = Field(default=None, ge=1)
+
+    def first_kept(self, today: dt.date) -> int:
+        """The earliest school year that is kept; 0 where all are."""
+        return school_years.of_date(today) - self.school_years + 1 if self.school_years else 0
+
+
 class Partner(_Strict):
     """A partner as its file describes it."""
 
@@ -137,6 +148,7 @@ class Partner(_Strict):
     accepted_files: list[AcceptedFile] = []
     accepted_drift: list[AcceptedDrift] = []
     rekey: list[Rekey] = []
+    retention: Retention = Retention()
     courses: list[CourseDecision] = []
 
     @model_validator(mode="after")
@@ -169,6 +181,11 @@ _TextLoader.yaml_implicit_resolvers = {
     first: [(tag, regexp) for tag, regexp in resolvers if tag.rsplit(":", 1)[-1] in {"null", "merge"}]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+_TextLoader.yaml_constructors = {
+    tag: constructor
+    for tag, constructor in yaml.SafeLoader.yaml_constructors.items()
+    if tag is None or tag.rsplit(":", 1)[-1] in {"null", "str", "seq", "map"}
+}  # a tag that somebody wrote is refused
 
 
 def load(path: Path) -> Partner:
@@ -181,7 +198,7 @@ def load(path: Path) -> Partner:
         text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=_TextLoader)
         data = yaml.load(text, Loader=_TextLoader)
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError) as error:
         raise PartnerFileError(f"{path}: can't be read ({error.__class__.__name__})") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)

@@ -7,6 +7,7 @@ Fails closed: the release is written to a scratch folder and attacked there; onl
 from __future__ import annotations
 
 import collections
+import dataclasses
 import os
 import uuid
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from equity_pipeline.publishing import (
     datafiles,
     dictionary,
     manifest,
+    programmes,
     quality,
     site,
     tracker,
@@ -54,7 +56,9 @@ def publish(home: Home, partner: Partner) -> Release:
     """
     # Imported here: a release can be rendered and tested without a warehouse, a ledger or a solver at hand.
     from equity_pipeline.disclosure.attack import audit, certificate
-    from equity_pipeline.disclosure.marts import protect_marts
+    from equity_pipeline.disclosure.derive import Derivation
+    from equity_pipeline.disclosure.marts import protect_marts, published_counts
+    from equity_pipeline.disclosure.worlds import prove
     from equity_pipeline.publishing import source
 
     marts, context = source.read(home, partner)
@@ -64,13 +68,26 @@ def publish(home: Home, partner: Partner) -> Release:
             "snapshot date; deliver students and school_enrollments (or aggregate_counts) of one school year"
         )
     smallest, dimensions = partner.privacy.minimum_cell, context.labels.dimensions
-    frames = protect_marts(marts, smallest, dimensions)
+    derivation = Derivation(home.warehouse(partner.partner_id))
+    rules = derivation.rules()
+
+    def attack(folder: Path) -> dict[str, object]:
+        proof = prove(published_counts(marts["gap_metrics"], dimensions), dimensions, smallest)
+        proof.keep(home.warehouse(partner.partner_id).parent / "witness.npz")
+        earlier = sorted(
+            file.parent.parent
+            for file in home.releases(partner.partner_id).glob("[0-9a-f]*/data/gap_metrics.parquet")
+        )
+        return certificate(audit(folder, rules, smallest, earlier), rules, proof.summary())
+
+    frames = protect_marts(marts, smallest, dimensions, derivation)
+    context = dataclasses.replace(context, programmes=programmes.beside(context.programmes, frames["gap_metrics"]))
     return write_release(
         home,
         partner,
         frames,
         context,
-        lambda folder: certificate(audit(folder, dimensions, smallest), dimensions),
+        attack,
     )
 
 
@@ -105,7 +122,7 @@ def write_release(
     before = manifest.read(latest)
     if before and before["release_id"] == release_id:
         return Release(release_id, target, changed=False, restated=0)
-    difference = _compare(latest, before, frames, context)
+    difference = _compare(latest, before, frames, context, stated)
     if manifest.read(target) is None:
         previous = before["release_id"] if before else None
         rows = tracker.plain(tracker.view(frames, context))
@@ -182,12 +199,10 @@ def _stated(partner: Partner) -> dict[str, object]:
 
 
 def _compare(
-    latest: Path, before: dict | None, frames: dict[str, pd.DataFrame], context: Context
+    latest: Path, before: dict | None, frames: dict[str, pd.DataFrame], context: Context, stated: dict
 ) -> changes.Changes:
     previous = pd.read_parquet(latest / "data" / "gap_metrics.parquet") if before else None
-    return changes.compare(
-        previous, frames["gap_metrics"], context.deliveries, before["made_from"] if before else []
-    )
+    return changes.compare(previous, frames["gap_metrics"], context.deliveries, stated, before)
 
 
 def _write(folder: Path, files: dict[str, bytes]) -> None:
