@@ -7,6 +7,7 @@ pass over unchanged partners costs. Asserts that the second pass renders nothing
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import statistics
 import subprocess
@@ -52,7 +53,10 @@ def _publish(asked: tuple[str, str]) -> tuple[float, float, bool]:
 
 
 def main(number: int) -> None:
-    with tempfile.TemporaryDirectory() as root, ProcessPoolExecutor(2) as workers:
+    with (
+        tempfile.TemporaryDirectory() as root,
+        ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as workers,
+    ):
         names = _partners(Home(Path(root)), number)
         for title in ("first pass", "unchanged"):
             start = time.perf_counter()
