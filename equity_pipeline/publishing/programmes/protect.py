@@ -1,6 +1,6 @@
-"""What the programmes' marts may say of people: numbers rounded down, rates as bands, means of enough people.
+"""What the programmes' marts may say of people: numbers rounded, rates as bands, means of enough people.
 
-Rates follow the rule of all others (disclosure/intervals.py): no exact count, bands that widen as groups get smaller.
+Rates follow the rule of all others (disclosure/publication.py): no exact count, bands that widen as groups get smaller.
 A column that no `Released` names does not leave.
 """
 
@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from equity_pipeline.disclosure import intervals
+from equity_pipeline.disclosure.publication import WHOLE, publish
 
 TENS = 10
 
 
 @dataclass(frozen=True)
 class Share:
-    """`successes` of `n` people → `<n>` rounded down and `<name>_low`, `<name>_high`; nothing else of the two leaves."""
+    """`successes` of `n` people → `<n>` rounded and `<name>_low`, `<name>_high`; nothing else of the two leaves."""
 
     name: str
     n: str
@@ -77,18 +77,19 @@ def released(frame: pd.DataFrame, rule: Released, minimum_cell: int, minimum_cla
 
 
 def bands(n: pd.Series, successes: pd.Series, minimum_cell: int) -> pd.DataFrame:
-    """`students` rounded down, and the bounds of the rate as shares of 1; null where nothing may be said."""
+    """`students` rounded, and the bounds of the rate as shares of 1; null where nothing may be said."""
     known = (n.notna() & successes.notna()).to_numpy()
     whole = [column.astype("Float64").fillna(0).to_numpy(float).astype(np.int64) for column in (n, successes)]
-    none = np.zeros(len(n), dtype=int)
-    said = intervals.shown(*whole, none, none, minimum_cell)
+    said = publish(*whole, minimum_cell)
     told = pd.Series(known & ~said["hidden"].to_numpy(), index=n.index)
-    number = intervals.is_number(said["low"].to_numpy(), said["high"].to_numpy())
+    low, high = said["low"].to_numpy() / WHOLE, said["high"].to_numpy() / WHOLE
+    # A whole percent is a number: it stands for half a percent on either side.
+    number = said["low"].to_numpy() % 2 == 1
     return pd.DataFrame(
         {
-            "students": pd.Series(said["n_low"].to_numpy(), index=n.index, dtype="Int64").where(told),
-            "low": pd.Series(said["low"].to_numpy() / 100, index=n.index).where(told),
-            "high": pd.Series(np.where(number, said["low"], said["high"]) / 100, index=n.index).where(told),
+            "students": pd.Series(said["n"].to_numpy(), index=n.index, dtype="Int64").where(told),
+            "low": pd.Series(np.where(number, (low + high) / 2, low), index=n.index).where(told),
+            "high": pd.Series(np.where(number, (low + high) / 2, high), index=n.index).where(told),
         }
     )
 
