@@ -234,7 +234,8 @@ MEASURED = ["ap_ib_enrollment", "advanced_enrollment", "ap_stem_enrollment", "fi
             "suspended_any", "referred", "expelled"]  # fmt: skip
 # The first year has no year before it, and nobody was asked.
 NOT_MEASURED = {"first_time_ap_ib": "not_measured: earlier_years", "equity_and_excellence": "not_measured: exam_history"}
-NEVER_MEASURED = {"belonging_favorable": "not_measured: survey_belonging",
+NEVER_MEASURED = {"ap_potential_enrolled": "not_measured: readiness_scores",
+                  "belonging_favorable": "not_measured: survey_belonging",
                   "expectations_favorable": "not_measured: survey_expectations"}  # fmt: skip
 
 

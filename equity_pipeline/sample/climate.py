@@ -39,13 +39,18 @@ ITEMS = {
 _REVERSED = {"belong_3"}
 
 
-def attendance(roster: pl.DataFrame, stints: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
-    """One row per student × school: days enrolled and days absent (whole days)."""
-    rows = _first_stints(roster, stints)
-    end = pl.col("exit_date").fill_null(population.last_day(int(roster["school_year"][0])))
-    calendar = (end - pl.col("entry_date")).dt.total_days() + 1
-    rows = rows.with_columns(
-        days_enrolled=(calendar * SCHOOL_DAYS / 300).ceil().clip(1, SCHOOL_DAYS).cast(pl.Int64)
+def attendance(
+    roster: pl.DataFrame, stints: pl.DataFrame, profile: Profile, rng: np.random.Generator
+) -> pl.DataFrame:
+    """One row per student × school: days enrolled, in proportion to the calendar, and days absent (whole days)."""
+    school_year = int(roster["school_year"][0])
+    first, last = population.first_day(profile, school_year), population.last_day(school_year)
+    end = pl.col("exit_date").fill_null(last)
+    share = ((end - pl.max_horizontal("entry_date", first)).dt.total_days() + 1) / ((last - first).days + 1)
+    rows = (
+        stints.group_by("student_id", "school_id", maintain_order=True)
+        .agg(days_enrolled=(share * SCHOOL_DAYS).clip(lower_bound=0).sum().round().cast(pl.Int64))
+        .join(roster, on="student_id", maintain_order="left")
     )
     mean = _rate(rows, _ABSENT, 10.0) * np.where(
         rows["economically_disadvantaged"].eq_missing("yes").to_numpy(), 1.25, 0.85

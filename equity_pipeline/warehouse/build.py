@@ -96,7 +96,7 @@ def build(
         try:
             warehouse = scratch / target.name
             _load_raw(warehouse, home, partner, deliveries)
-            results = _finish(warehouse, inputs, _run_dbt(partner.partner_id, warehouse, scratch, on_event))
+            results = _finish(warehouse, inputs, _run_dbt(home, partner.partner_id, warehouse, scratch, on_event))
             warehouse.chmod(0o600)
             os.replace(warehouse, target)
         finally:
@@ -124,7 +124,11 @@ def _load_raw(warehouse: Path, home: Home, partner: Partner, deliveries: list[Cu
 
 
 def _run_dbt(
-    partner_id: str, warehouse: Path, scratch: Path, on_event: Callable[[NodeResult], None] | None
+    home: Home,
+    partner_id: str,
+    warehouse: Path,
+    scratch: Path,
+    on_event: Callable[[NodeResult], None] | None,
 ) -> list[NodeResult]:
     def ended(event: Any) -> None:
         if on_event and event.info.name == "NodeFinished":
@@ -132,12 +136,16 @@ def _run_dbt(
             on_event(NodeResult(node.unique_id, node.node_status, ""))
 
     run = project.invoke(
-        "build", "--exclude-resource-type", "unit_test", "--no-write-json", "--no-use-colors",
-        warehouse=warehouse, scratch=scratch, manifest=project.parsed(), callbacks=[ended],
+        "build", "--exclude-resource-type", "unit_test", "--exclude", "tag:project", "--no-write-json", "--no-use-colors",
+        warehouse=warehouse, scratch=scratch, parquet=home.root / "extracts", manifest=project.uncompiled(), callbacks=[ended],
     )  # fmt: skip
     if run.result is None:
         raise BuildError(f"{partner_id}: dbt stopped before the first model ({type(run.exception).__name__})")
-    results = [_node_result(result) for result in run.result.results]
+    results = [
+        _node_result(result, warehouse)
+        for result in run.result.results
+        if result.node.resource_type != "operation"
+    ]
     bad = [result for result in results if result.status in {"error", "fail", "runtime error"}]
     if bad or not run.success:
         listed = "\n".join(f"  {result.unique_id}: {result.message}" for result in bad)
@@ -147,12 +155,21 @@ def _run_dbt(
     return results
 
 
-def _node_result(result: Any) -> NodeResult:
+def _node_result(result: Any, warehouse: Path) -> NodeResult:
     """dbt's messages quote the engine, which quotes values: only the first words of an engine error go on."""
-    status = str(result.status)
-    failures = f"{result.failures} failures" if result.failures else ""
-    message = (result.message or "").strip().split(":")[0].split("\n")[0] if status == "error" else failures
+    status, message = str(result.status), ""
+    if status == "error":
+        message = (result.message or "").strip().split(":")[0].split("\n")[0]
+    elif result.failures:
+        message = "; ".join(_broken(result.node.compiled_code, warehouse))
     return NodeResult(result.node.unique_id, status, message)
+
+
+def _broken(test: str, warehouse: Path) -> list[str]:
+    """The rules of a test that are broken, each with the number of rows."""
+    with duckdb.connect(warehouse) as connection:
+        rows = connection.execute(f"select rule, sum(rows_concerned) from ({test}) as t group by rule order by rule").fetchall()
+    return [f"{rule} ({count:,} rows)" for rule, count in rows]
 
 
 def _finish(warehouse: Path, inputs: str, results: list[NodeResult]) -> list[NodeResult]:
@@ -169,6 +186,7 @@ def _finish(warehouse: Path, inputs: str, results: list[NodeResult]) -> list[Nod
                 [(rows,)] = connection.execute(f'select count(*) from {node.schema}."{node.name}"').fetchall()
                 result = replace(result, rows=rows)
             counted.append(result)
+        raw.let_go(connection)
         connection.execute("create schema build")
         connection.execute("create table build.inputs as select ? as digest", [inputs])
         connection.execute(

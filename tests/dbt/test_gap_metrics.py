@@ -186,7 +186,7 @@ def test_data_quality_counts_what_finds_no_partner(query):
     rows = query("rows_usd", "select * from marts.data_quality").set_index(
         ["school_year", "extract", "measure", "item"]
     )
-    assert rows.loc[(2026, "exam_results", "without_student", "_all"), ["n", "of_n"]].tolist() == [1, 8]
+    assert rows.loc[(2026, "exam_results", "student_unknown", "_all"), ["n", "of_n"]].tolist() == [1, 8]
     assert rows.loc[(2025, "courses", "only_title_suggests_ap_ib", "_all"), "n"] == 1
     assert rows.loc[(2025, "courses", "on_file", "ap_ib_courses"), "n"] == 0
     assert rows.loc[(2026, "students", "in_population", "_all"), "n"] == 9

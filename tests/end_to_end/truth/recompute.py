@@ -51,6 +51,7 @@ METRICS = {
     "advanced_enrollment": ["advanced_courses"],
     "ap_stem_enrollment": ["ap_stem_courses"],
     "first_time_ap_ib": ["ap_ib_courses", "earlier_years"],
+    "ap_potential_enrolled": ["ap_ib_courses", "readiness_scores"],
     "courses_offered_access": ["ap_ib_courses"],
     "course_grade_c_or_better": ["ap_ib_courses", "final_grades"],
     "course_seats_c_or_better": ["ap_ib_courses", "final_grades"],
@@ -77,6 +78,8 @@ ADVANCED = {"ap", "ib", "ib_core", "aice", "dual_enrollment", "honors"}
 STEM = {"02", "03", "10", "21", "math", "mathematics", "science", "computer science", "engineering", "stem"}
 TERMS = {"S1": 10, "S2": 20, "FY": 90}
 WITHDRAWN = {"W", "WD", "WP", "WF", "WITHDRAWN"}
+# Sections of one assessment that add up to at least so much; PSAT 8/9 tells of history alone.
+READY = ((("reading_test", "math_test"), 61.5), (("math_test",), 31.5), (("math",), 630))
 REFERENCES = ("rest", "overall", "highest", "designated")
 PLACE = ["school_year", "school_id", "grade_level", "metric_id"]
 CELL = [*PLACE, "dimension", "subgroup"]
@@ -91,6 +94,7 @@ def gap_metrics(tables: Mapping[str, pl.DataFrame]) -> pd.DataFrame:
         "courses",
         "course_enrollments",
         "exam_results",
+        "readiness_scores",
         "attendance",
         "discipline",
         "survey_items",
@@ -227,8 +231,25 @@ def outcomes(frames: Mapping[str, pd.DataFrame], students: pd.DataFrame) -> pd.D
             "n|exam_passed_of_enrolled": enrolled, "s|exam_passed_of_enrolled": passed,
             "n|equity_and_excellence": graduating, "s|equity_and_excellence": graduating & ever,
         }  # fmt: skip
+    if "readiness_scores" in frames:
+        ready = _ready(frames["readiness_scores"])
+        potential = np.zeros(len(students), bool)
+        for back in range(4):
+            potential |= among(ready.assign(school_year=ready["school_year"] + back))
+        result |= {"n|ap_potential_enrolled": potential, "s|ap_potential_enrolled": potential & enrolled}
     result |= _climate(frames, students, per_student, among)
     return pd.DataFrame(result, index=students.index)
+
+
+def _ready(scores: pd.DataFrame) -> pd.DataFrame:
+    """School year and student of those who reach one of `READY`."""
+    scores = scores[scores["assessment"] != "psat_8_9"]
+    sittings = scores.pivot_table(index=["school_year", "student_id", "assessment"], columns="section", values="score")
+    met = pd.Series(False, index=sittings.index)
+    for sections, fewest in READY:
+        if set(sections) <= set(sittings):
+            met |= sittings[list(sections)].sum(axis=1, skipna=False) >= fewest
+    return met[met].reset_index()[["school_year", "student_id"]].drop_duplicates()
 
 
 def _seats(frames: Mapping[str, pd.DataFrame], students: pd.DataFrame) -> pd.DataFrame:
@@ -303,6 +324,8 @@ def _on_file(frames: Mapping[str, pd.DataFrame]) -> dict[str, set[int]]:
         "exam_history": exams[exams.sub(1).isin(exams)],
         **{name: frames[name]["school_year"] for name in ("attendance", "discipline") if name in frames},
     }
+    if "readiness_scores" in frames:
+        years["readiness_scores"] = {year + back for year in frames["readiness_scores"]["school_year"] for back in range(4)}
     years["earlier_years"] = years["ap_ib_courses"][years["ap_ib_courses"] > years["ap_ib_courses"].min()]
     if "survey_responses" in frames:
         items = frames["survey_items"].drop(columns="school_year", errors="ignore")

@@ -33,9 +33,9 @@ known as (
 ),
 
 offering as (
-  select school_year, school_id, max(case when is_offered then 1 else 0 end) as offers
-  from {{ ref('int_student_outcome') }}
-  group by school_year, school_id
+  select school_year, school_id, case when successes > 0 then 1 else 0 end as offers
+  from {{ ref('int_subgroup_counts') }}
+  where metric_id = 'courses_offered_access' and dimension = 'all_students' and grade_level = '_all'
 ),
 
 -- Every group at every place of the partner, `_all` among them, with those who are not in the group.

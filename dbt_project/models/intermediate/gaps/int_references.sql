@@ -8,7 +8,7 @@ counts as (
     subgroups.partitioning,
     subgroups.reference_subgroup,
     case when metrics.direction = 'lower_is_better' then -1 else 1 end as direction,
-    coalesce(income.reason, courses.reason) as block
+    coalesce(income.reason, learners.reason, courses.reason) as block
   from {{ ref('int_subgroup_counts') }} as counts
   inner join {{ ref('int_subgroup') }} as subgroups
     on subgroups.dimension = counts.dimension and subgroups.subgroup = counts.subgroup
@@ -19,6 +19,12 @@ counts as (
       and income.school_id = counts.school_id
       and income.concerns = 'income'
       and subgroups.uses_income
+  left join {{ ref('int_gap_block') }} as learners
+    on
+      learners.school_year = counts.school_year
+      and learners.school_id = counts.school_id
+      and learners.concerns = 'english_learner'
+      and subgroups.uses_el
   left join {{ ref('int_gap_block') }} as courses
     on
       courses.school_year = counts.school_year
