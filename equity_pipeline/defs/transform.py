@@ -40,14 +40,14 @@ def warehouse_assets(home: Home, partitions: Partitions) -> dg.AssetsDefinition:
     """All dbt seeds and models by partner, with dbt's tests as checks."""
     manifest = warehouse.manifest()
     keys = {unique_id: _key(node) for unique_id, node in (manifest["nodes"] | manifest["sources"]).items()}
-    tables = _upstream_first(node for node in manifest["nodes"].values() if node["resource_type"] in _TABLES)
+    tables = _upstream_first(node for node in manifest["nodes"].values() if _is_table(node))
     tests = {
         node["unique_id"]: node for node in manifest["nodes"].values() if node["resource_type"] == "test"
     }
 
     @dg.multi_asset(
         name="warehouse",
-        specs=[_asset(node, keys) for node in tables],
+        specs=[_asset(node, manifest["nodes"], keys) for node in tables],
         check_specs=[_check(node, keys) for node in tests.values()],
         partitions_def=partitions.partner,
         retry_policy=RETRIES,
@@ -91,8 +91,23 @@ def _upstream_first(tables: Iterable[Mapping[str, Any]]) -> list[Mapping[str, An
     ]
 
 
-def _asset(node: Mapping[str, Any], keys: Mapping[str, dg.AssetKey]) -> dg.AssetSpec:
-    upstream = sorted({keys[unique_id] for unique_id in node["depends_on"].get("nodes", ())})
+def _is_table(node: Mapping[str, Any]) -> bool:
+    """Not so a model that is only written into the statements of others."""
+    return node["resource_type"] in _TABLES and node["config"]["materialized"] != "ephemeral"
+
+
+def _upstream(node: Mapping[str, Any], nodes: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    for unique_id in node["depends_on"].get("nodes", ()):
+        if unique_id in nodes and not _is_table(nodes[unique_id]):
+            yield from _upstream(nodes[unique_id], nodes)
+        else:
+            yield unique_id
+
+
+def _asset(
+    node: Mapping[str, Any], nodes: Mapping[str, Mapping[str, Any]], keys: Mapping[str, dg.AssetKey]
+) -> dg.AssetSpec:
+    upstream = sorted({keys[unique_id] for unique_id in _upstream(node, nodes)})
     columns = [
         dg.TableColumn(column["name"], column["data_type"] or "string", column["description"])
         for column in node["columns"].values()

@@ -58,7 +58,7 @@ def test_a_failed_test_leaves_the_old_warehouse_and_tells_no_value(copy):
     assert (
         "counts_sd" in message
         and "counts_rates_and_intervals_are_ordered" in message
-        and "1 failures" in message
+        and "(1 rows)" in message
     )
     assert "471" not in message and "closes" not in message
     assert any(node.status == "fail" for node in raised.value.results)
@@ -143,7 +143,7 @@ def test_every_column_of_every_table_is_documented_and_nothing_else(query):
     documented = {
         (node["schema"], node["name"]): set(node["columns"])
         for node in nodes
-        if node["resource_type"] in {"model", "seed"}
+        if node["resource_type"] in {"model", "seed"} and node["config"]["materialized"] != "ephemeral"
     }
     found: dict[tuple[str, str], set[str]] = {}
     for row in query(

@@ -1,3 +1,4 @@
+{{ config(materialized='ephemeral') }}
 -- Only seats in advanced courses, and in those that wait for a decision, go further: a small part of all enrollments. One row is
 -- one student in one course of one school in a school year, its terms together.
 with

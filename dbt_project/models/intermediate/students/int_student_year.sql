@@ -5,6 +5,11 @@ policy as (
   select * from {{ ref('int_policy') }}
 ),
 
+grades as (
+  select {{ split_rows('population_grades') }} as grade_level
+  from policy
+),
+
 -- Primary first, then the earlier entry, then the lower id: read off one text, because hardly anybody has a choice.
 enrolled_on_snapshot_date as (
   select
@@ -39,5 +44,4 @@ inner join enrolled_on_snapshot_date as enrolled
   on enrolled.school_year = students.school_year and enrolled.student_id = students.student_id
 inner join {{ ref('int_race_roll_up') }} as race
   on race.hispanic_latino = students.hispanic_latino and race.races = students.races
-cross join policy
-where {{ list_holds('policy.population_grades', 'students.grade_level') }}
+inner join grades on grades.grade_level = students.grade_level
