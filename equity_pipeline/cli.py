@@ -22,7 +22,7 @@ from equity_pipeline.domain.errors import EquityError
 from equity_pipeline.partners import registry
 from equity_pipeline.partners import status as statuses
 from equity_pipeline.partners.registry import Partner
-from equity_pipeline.storage import atomic
+from equity_pipeline.storage import atomic, trail
 from equity_pipeline.storage.home import Home
 
 
@@ -184,9 +184,16 @@ def _year(school_year: int) -> str:
     "--partner", "partner_ids", multiple=True, help="Only this partner; may be given several times."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON array instead of a table.")
+@click.option("--audit", is_flag=True, help="Check the record of who did what instead.")
 @_with_home
-def status(home: Home, partner_ids: tuple[str, ...], as_json: bool) -> None:
+def status(home: Home, partner_ids: tuple[str, ...], as_json: bool, audit: bool) -> None:
     """Per partner, school year and extract: delivered, loaded, rejected, built, published, overdue."""
+    if audit:
+        found = trail.check(home)
+        click.echo(f"{home.trail}: {found.entries:,} entries, head {found.head}")
+        if found.fault:
+            raise EquityError(f"{home.trail}: {found.fault}")
+        return
     partners, problems = registry.load_valid(home)
     _known(home, partner_ids)
     today = dt.date.today()
@@ -300,21 +307,71 @@ def audit(release: Path) -> None:
 
 @main.command()
 @click.option("--partner", "partner_id", required=True)
+@click.option("--student-id", help="Only this student, by the id that the partner's files have.")
 @_with_home
-def erase(home: Home, partner_id: str) -> None:
-    """Remove a partner from every layer and write an erasure receipt."""
+def erase(home: Home, partner_id: str, student_id: str | None) -> None:
+    """Remove a partner, or one student, from every layer and write an erasure receipt."""
     _known(home, (partner_id,))
-    from equity_pipeline.defs import history, runs
-    from equity_pipeline.defs.erasure import ERASE
-    from equity_pipeline.defs.jobs import NETWORK
+    from equity_pipeline.defs import erasure, history, runs
+    from equity_pipeline.defs.jobs import NETWORK, REFRESH
 
     with history.open_instance(home) as instance:
-        config = {"ops": {"erase_partner": {"config": {"partner_id": partner_id}}}}
-        runs.execute(instance, home, ERASE, run_config=config)
-        click.echo(f"erased {partner_id}; receipt: {max(home.erasures.glob(f'{partner_id}-*.json'))}")
+        if student_id is None:
+            _correct(home, instance, erasure.ERASE, "erase_partner", partner_id=partner_id)
+        else:
+            os.environ[erasure.STUDENT_ID] = student_id
+            try:
+                _correct(home, instance, erasure.ERASE_STUDENT, "strike_student", partner_id=partner_id)
+            finally:
+                del os.environ[erasure.STUDENT_ID]
+        what = partner_id if student_id is None else f"one student of {partner_id}"
+        click.echo(f"erased {what}; receipt: {max(home.erasures.glob(f'{partner_id}-*.json'))}")
+        if student_id is not None:
+            runs.execute(instance, home, REFRESH, partition_key=partner_id)
+            click.echo(f"{partner_id}: warehouse and release made again")
         if home.network_releases.exists():
             runs.execute(instance, home, NETWORK)
-            click.echo("network: release written without it")
+            click.echo("network: release written again")
+
+
+def _correct(home: Home, instance: Any, job: str, op: str, **config: str) -> None:
+    """Run a job of one op for a partner."""
+    from equity_pipeline.defs import runs
+
+    runs.execute(instance, home, job, run_config={"ops": {op: {"config": config}}})
+
+
+@main.command()
+@click.option("--partner", "partner_id", required=True)
+@click.option("--because", required=True, help="Why; recorded with who said so.")
+@click.argument("file")
+@click.argument("school_year", type=_SchoolYear())
+@_with_home
+def rekey(home: Home, partner_id: str, because: str, file: str, school_year: int) -> None:
+    """Take a delivered FILE as one of SCHOOL_YEAR, whatever its name or rows say."""
+    _known(home, (partner_id,))
+    from equity_pipeline.defs import history
+    from equity_pipeline.defs.erasure import REKEY
+
+    year = school_years.label(school_year)
+    with history.open_instance(home) as instance:
+        said = {"partner_id": partner_id, "file": file, "school_year": year, "because": because}
+        _correct(home, instance, REKEY, "rekey_file", **said)
+    click.echo(f"{file} is of {year} from now on: `equity-pipeline run --partner {partner_id}` reads it again")
+
+
+@main.command("rotate-key")
+@click.option("--partner", "partner_id", required=True)
+@_with_home
+def rotate_key(home: Home, partner_id: str) -> None:
+    """Give a partner a new key, so that no pseudonym made so far says anything of a student."""
+    _known(home, (partner_id,))
+    from equity_pipeline.defs import history
+    from equity_pipeline.defs.erasure import ROTATE_KEY
+
+    with history.open_instance(home) as instance:
+        _correct(home, instance, ROTATE_KEY, "new_key", partner_id=partner_id)
+    click.echo(f"{partner_id} has a new key: `equity-pipeline run --partner {partner_id}` makes everything again")
 
 
 @main.command()

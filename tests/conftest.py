@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 import pytest
 
 from equity_pipeline.storage.home import Home
+from tests import unmasked
 
 PARTNER_FILE = """\
 partner_id: {partner_id}
@@ -23,6 +25,13 @@ sources:
 def _no_homes_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("EQUITY_HOME", "DAGSTER_HOME"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _keys(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Each partner has one key in all homes, so that their files can be compared."""
+    os.environ["EQUITY_KEYS"] = str(tmp_path_factory.mktemp("keys"))
+    unmasked.remember()
 
 
 @pytest.fixture

@@ -60,9 +60,9 @@
 {%- endmacro %}
 
 {# The same of a row of `int_student_year`. #}
-{% macro answer_of_student(answer) -%}
+{% macro answer_of_student(answer, students) -%}
   {%- set part = 0 if answer in cell_parts()[0] else 1 -%}
-  {{ answer_of_cell('cell_' ~ (part + 1), part, answer) }}
+  {{ answer_of_cell(students ~ '.cell_' ~ (part + 1), part, answer) }}
 {%- endmacro %}
 
 {# What a student-year holds when all say the same, `mixed` when they differ, null when none says. #}

@@ -56,6 +56,12 @@ def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped
     return [Mapped(result.extract, shown, result.skipped | skipped, result.warnings)]
 
 
+def says(table: RawTable, source: Source) -> dict[str, str]:
+    """The columns that the source names, those of the groups among them."""
+    counted = {f"count {n}": [g["n"], g["successes"]] for n, g in enumerate(source.options.get("groups", ()))}
+    return delimited.fed(table, source.columns | counted)
+
+
 def _column(name: str) -> str:
     return f"{name} of the group"
 

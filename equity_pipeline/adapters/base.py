@@ -66,7 +66,7 @@ class Mapped:
 
 
 class Adapter(Protocol):
-    """One source format. Each module in this package offers these two functions. One whose tables can be mapped a part
+    """One source format. Each module in this package offers these three functions. One whose tables can be mapped a part
     at a time also offers `blocks(path, name, source) -> Iterator[RawTable]`: what `read` gives, never held whole."""
 
     def read(self, path: Path, name: str, source: Source) -> list[RawTable]:
@@ -83,4 +83,10 @@ class Adapter(Protocol):
         Raises:
             DeliveryError: a needed column is missing (says which were found and which were sought), and the like.
         """
+        ...
+
+    def says(self, table: RawTable, source: Source) -> dict[str, str]:
+        """The delivered columns that may stand in quarantine, each with the canonical column that it feeds (`student_id`
+        for every id of a person, `birth_date`), or its own name where it tells nothing of a person. What is not named,
+        a name or an address say, never leaves the archive."""
         ...

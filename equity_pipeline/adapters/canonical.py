@@ -17,6 +17,7 @@ from polars.exceptions import PolarsError
 from equity_pipeline.adapters.base import LINE, Mapped, RawTable
 from equity_pipeline.adapters.delimited import (
     contract_of,
+    fed,
     mapped,
     member_name,
     read_member,
@@ -74,6 +75,12 @@ def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped
         }
         result.append(mapped(its_tables, source, contract, columns))
     return result
+
+
+def says(table: RawTable, source: Source) -> dict[str, str]:
+    """The columns of the contract under their own names, and those that the source names."""
+    contract = EXTRACTS[source.extract or _extract_named_in(table.name)]
+    return fed(table, {column.name: column.name for column in contract.columns} | source.columns)
 
 
 def _extract_named_in(name: str) -> str:

@@ -20,7 +20,8 @@ import polars as pl
 
 from equity_pipeline.adapters import delimited
 from equity_pipeline.adapters.base import FILE, LINE, Mapped, RawTable
-from equity_pipeline.adapters.college_board_sat import readiness
+from equity_pipeline.adapters.college_board_sat import SITTING, readiness
+from equity_pipeline.adapters.college_board_sat import STUDENT_ID as DISTRICT_IDS
 from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
 from equity_pipeline.partners.registry import Partner, Source
 
@@ -89,6 +90,21 @@ def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped
     told = f"{unnamed.height} exams of {unnamed['student_id'].n_unique()} students bear no id of the district"
     warnings = (f"{told}; they are kept under the AP number and match nobody",) if unnamed.height else ()
     return [Mapped("exam_results", rows, dict(skipped.iter_rows()), warnings)]
+
+
+def says(table: RawTable, source: Source) -> dict[str, str]:
+    """The slots, and of the student the ids alone."""
+    ids = [STUDENT_ID, AP_NUMBER, *DISTRICT_IDS]
+    slots = [
+        header
+        for header in table.frame.columns
+        if _SLOT.match(header.strip()) or SITTING.match(header.strip())
+    ]
+    return (
+        delimited.fed(table, {"student_id": ids})
+        | {header: header for header in slots}
+        | delimited.says(table, source)
+    )
 
 
 def _slots(table: RawTable, source: Source) -> pl.DataFrame:

@@ -25,7 +25,7 @@ SECTIONS = {
     "MATH": "math", "WRITING": "writing",
 }  # fmt: skip
 """The last three: before 2016."""
-_SLOT = re.compile(rf"^(LATEST|ADMIN\d+)_(P?SAT)_({'|'.join(SECTIONS)}|DATE)$", re.IGNORECASE)
+SITTING = re.compile(rf"^(LATEST|ADMIN\d+)_(P?SAT)_({'|'.join(SECTIONS)}|DATE)$", re.IGNORECASE)
 
 
 def readiness(tables: Sequence[RawTable], source: Source) -> Mapped:
@@ -53,7 +53,7 @@ def _scores(table: RawTable, source: Source) -> tuple[pl.DataFrame, int]:
     delivered = {column.strip().upper(): column for column in table.frame.columns if column != LINE}
     sittings: dict[tuple[str, str], dict[str, str]] = {}
     for name, column in delivered.items():
-        if match := _SLOT.match(name):
+        if match := SITTING.match(name):
             sittings.setdefault((match[1], match[2]), {})[match[3]] = column
     if not any("DATE" in parts and len(parts) > 1 for parts in sittings.values()):
         raise DeliveryError(

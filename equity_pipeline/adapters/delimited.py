@@ -24,9 +24,23 @@ from equity_pipeline.adapters.readers import WORKBOOKS, members, read_batches, r
 from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
 from equity_pipeline.extracts.contracts import EXTRACTS, Extract
 from equity_pipeline.extracts.distinct import by_distinct
+from equity_pipeline.extracts.privacy import PERSONS
 from equity_pipeline.partners.registry import Partner, Source
 
-OPTIONS = {"encoding", "delimiter", "escape", "fixed_widths", "sheet", "date_format", "thousands", "exit_date"}
+OPTIONS = {
+    "encoding",
+    "delimiter",
+    "escape",
+    "fixed_widths",
+    "sheet",
+    "date_format",
+    "thousands",
+    "exit_date",
+}
+
+
+_QUERY = re.compile(r"(?i)\bselect\b|\b(?:read|scan)_\w+")
+"""What no expression over columns needs, wherever it stands, in quotes too: their end is not for us to guess."""
 
 
 def read(path: Path, name: str, source: Source) -> list[RawTable]:
@@ -106,6 +120,21 @@ def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped
             f"source {source.name!r}: no column is mapped to {', '.join(sorted(unmapped))}"
         )
     return [mapped(tables, source, contract, source.columns)]
+
+
+def says(table: RawTable, source: Source) -> dict[str, str]:
+    """The columns that the source's `columns` name; see `Adapter.says`."""
+    return fed(table, source.columns)
+
+
+def fed(table: RawTable, columns: Mapping[str, str | list[str]]) -> dict[str, str]:
+    """Delivered column → the canonical column that it feeds; of several an id, so that it is hidden."""
+    named = {}
+    for column in sorted(columns, key=PERSONS.__contains__):
+        for alias in [columns[column]] if isinstance(columns[column], str) else columns[column]:
+            named[alias.strip().casefold()] = column
+    folded = {header: header.strip().casefold() for header in table.frame.columns if header != LINE}
+    return {header: named[name] for header, name in folded.items() if name in named}
 
 
 def contract_of(source: Source, extract: str) -> Extract:
@@ -245,20 +274,20 @@ def _computed(frame: pl.DataFrame, column: str, text: str, source: Source) -> pl
 def _evaluated(
     frame: pl.DataFrame, text: str, what: str, source: Source, dtype: type[pl.DataType]
 ) -> pl.Series:
-    """A small SQL expression over delivered columns, which are all text. polars' SQL knows no expression that reaches
-    a file, and sub-queries are refused.
+    """A small SQL expression over delivered columns, which are all text. A sub-query is refused before polars sees it:
+    polars would open the file that it names.
 
     Raises:
         PartnerFileError: it can't be understood, or does not give one value for each record.
     """
     try:
-        expression = pl.sql_expr(text)
+        expression = pl.lit(None) if _QUERY.search(text) else pl.sql_expr(text)
         delivered = set(expression.meta.root_names())
         known = delivered and delivered <= set(frame.columns) - {LINE}
         # Of no rows it gives no value, unless it is a sum or the like.
         if known and not frame.clear().select(expression).height:
             return frame.select(expression.cast(dtype).alias(what)).to_series()
-    except PolarsError:
+    except (PolarsError, OSError):
         pass
     raise PartnerFileError(
         f"source {source.name!r}: {what}: {text!r} is not an SQL expression over the delivered columns "

@@ -456,6 +456,17 @@ def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped
     ]
 
 
+def says(table: RawTable, source: Source) -> dict[str, str]:
+    """The single values that are used here; not the record itself."""
+    return {
+        path: "student_id" if path.endswith("studentUniqueId")
+        else "staff_id" if path.endswith("UniqueId")
+        else {"birthDate": "birth_date", "genderIdentity": "gender_identity"}.get(path, path)
+        for path in table.frame.columns
+        if path not in (RECORD, LINE)
+    }  # fmt: skip
+
+
 def _check(source: Source) -> None:
     known = {column.name for extract in _EXTRACTS for column in EXTRACTS[extract].columns}
     unknown = (source.values.keys() | source.constants.keys()) - known

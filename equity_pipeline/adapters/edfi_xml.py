@@ -4,13 +4,15 @@ Belongs here: how the standard's XML and the JSON of its API write the same reco
 means.
 
 The two differ by rule: XML has `SexDescriptor` as `Sex`, a key of a reference inside as many `…Identity` elements as it
-is deep, a collection as an element repeated, and a school year as `2021-2022`.
+is deep, a collection as an element repeated, and a school year as `2021-2022`. A reference may also only name the `id`
+that another record of the file bears (`ref="SEC_1"`), before or after it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import BinaryIO
 from xml.parsers import expat
 
@@ -33,10 +35,11 @@ _MAX_DEPTH = 100
 class _Node:
     """An element, under the name that a field of the JSON has: its children, or its text."""
 
-    __slots__ = ("children", "line", "name", "text")
+    __slots__ = ("children", "id", "line", "name", "ref", "text")
 
-    def __init__(self, name: str, line: int) -> None:
+    def __init__(self, name: str, line: int, attributes: Mapping[str, str] = MappingProxyType({})) -> None:
         self.name, self.line = name, line
+        self.id, self.ref = attributes.get("id"), attributes.get("ref")
         self.text = ""
         self.children: list[_Node] = []
 
@@ -73,9 +76,9 @@ class _Records:
         parser.CharacterDataHandler = self._characters
         parser.StartDoctypeDeclHandler = _refuse
 
-    def _start(self, tag: str, attributes: object) -> None:
+    def _start(self, tag: str, attributes: dict[str, str]) -> None:
         tag = tag[tag.find(":") + 1 :]
-        node = _Node(tag[:1].lower() + tag[1:], self.parser.CurrentLineNumber)
+        node = _Node(tag[:1].lower() + tag[1:], self.parser.CurrentLineNumber, attributes)
         if len(self._open) > 1:
             self._open[-1].children.append(node)
         self._open.append(node)
@@ -113,11 +116,18 @@ def read_interchange(
             which can be made to read other files or to fill the memory.
     """
     others: dict[str, int] = {}
+    references = _References(shapes)
+    waiting: list[_Node] = []
 
     def take(node: _Node) -> None:
+        resolved = references.resolve(node)
+        references.note(node)
         resource = f"{node.name}s"
         if shape := shapes.get(resource):
-            found(resource, node.line, _filled(shape, node))
+            if resolved:
+                found(resource, node.line, _filled(shape, node))
+            else:
+                waiting.append(node)
         else:
             kind = node.name[:1].upper() + node.name[1:]
             others[kind] = others.get(kind, 0) + 1
@@ -139,7 +149,41 @@ def read_interchange(
         ) from error  # fmt: skip
     except (UnicodeError, LookupError, ValueError) as error:
         raise DeliveryError("it is not readable as XML", file=name, remedy="send UTF-8") from error
+    for node in waiting:
+        references.resolve(node)  # what still is not there, nothing in the file bears
+        found(f"{node.name}s", node.line, _filled(shapes[f"{node.name}s"], node))
     return others
+
+
+class _References:
+    """What the records of one file that bear an `id` say of themselves, as far as a reference may want it."""
+
+    def __init__(self, shapes: dict[str, Shape]) -> None:
+        self._wanted = {name for shape in shapes.values() for below in _references(shape) for name in below}
+        self._wanted |= {name.removesuffix("Descriptor") for name in self._wanted}
+        self._records: dict[str, list[_Node]] = {}
+
+    def note(self, node: _Node) -> None:
+        if node.id:
+            kept = [leaf for leaf in node.leaves() if leaf.name in self._wanted and not leaf.ref]
+            self._records[node.id] = kept
+
+    def resolve(self, node: _Node) -> bool:
+        """Give each reference that only names an id the keys of the record that bears it; whether all are known."""
+        known = True
+        for leaf in list(node.leaves()):
+            if leaf.ref and not leaf.text.strip():
+                leaf.children = self._records.get(leaf.ref, [])
+                known &= bool(leaf.children)
+        return known
+
+
+def _references(shape: Shape) -> Iterator[Shape]:
+    """The keys that each reference of a shape has."""
+    for name, below in shape.items():
+        if name.removesuffix("[]").endswith("Reference"):
+            yield below
+        yield from _references(below)
 
 
 def _filled(shape: Shape, node: _Node) -> dict[str, object]:

@@ -60,6 +60,11 @@ def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped
     return [Mapped("exam_results", result.rows.filter(reasons.is_null()), skipped, result.warnings)]
 
 
+def says(table: RawTable, source: Source) -> dict[str, str]:
+    """The columns of the result, not those of the candidate."""
+    return delimited.fed(table, _HEADERS | source.columns | {"month": "MONTH", "level": "LEVEL"})
+
+
 def _derived(table: RawTable, headers: dict[str, str | list[str]]) -> RawTable:
     """The table with what the IB writes in two columns in one: subject and level, month and year of the session."""
     folded = {column.strip().casefold(): column for column in reversed(table.frame.columns)}

@@ -26,6 +26,7 @@ from pathlib import Path, PurePosixPath
 
 import polars as pl
 
+from equity_pipeline.adapters import delimited
 from equity_pipeline.adapters.base import FILE, LINE, REJECT, Mapped, RawTable
 from equity_pipeline.adapters.delimited import with_values
 from equity_pipeline.adapters.readers import members, read_delimited
@@ -177,6 +178,23 @@ def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped
         _courses(sets["courses"], live["courses"], sessions, year, source),
         _course_enrollments(sets["enrollments"], seats, live, source),
     ]
+
+
+def says(table: RawTable, source: Source) -> dict[str, str]:
+    """The columns used here; those of users.csv and demographics.csv that name a person are ids."""
+    kind = _table_of(table)
+    people = ("sourcedid", "identifier") if kind in ("users", "demographics") else ()
+    named = {name.lower(): name for name in (*_COLUMNS[kind].split(), "status")}
+    said = {}
+    for header in table.frame.columns:
+        name = header.strip().lower()
+        if name in (*people, "usersourcedid", "studentsourcedid"):
+            said[header] = "student_id"
+        elif name == "birthdate":
+            said[header] = "birth_date"
+        elif name in named:
+            said[header] = header
+    return delimited.says(table, source) | said
 
 
 def _check(source: Source) -> None:

@@ -91,6 +91,9 @@ def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped
     return [Mapped(extract, rows, result.skipped | skipped, (*warnings, *result.warnings, *told))]
 
 
+says = delimited.says
+
+
 def _with(table: RawTable, column: pl.Expr) -> RawTable:
     return RawTable(table.name, table.frame.with_columns(column), table.bad, table.inferred)
 

@@ -1,12 +1,24 @@
-"""Erasing a partner is a run like any other, so that the history says when it happened."""
+"""What a person does to what is on file, as runs like any other, so that the history says when it happened."""
+
+import os
 
 import dagster as dg
 
 from equity_pipeline.defs.failures import told_to_a_person
-from equity_pipeline.partners import erasure
+from equity_pipeline.defs.turns import turn
+from equity_pipeline.domain import school_years
+from equity_pipeline.extracts import intake
+from equity_pipeline.partners import erasure, registry
+from equity_pipeline.storage import keys, trail
 from equity_pipeline.storage.home import Home
 
-ERASE = "erase"
+ERASE, ERASE_STUDENT, REKEY, ROTATE_KEY = "erase", "erase_student", "rekey", "rotate_key"
+STUDENT_ID = "EQUITY_ERASE_STUDENT_ID"
+
+
+def corrections(home: Home) -> list[dg.JobDefinition]:
+    """The jobs that change what is on file of one partner."""
+    return [erase(home), erase_student(home), rekey(home), rotate_key(home)]
 
 
 def erase(home: Home) -> dg.JobDefinition:
@@ -14,8 +26,10 @@ def erase(home: Home) -> dg.JobDefinition:
 
     @dg.op(config_schema={"partner_id": str})
     def erase_partner(context: dg.OpExecutionContext) -> None:
-        with told_to_a_person():
-            receipt = erasure.erase_partner(home, context.op_config["partner_id"])
+        partner_id = context.op_config["partner_id"]
+        with told_to_a_person(), turn(home, partner_id):
+            receipt = erasure.erase_partner(home, partner_id)
+            home.lock(partner_id).unlink()
         context.log.info(f"receipt: {receipt}")
 
     @dg.job(name=ERASE, description="Remove one partner from every layer; writes a receipt.")
@@ -23,3 +37,64 @@ def erase(home: Home) -> dg.JobDefinition:
         erase_partner()
 
     return erase_job
+
+
+def erase_student(home: Home) -> dg.JobDefinition:
+    """A job that strikes one student out of every layer and writes a receipt.
+
+    Who she is does not stand in the run's configuration, which the history keeps: it comes in `$EQUITY_ERASE_STUDENT_ID`
+    of the process that runs the job.
+    """
+
+    @dg.op(config_schema={"partner_id": str})
+    def strike_student(context: dg.OpExecutionContext) -> None:
+        partner_id = context.op_config["partner_id"]
+        with told_to_a_person(), turn(home, partner_id):
+            partner = registry.load(home.partner_file(partner_id))
+            receipt = erasure.erase_student(home, partner, os.environ[STUDENT_ID])
+        context.log.info(f"receipt: {receipt}")
+
+    @dg.job(name=ERASE_STUDENT, description="Strike one student out of every layer; writes a receipt.")
+    def erase_student_job() -> None:
+        strike_student()
+
+    return erase_student_job
+
+
+def rekey(home: Home) -> dg.JobDefinition:
+    """A job that says of a delivered file that it belongs to another school year than it says."""
+
+    @dg.op(config_schema={"partner_id": str, "file": str, "school_year": str, "because": str})
+    def rekey_file(context: dg.OpExecutionContext) -> None:
+        said = context.op_config
+        with told_to_a_person(), turn(home, said["partner_id"]):
+            partner = registry.load(home.partner_file(said["partner_id"]))
+            intake.rekey(
+                home, partner, said["file"], school_years.parse(said["school_year"]), said["because"]
+            )
+
+    @dg.job(
+        name=REKEY,
+        description="Take a delivered file as one of another school year; who and why is recorded.",
+    )
+    def rekey_job() -> None:
+        rekey_file()
+
+    return rekey_job
+
+
+def rotate_key(home: Home) -> dg.JobDefinition:
+    """A job that gives a partner a new key; all its deliveries are read again under new pseudonyms."""
+
+    @dg.op(config_schema={"partner_id": str})
+    def new_key(context: dg.OpExecutionContext) -> None:
+        partner_id = context.op_config["partner_id"]
+        with told_to_a_person(), turn(home, partner_id):
+            keys.rotate(home, partner_id)
+            trail.log(home, "rotated key", partner_id)
+
+    @dg.job(name=ROTATE_KEY, description="Give a partner a new key for its pseudonyms.")
+    def rotate_key_job() -> None:
+        new_key()
+
+    return rotate_key_job

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ import dagster as dg
 from equity_pipeline.domain.errors import EquityError, TransientError
 
 RETRIES = dg.RetryPolicy(max_retries=2, delay=15, backoff=dg.Backoff.EXPONENTIAL)
+_FULL = ("No space left on device", "disk is full", "Disk quota exceeded")
+_PASSING = {errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.EIO, errno.ESTALE, errno.ETIMEDOUT}
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -21,20 +24,30 @@ def told_to_a_person() -> Iterator[None]:
     error that is not ours (a cast that failed, say) quotes cells.
 
     Raises:
-        dagster.Failure: with our own message, or with the type and place of a foreign error. Retried (`RETRIES`)
-            only for `TransientError`.
+        dagster.Failure: with our own message, with what the operating system said of a file, or with the type and place of
+            a foreign error. Retried (`RETRIES`) only for `TransientError` and what passes by itself.
     """
     try:
         yield
-    except TransientError as error:
-        failure = dg.Failure(str(error), allow_retries=True)
-    except EquityError as error:
-        failure = dg.Failure(str(error), allow_retries=False)
     except Exception as error:  # noqa: BLE001 - the border where foreign errors lose their text
-        failure = dg.Failure(_without_values(error), allow_retries=False)
+        failure = _failure(error)
     else:
         return
     raise failure from None
+
+
+def _failure(error: Exception) -> dg.Failure:
+    if any(words in str(error) for words in _FULL):
+        return dg.Failure(
+            "the disk is full; nothing is lost and what was there stays: free some space and run it again",
+            allow_retries=False,
+        )
+    if isinstance(error, EquityError):
+        return dg.Failure(str(error), allow_retries=isinstance(error, TransientError))
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return dg.Failure(f"{where}{error.strerror}", allow_retries=error.errno in _PASSING)
+    return dg.Failure(_without_values(error), allow_retries=False)
 
 
 def _without_values(error: Exception) -> str:

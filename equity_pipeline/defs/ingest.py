@@ -1,19 +1,30 @@
 """From what a partner sends to typed extracts: the first two assets of every delivery's way."""
 
+import datetime as dt
+import zoneinfo
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
+import polars as pl
 
 from equity_pipeline.defs.failures import RETRIES, told_to_a_person
 from equity_pipeline.defs.partitions import Partitions, partner_year_key, split_partner_year
-from equity_pipeline.extracts import contracts, intake
+from equity_pipeline.defs.turns import turn
+from equity_pipeline.domain import school_years
+from equity_pipeline.extracts import contracts, drift, intake
 from equity_pipeline.partners import registry
+from equity_pipeline.partners import status as statuses
+from equity_pipeline.partners.registry import Partner
 from equity_pipeline.storage.home import Home
 
 GROUP, OWNERS = "ingest", ["team:data-engineering"]
 DELIVERIES = dg.AssetKey("deliveries")
 NO_UNCLAIMED, NO_REFUSED, ACCOUNTED = "no_unclaimed_files", "no_refused_files", "rows_accounted_for"
+CONTRACT, STABLE, ON_TIME = "few_rows_break_the_contract", "groups_as_last_year", "delivered_in_time"
+MANY_REJECTED = 0.05
+"""The share of an extract's rows that may break its contract before somebody has to look: rows that were rejected cost a
+partner some students, many of them are a mapping that no longer fits."""
 
 
 def extract_key(extract: str) -> dg.AssetKey:
@@ -35,20 +46,21 @@ def ingest_assets(home: Home, partitions: Partitions) -> list[dg.AssetsDefinitio
             )
         ],
         check_specs=[
-            dg.AssetCheckSpec(
-                NO_UNCLAIMED, asset=DELIVERIES, description="Every file in landing/ belongs to a source."
-            ),
-            dg.AssetCheckSpec(
-                NO_REFUSED, asset=DELIVERIES, description="Every file could be read as a whole."
-            ),
+            dg.AssetCheckSpec(name, asset=DELIVERIES, description=says, partitions_def=partitions.partner)
+            for name, says in (
+                (NO_UNCLAIMED, "Every file in landing/ belongs to a source."),
+                (NO_REFUSED, "Every file could be read as a whole."),
+            )
         ],
         partitions_def=partitions.partner,
         retry_policy=RETRIES,
     )
     def deliveries(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        with told_to_a_person():
+        with told_to_a_person(), turn(home, context.partition_key):
             partner = registry.load(home.partner_file(context.partition_key))
             results = intake.take_delivery(home, partner)
+        if new := sorted({result.delivery_id for result in results if result.new}):
+            context.instance.add_run_tags(context.run_id, {"delivery": ", ".join(new[:20])})
         statuses = Counter(result.status for result in results)
         return dg.MaterializeResult(
             asset_key=DELIVERIES,
@@ -57,8 +69,8 @@ def ingest_assets(home: Home, partitions: Partitions) -> list[dg.AssetsDefinitio
                 "rows_by_extract": dg.MetadataValue.json(_rows_by_extract(results)),
             },
             check_results=[
-                _none(NO_UNCLAIMED, [result.message for result in results if result.status == "unclaimed"]),
-                _none(NO_REFUSED, [result.message for result in results if result.status == "refused"]),
+                _found(name, DELIVERIES, [one.message for one in results if one.status == status])
+                for name, status in ((NO_UNCLAIMED, "unclaimed"), (NO_REFUSED, "refused"))
             ],
         )
 
@@ -84,35 +96,89 @@ def ingest_assets(home: Home, partitions: Partitions) -> list[dg.AssetsDefinitio
         name="extracts",
         specs=specs,
         check_specs=[
-            dg.AssetCheckSpec(
-                ACCOUNTED,
-                asset=spec.key,
-                description="Rows in = loaded + rejected + duplicates.",
-            )
+            dg.AssetCheckSpec(name, asset=spec.key, description=says, blocking=name == ACCOUNTED)
             for spec in specs
+            for name, says in (
+                (ACCOUNTED, "Rows in = loaded + rejected + duplicates."),
+                (CONTRACT, f"At most {MANY_REJECTED:.0%} of the rows break the extract's contract."),
+            )
+        ]
+        + [
+            dg.AssetCheckSpec(
+                STABLE,
+                asset=extract_key("students"),
+                description="No group of a school all but vanished since the year before, unless a person said why.",
+            )
         ],
         partitions_def=partitions.partner_year,
-        backfill_policy=dg.BackfillPolicy.single_run(),
         retry_policy=RETRIES,
     )
     def extracts(context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult]:
         """One run covers any number of school years, so that a file that holds five is read once. Only partitions
         that have rows are recorded: a missing partition is a year that nobody has delivered."""
-        loads = []
+        loads, vanished = [], []
         for key in context.partition_keys:
             partner_id, school_year = split_partner_year(key)
-            with told_to_a_person():
+            with told_to_a_person(), turn(home, partner_id):
                 partner = registry.load(home.partner_file(partner_id))
                 loaded = intake.load_extracts(home, partner, school_year)
+                vanished += _vanished_groups(home, partner_id, school_year)
             for materialization in _materializations(loaded, partner_year_key(partner_id, school_year)):
                 context.log_event(materialization)
             loads.extend(loaded)
         for spec in specs:
-            yield _rows_accounted_for(
-                spec.key, [load for load in loads if extract_key(load.extract) == spec.key]
-            )
+            of_extract = [load for load in loads if extract_key(load.extract) == spec.key]
+            yield _rows_accounted_for(spec.key, of_extract)
+            yield _few_rejected(spec.key, of_extract)
+        yield _found(STABLE, extract_key("students"), vanished, dg.AssetCheckSeverity.WARN)
 
     return [deliveries, extracts]
+
+
+def due_date_checks(home: Home, partners: Mapping[str, Partner]) -> dg.AssetChecksDefinition:
+    """For each extract: which partners have not delivered it by the day their file says, in their own time. A check, because
+    Dagster's freshness policies know assets, not partners."""
+
+    @dg.multi_asset_check(
+        name="what_is_due",
+        specs=[
+            dg.AssetCheckSpec(
+                ON_TIME, asset=extract_key(extract), description="Every partner has delivered what is due."
+            )
+            for extract in contracts.EXTRACTS
+        ],
+    )
+    def what_is_due() -> Iterator[dg.AssetCheckResult]:
+        overdue: dict[str, dict[str, list[str]]] = {extract: {} for extract in contracts.EXTRACTS}
+        for partner_id, partner in partners.items():
+            with told_to_a_person():
+                for extract, line in _overdue(home, partner):
+                    overdue[extract].setdefault(partner_id, []).append(line)
+        for extract, found in overdue.items():
+            yield _found(ON_TIME, extract_key(extract), found, dg.AssetCheckSeverity.WARN)
+
+    return what_is_due
+
+
+def _overdue(home: Home, partner: Partner) -> Iterator[tuple[str, str]]:
+    """Extract and what is missing, of this school year and the last: an older one is no longer waited for."""
+    today = dt.datetime.now(zoneinfo.ZoneInfo(partner.timezone)).date()
+    for row in statuses.status(home, partner, today):
+        if row.overdue and row.school_year >= school_years.of_date(today) - 1:
+            due = school_years.due_date(row.school_year, partner.expected[row.extract])
+            yield row.extract, f"{row.extract} {school_years.label(row.school_year)} was due on {due}"
+
+
+def _vanished_groups(home: Home, partner_id: str, school_year: int) -> list[str]:
+    """Schools' groups that a drift rule stopped, by school year and reason; no count is told."""
+    lines = []
+    for path in sorted(home.extract(drift.TABLE, partner_id, school_year).glob("*.parquet")):
+        blocks = pl.read_parquet(path, hive_partitioning=False).filter(pl.col("accepted_because").is_null())
+        lines += [
+            f"{school_years.label(school_year)}, school {school_id}: {reason}"
+            for school_id, reason in blocks.select("school_id", "reason").iter_rows()
+        ]
+    return lines
 
 
 def _rows_by_extract(results: list[intake.DeliveryResult]) -> dict[str, int]:
@@ -140,11 +206,18 @@ def _column_schema(extract: contracts.Extract) -> dg.TableSchema:
     )
 
 
-def _none(name: str, found: list[str]) -> dg.AssetCheckResult:
+def _found(
+    name: str,
+    asset: dg.AssetKey,
+    found: list[str] | dict[str, list[str]],
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
+) -> dg.AssetCheckResult:
+    """A check that passes where nothing was found. `found`: lines for a person, or partner → lines."""
     return dg.AssetCheckResult(
         check_name=name,
-        asset_key=DELIVERIES,
+        asset_key=asset,
         passed=not found,
+        severity=severity,
         metadata={"found": dg.MetadataValue.json(found)},
     )
 
@@ -179,3 +252,18 @@ def _rows_accounted_for(key: dg.AssetKey, loads: list[intake.ExtractLoad]) -> dg
             "files_that_do_not_add_up": sorted(set(wrong)),
         },
     )
+
+
+def _few_rejected(key: dg.AssetKey, loads: list[intake.ExtractLoad]) -> dg.AssetCheckResult:
+    found = [
+        f"{school_years.label(load.school_year)}: {load.rejected:,} of {load.rows_in:,} rows: {_most(load.reasons)}"
+        for load in loads
+        if load.rejected > MANY_REJECTED * load.rows_in
+    ]
+    return _found(CONTRACT, key, found, dg.AssetCheckSeverity.WARN)
+
+
+def _most(reasons: Mapping[str, int]) -> str:
+    """The three reasons with most rows."""
+    most = sorted(reasons.items(), key=lambda one: (-one[1], one[0]))[:3]
+    return "; ".join(f"{reason} ({rows:,})" for reason, rows in most)

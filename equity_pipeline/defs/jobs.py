@@ -1,16 +1,22 @@
-"""The four jobs, in the order in which a delivery goes through them. Each may be launched alone and twice."""
+"""The jobs, in the order in which a delivery goes through them. Each may be launched alone and twice."""
 
 from __future__ import annotations
 
 import dagster as dg
 
+from equity_pipeline.defs.ingest import ON_TIME, extract_key
 from equity_pipeline.defs.partitions import Partitions
+from equity_pipeline.extracts import contracts
 
 TAKE_IN, LOAD, REFRESH, NETWORK = "take_in", "load", "refresh", "network"
+DUE_DATES = "due_dates"
 
 
 def jobs(partitions: Partitions) -> list[dg.UnresolvedAssetJobDefinition]:
-    """`take_in` → `load` → `refresh` → `network`."""
+    """`take_in` → `load` → `refresh` → `network`; `due_dates` beside them."""
+    late = dg.AssetSelection.checks(
+        *(dg.AssetCheckKey(extract_key(extract), ON_TIME) for extract in contracts.EXTRACTS)
+    )
     return [
         dg.define_asset_job(
             TAKE_IN,
@@ -20,7 +26,7 @@ def jobs(partitions: Partitions) -> list[dg.UnresolvedAssetJobDefinition]:
         ),
         dg.define_asset_job(
             LOAD,
-            dg.AssetSelection.groups("ingest") - dg.AssetSelection.assets("deliveries"),
+            dg.AssetSelection.groups("ingest") - dg.AssetSelection.assets("deliveries") - late,
             description="Validate the deliveries of a partner's school years into typed extracts.",
             partitions_def=partitions.partner_year,
         ),
@@ -34,5 +40,8 @@ def jobs(partitions: Partitions) -> list[dg.UnresolvedAssetJobDefinition]:
             NETWORK,
             dg.AssetSelection.groups("network"),
             description="Roll the released numbers of all partners up for programme staff.",
+        ),
+        dg.define_asset_job(
+            DUE_DATES, late, description="Ask of every extract which partners have not delivered it in time."
         ),
     ]

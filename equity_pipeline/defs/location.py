@@ -7,9 +7,9 @@ import warnings
 
 import dagster as dg
 
-from equity_pipeline.defs.automation import automation
-from equity_pipeline.defs.erasure import erase
-from equity_pipeline.defs.ingest import ingest_assets
+from equity_pipeline.defs.automation import ENVIRONMENTS, automation
+from equity_pipeline.defs.erasure import corrections
+from equity_pipeline.defs.ingest import due_date_checks, ingest_assets
 from equity_pipeline.defs.jobs import jobs
 from equity_pipeline.defs.partitions import partitions
 from equity_pipeline.defs.publish import publish_assets
@@ -19,29 +19,37 @@ from equity_pipeline.partners import registry
 from equity_pipeline.storage.home import Home
 
 
-def definitions(home: Home, today: dt.date) -> dg.Definitions:
-    """All assets, checks, jobs, sensors and schedules of a home. A partner whose file is wrong is left out with a
+def definitions(home: Home, today: dt.date, environment: str = "dev") -> dg.Definitions:
+    """All assets, checks and jobs of a home, and the sensors and schedules that its environment declares. A partner whose file is wrong is left out with a
     warning: the others go on."""
-    warnings.filterwarnings(
-        "ignore", category=dg.BetaWarning
-    )  # partition mappings have been "beta" for years
+    # Partition mappings have been "beta" for years, checks by partition are in "preview": the snapshot of what is declared and
+    # the tests that run them stand guard when Dagster is renewed.
+    warnings.filterwarnings("ignore", category=dg.BetaWarning)
+    warnings.filterwarnings("ignore", category=dg.PreviewWarning)
     partners, problems = registry.load_valid(home)
     for problem in problems:
         warnings.warn(f"left out: {problem}", stacklevel=2)
     keys = partitions(partners, Ledger(home).school_years() if home.ledger.exists() else (), today)
     all_jobs = jobs(keys)
-    sensors, schedules = automation(home, sorted(partners), all_jobs)
+    sensors, schedules = automation(home, partners, all_jobs, environment)
     warehouse = warehouse_assets(home, keys)
     marts = sorted(key for key, group in warehouse.group_names_by_key.items() if group == "marts")
+    assets = [
+        *ingest_assets(home, keys),
+        warehouse,
+        *publish_assets(home, partners, keys, marts),
+    ]
+    if "conditions" not in ENVIRONMENTS[environment]:  # else Dagster adds a sensor of its own for them
+        assets = [one.map_asset_specs(_unconditional) for one in assets]
     return dg.Definitions(
-        assets=[
-            *ingest_assets(home, keys),
-            partner_file_asset(keys),
-            warehouse,
-            *publish_assets(home, partners, keys, marts),
-        ],
-        jobs=[*all_jobs, erase(home)],
+        assets=[partner_file_asset(keys), *assets],
+        asset_checks=[due_date_checks(home, partners)],
+        jobs=[*all_jobs, *corrections(home)],
         sensors=sensors,
         schedules=schedules,
         executor=dg.in_process_executor,  # a run has a process of its own already; its steps follow each other
     )
+
+
+def _unconditional(spec: dg.AssetSpec) -> dg.AssetSpec:
+    return spec.replace_attributes(automation_condition=None)

@@ -71,4 +71,11 @@ def range_tags(partner_id: str, first: int, last: int) -> dict[str, str]:
         RANGE_START: partner_year_key(partner_id, first),
         RANGE_END: partner_year_key(partner_id, last),
         PARTNER: partner_id,
+        SCHOOL_YEAR: " to ".join(sorted({school_years.label(first), school_years.label(last)})),
     }
+
+
+def partner_of(tags: Mapping[str, str]) -> str | None:
+    """The partner that a run works for, however it was started; None for a run over no one partner."""
+    partition = tags.get(RANGE_START) or tags.get("dagster/partition") or ""
+    return tags.get(PARTNER) or partition.split("|")[0] or None

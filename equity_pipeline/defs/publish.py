@@ -1,17 +1,27 @@
 """The border that numbers cross: a partner's release, and the roll-up of released numbers."""
 
+import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
+from equity_pipeline.defs import preview
+from equity_pipeline.defs.conditions import NETWORK as NETWORK_CONDITION
+from equity_pipeline.defs.conditions import RELEASE as RELEASE_CONDITION
 from equity_pipeline.defs.failures import RETRIES, told_to_a_person
 from equity_pipeline.defs.partitions import Partitions
+from equity_pipeline.defs.transform import table_key
+from equity_pipeline.defs.turns import NETWORK_TURN, turn
+from equity_pipeline.domain.errors import DisclosureError
 from equity_pipeline.partners import registry
 from equity_pipeline.partners.registry import Partner
+from equity_pipeline.partners.status import latest_release
 from equity_pipeline.publishing import network
 from equity_pipeline.publishing import release as publishing
+from equity_pipeline.storage import trail
 from equity_pipeline.storage.home import Home
+from equity_pipeline.warehouse import build as warehouse
 
 OWNERS = ["team:data-engineering"]
 RELEASE, NETWORK_RELEASE, PROOF = dg.AssetKey("release"), dg.AssetKey("network_release"), "disclosure_proof"
@@ -31,6 +41,7 @@ def publish_assets(
                 group_name="publish",
                 kinds={"html", "parquet", "excel"},
                 owners=OWNERS,
+                automation_condition=RELEASE_CONDITION,
                 description="A partner's protected numbers: site, tables, data files, manifest and certificate.",
             )
         ],
@@ -39,32 +50,36 @@ def publish_assets(
                 PROOF,
                 asset=RELEASE,
                 blocking=True,
-                description="No hidden count follows from the published ones.",
+                description="No hidden count follows from the published ones, and every mart keeps its contract.",
+                partitions_def=partitions.partner,
             )
         ],
         partitions_def=partitions.partner,
         retry_policy=RETRIES,
     )
-    def release(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    def release(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        with told_to_a_person(), turn(home, context.partition_key):
+            try:
+                published, refusal = publishing.publish(home, _partner(home, context.partition_key)), None
+            except DisclosureError as error:
+                published, refusal = None, error
+        yield _proof(published, refusal)
         with told_to_a_person():
-            published = publishing.publish(home, registry.load(home.partner_file(context.partition_key)))
-            certificate = json.loads((published.path / "certificate.json").read_text(encoding="utf-8"))
-        return dg.MaterializeResult(
+            if refusal is not None:
+                raise refusal
+            if published.changed:
+                trail.log(home, "released", context.partition_key, release_id=published.release_id)
+            shown = preview.markdown(published.path)
+        yield dg.MaterializeResult(
             asset_key=RELEASE,
             metadata={
                 "release_id": published.release_id,
                 "changed": published.changed,
                 "rows_restated": published.restated,
-                "site": dg.MetadataValue.path(published.path / "index.html"),
+                "site": dg.MetadataValue.url((published.path / "index.html").as_uri()),
+                "folder": dg.MetadataValue.path(published.path),
+                "gap tracker": dg.MetadataValue.md(shown),
             },
-            check_results=[
-                dg.AssetCheckResult(
-                    check_name=PROOF,
-                    asset_key=RELEASE,
-                    passed=bool(certificate["pass"]),
-                    metadata={"certificate": dg.MetadataValue.json(certificate)},
-                )
-            ],
         )
 
     @dg.asset(
@@ -74,17 +89,45 @@ def publish_assets(
         kinds={"html", "parquet"},
         owners=OWNERS,
         retry_policy=RETRIES,
+        automation_condition=NETWORK_CONDITION,
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=dt.timedelta(days=8)),
         description="All partners' released numbers on one page for programme staff.",
     )
     def network_release() -> dg.MaterializeResult:
-        with told_to_a_person():
+        with told_to_a_person(), turn(home, NETWORK_TURN):
             published = network.publish(home, partners)
         return dg.MaterializeResult(
             metadata={
                 "release_id": published.release_id,
                 "changed": published.changed,
-                "site": dg.MetadataValue.path(published.path / "index.html"),
+                "site": dg.MetadataValue.url((published.path / "index.html").as_uri()),
             }
         )
 
     return [release, network_release]
+
+
+def _partner(home: Home, partner_id: str) -> Partner:
+    return registry.load(home.partner_file(partner_id))
+
+
+def _proof(published: publishing.Release | None, refusal: DisclosureError | None) -> dg.AssetCheckResult:
+    if published is None:
+        metadata = {"found": str(refusal)}
+    else:
+        certificate = (published.path / "certificate.json").read_text(encoding="utf-8")
+        metadata = {"certificate": dg.MetadataValue.json(json.loads(certificate))}
+    return dg.AssetCheckResult(
+        check_name=PROOF, asset_key=RELEASE, passed=published is not None, metadata=metadata
+    )
+
+
+def is_published(instance: dg.DagsterInstance, home: Home, partner: Partner) -> bool:
+    """Whether the release stands on all that is there: the warehouse does, and the release was made after it."""
+    if not warehouse.is_current(home, partner) or latest_release(home, partner.partner_id) is None:
+        return False
+    built, released = (
+        instance.get_latest_storage_id_by_partition(key, dg.DagsterEventType.ASSET_MATERIALIZATION)
+        for key in (table_key("marts", "gap_metrics"), RELEASE)
+    )
+    return released.get(partner.partner_id, 0) >= built.get(partner.partner_id, 0)

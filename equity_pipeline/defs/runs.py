@@ -19,14 +19,14 @@ from equity_pipeline.defs.automation import COMMAND_LINE
 from equity_pipeline.defs.jobs import LOAD, NETWORK, REFRESH, TAKE_IN
 from equity_pipeline.defs.location import definitions
 from equity_pipeline.defs.partitions import PARTNER, range_tags, year_ranges
+from equity_pipeline.defs.publish import is_published
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import EquityError
 from equity_pipeline.extracts import intake
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.partners.registry import Partner
-from equity_pipeline.partners.status import latest_release
+from equity_pipeline.storage import trail
 from equity_pipeline.storage.home import Home
-from equity_pipeline.warehouse import build as warehouse
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}  # the event log has every line
 
@@ -65,6 +65,7 @@ def execute(
     Raises:
         EquityError: the run failed; the message is the failed steps' own.
     """
+    trail.log(home, "ran", job=job_name, partition=partition_key)
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore"
@@ -109,7 +110,8 @@ def whole_way(
     each in a process of its own. One that fails is reported through `say` and does not hold the others up.
     """
     history.prepare(home)
-    due = [partner for partner in partners if years or _has_work(home, partner)]
+    # The one with most to read first: at the end no processor waits for it alone.
+    due = sorted((one for one in partners if years or _has_work(home, one)), key=lambda one: -_landed_bytes(home, one))
     steps: list[Step] = []
     if due:
         say(f"working on {', '.join(partner.partner_id for partner in due)}")
@@ -157,16 +159,17 @@ def _work(home: Home, partner: Partner, years: Sequence[int]) -> list[Step]:
     steps: list[Step] = []  # keeps what was done before a failure
     with history.open_instance(home) as instance:
         try:
-            steps.extend(_one_partner(home, partner, years, functools.partial(execute, instance, home)))
+            steps.extend(_one_partner(instance, home, partner, years))
         except EquityError as error:
             steps.append(Step(partner.partner_id, None, f"FAILED: {error}", well=False))
     return steps
 
 
 def _one_partner(
-    home: Home, partner: Partner, years: Sequence[int], run: Callable[..., Outcome]
+    instance: dg.DagsterInstance, home: Home, partner: Partner, years: Sequence[int]
 ) -> Iterator[Step]:
     """Run what is due, one step after the other."""
+    run = functools.partial(execute, instance, home)
     partner_id = partner.partner_id
     of_partner = {"partition_key": partner_id, "tags": {PARTNER: partner_id}}
     if intake.pending_files(home, partner):
@@ -179,28 +182,25 @@ def _one_partner(
     for first, last in year_ranges(pending):
         run(LOAD, tags=range_tags(partner_id, first, last))
         yield Step(partner_id, LOAD, f"loaded {school_years.label(first)} … {school_years.label(last)}")
-    if pending or not _is_published(home, partner):
+    if pending or not is_published(instance, home, partner):
         published = run(REFRESH, **of_partner).metadata["release"]
         state = "published" if published["changed"] else "unchanged"
         yield Step(partner_id, REFRESH, f"release {published['release_id']} {state}")
 
 
+def _landed_bytes(home: Home, partner: Partner) -> int:
+    return sum(path.stat().st_size for path in home.landing(partner.partner_id).rglob("*") if path.is_file())
+
+
 def _has_work(home: Home, partner: Partner) -> bool:
     try:
         pending = intake.pending_files(home, partner) or Ledger(home).pending(partner.partner_id)
-        return bool(pending) or not _is_published(home, partner)
+        if pending:
+            return True
+        with history.open_instance(home) as instance:
+            return not is_published(instance, home, partner)
     except EquityError:
         return True  # it will be said where the work is done
-
-
-def _is_published(home: Home, partner: Partner) -> bool:
-    """Whether the release stands on all that is there: the warehouse does, and the last attempt to publish succeeded."""
-    if not warehouse.is_current(home, partner) or latest_release(home, partner.partner_id) is None:
-        return False
-    last = dg.RunsFilter(job_name=REFRESH, tags={"dagster/partition": partner.partner_id})
-    with history.open_instance(home) as instance:
-        runs = instance.get_runs(last, limit=1)
-    return not runs or runs[0].is_success
 
 
 def _plain(metadata: Mapping[str, dg.MetadataValue]) -> dict[str, Any]:

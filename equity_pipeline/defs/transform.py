@@ -11,9 +11,11 @@ from typing import Any
 
 import dagster as dg
 
+from equity_pipeline.defs.conditions import WAREHOUSE
 from equity_pipeline.defs.failures import RETRIES, told_to_a_person
 from equity_pipeline.defs.ingest import DELIVERIES, extract_key
 from equity_pipeline.defs.partitions import PARTNER, Partitions
+from equity_pipeline.defs.turns import turn
 from equity_pipeline.extracts import contracts
 from equity_pipeline.partners import registry
 from equity_pipeline.storage.home import Home
@@ -48,13 +50,13 @@ def warehouse_assets(home: Home, partitions: Partitions) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name="warehouse",
         specs=[_asset(node, manifest["nodes"], keys) for node in tables],
-        check_specs=[_check(node, keys) for node in tests.values()],
+        check_specs=[_check(node, keys, partitions) for node in tests.values()],
         partitions_def=partitions.partner,
         retry_policy=RETRIES,
     )
     def build(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         """When a test fails the old warehouse stays: the checks are recorded, no table is."""
-        with told_to_a_person():
+        with told_to_a_person(), turn(home, context.partition_key):
             partner = registry.load(home.partner_file(context.partition_key))
             try:
                 nodes, problem = warehouse.build(home, partner).results, None
@@ -74,9 +76,14 @@ def warehouse_assets(home: Home, partitions: Partitions) -> dg.AssetsDefinition:
     return build
 
 
+def table_key(schema: str, name: str) -> dg.AssetKey:
+    """A table of the warehouse as an asset."""
+    return dg.AssetKey(["warehouse", schema, name])
+
+
 def _key(node: Mapping[str, Any]) -> dg.AssetKey:
     if node["resource_type"] != "source":
-        return dg.AssetKey(["warehouse", node["schema"], node["name"]])
+        return table_key(node["schema"], node["name"])
     if node["name"] == DELIVERIES.path[-1]:
         return DELIVERIES
     return extract_key(node["name"]) if node["name"] in contracts.EXTRACTS else PARTNER_FILE
@@ -121,6 +128,8 @@ def _asset(
         description=node["description"],
         code_version=node["checksum"]["checksum"],
         metadata={"dagster/column_schema": dg.TableSchema(columns)},
+        # The tables further on are made by the same run; one condition is enough for all.
+        automation_condition=WAREHOUSE if any(key.path[0] != "warehouse" for key in upstream) else None,
     )
 
 
@@ -135,12 +144,15 @@ def _tested(test: Mapping[str, Any]) -> str:
     return test.get("attached_node") or test["depends_on"]["nodes"][0]
 
 
-def _check(test: Mapping[str, Any], keys: Mapping[str, dg.AssetKey]) -> dg.AssetCheckSpec:
+def _check(
+    test: Mapping[str, Any], keys: Mapping[str, dg.AssetKey], partitions: Partitions
+) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(
         test["name"],
         asset=keys[_tested(test)],
         description=test["description"] or None,
         blocking=test["config"]["severity"].lower() == "error",
+        partitions_def=partitions.partner,
     )
 
 
@@ -154,7 +166,7 @@ def _results(
             yield dg.AssetCheckResult(
                 asset_key=keys[_tested(test)],
                 check_name=test["name"],
-                passed=node.status == "pass",
+                passed=node.status in ("pass", "no_data"),
                 severity=dg.AssetCheckSeverity.WARN if node.status == "warn" else dg.AssetCheckSeverity.ERROR,
-                metadata={"result": node.message or node.status},
+                metadata={"found": node.message or node.status},
             )

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from equity_pipeline.extracts.distinct import by_distinct
+from equity_pipeline.extracts.programme_contracts import PROGRAMMES
 
 if TYPE_CHECKING:
     import pandera.polars as pa
@@ -264,8 +265,8 @@ def school_year(text: pl.Expr) -> pl.Expr:
     return pl.when(year.is_between(1990, 2100)).then(year)
 
 
-def _columns(*declared: str | Column) -> tuple[Column, ...]:
-    """`name`, `name*` (required) and `name: type` → columns."""
+def _columns(*declared: str | tuple[str, ...] | Column) -> tuple[Column, ...]:
+    """`name`, `name*` (required), `name: type` and (name, its allowed values) → columns."""
     types = {
         "yes_no": {"allowed": ("yes", "no", "unknown"), "writings": _YES_NO_WRITINGS},
         "grade": {"allowed": GRADES, "writings": _GRADE_WRITINGS},
@@ -273,6 +274,7 @@ def _columns(*declared: str | Column) -> tuple[Column, ...]:
         "count": {"type": "integer", "low": 0},
         "amount": {"type": "number", "low": 0},
         "number": {"type": "number"},
+        "share": {"type": "number", "low": 0, "high": 1},
         "year": {"type": "year"},
         "text": {},
     }
@@ -281,6 +283,8 @@ def _columns(*declared: str | Column) -> tuple[Column, ...]:
         if isinstance(one, str):
             name, _, type_ = one.partition(": ")
             one = Column(name.rstrip("*"), required=name.endswith("*"), **types[type_ or "text"])
+        elif isinstance(one, tuple):
+            one = _choice(*one)
         columns.append(one)
     return tuple(columns)
 
@@ -432,6 +436,8 @@ EXTRACTS: dict[str, Extract] = {
                 # An open list, but `OSS` is no other action than `oss`.
                 Column("action", required=True, writings={a: a for a in ("iss", "oss", "expulsion", "referral")}),
                 "days: amount", "behavior",
+                # On the day of the incident; students of both are IDEA (CRDC). Not said: the status of the school year.
+                _choice("disability_status", "idea", "section_504", "none"),
             ),
         ),
         Extract(
@@ -451,7 +457,7 @@ EXTRACTS: dict[str, Extract] = {
             ("survey_id", "item_id"),
             _columns(
                 "survey_id*", "item_id*", "construct*", "text", "scale_min: number", "scale_max: number", "favorable",
-                "reverse: yes_no",
+                "reverse: yes_no", "instrument",
             ),
             (_at_most("scale_min", "scale_max"),),
         ),
@@ -483,7 +489,7 @@ EXTRACTS: dict[str, Extract] = {
             ("initiative_id",),
             _columns(
                 "initiative_id*", "name*", "focus_area", "strategy_id", "school_id", "start_date*: date",
-                "end_date: date", "evidence_tier",
+                "end_date: date", "evidence_tier", "metric_id",
             ),
             (_in_order("start_date", "end_date"),),
         ),
@@ -522,6 +528,11 @@ EXTRACTS: dict[str, Extract] = {
             ),
         ),
     )
+} | {
+    one.name: Extract(
+        one.name, one.key, _columns(*one.columns), tuple(_in_order(first, then) for first, then in one.in_order)
+    )
+    for one in PROGRAMMES
 }  # fmt: skip
 
 

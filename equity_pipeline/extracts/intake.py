@@ -10,6 +10,7 @@ on the order in which files came, except between undated versions of one file.
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import shutil
 from collections import Counter, OrderedDict
@@ -20,7 +21,7 @@ from typing import Any
 
 import polars as pl
 
-from equity_pipeline.adapters.base import FILE
+from equity_pipeline.adapters.base import FILE, LINE
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import DeliveryError, EquityError, TransientError
 from equity_pipeline.extracts import cross_file, drift, quarantine
@@ -28,7 +29,8 @@ from equity_pipeline.extracts.check import check_delivery
 from equity_pipeline.extracts.contracts import EXTRACTS, Extract
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.extracts.policy import far_fewer
-from equity_pipeline.extracts.quarantine import DELIVERY, REASON
+from equity_pipeline.extracts.privacy import Pseudonyms
+from equity_pipeline.extracts.quarantine import COLUMN, DELIVERY, REASON, VALUE
 from equity_pipeline.extracts.reading import (
     UNREADABLE_YEAR,
     Item,
@@ -43,7 +45,9 @@ from equity_pipeline.extracts.reading import (
     landed,
     mapping_of,
     matching,
+    parts_by_block,
     read_parts,
+    rekeyed,
     stacked,
     unreadable,
     warnings_of_parts,
@@ -51,7 +55,8 @@ from equity_pipeline.extracts.reading import (
 from equity_pipeline.extracts.readings import Reading, reading_of, settle
 from equity_pipeline.extracts.resolve import UNIT, YEAR, Resolved, resolve
 from equity_pipeline.extracts.versions import version
-from equity_pipeline.partners.registry import Partner, Source
+from equity_pipeline.partners.registry import Partner, Rekey, Source
+from equity_pipeline.storage import keys, trail
 from equity_pipeline.storage.atomic import new_file, new_folder
 from equity_pipeline.storage.home import Home
 
@@ -61,10 +66,12 @@ __all__ = [
     "check_delivery",
     "load_extracts",
     "pending_files",
+    "rekey",
     "take_delivery",
 ]
 
 _CACHE_BYTES = 1024**3
+HELD_BACK = "the file holds far fewer rows than the one before and was held back"
 _COUNTS = ("rows_in", "loaded", "rejected", "duplicates")
 
 
@@ -106,6 +113,7 @@ class ExtractLoad:
 def pending_files(home: Home, partner: Partner) -> list[str]:
     """What `take_delivery` would find to do: files whose bytes are not known, files that were refused or unclaimed and
     have come under another name, and deliveries whose mapping in the partner file has changed."""
+    partner = _rekeyed(home, partner)
     known = {delivery["sha256"]: delivery for delivery in Ledger(home).deliveries(partner.partner_id)}
     due = []
     for item in landed(home.landing(partner.partner_id)):
@@ -113,7 +121,9 @@ def pending_files(home: Home, partner: Partner) -> list[str]:
         renamed = before and before["status"] != "accepted" and before["file"] != item.name
         if before is None or (renamed and matching(partner, item.name)):
             due.append(item.name)
-    due += [one["file"] for one in known.values() if one["mapping"] != _mapping_now(partner, one["file"])]
+    due += [
+        one["file"] for one in known.values() if one["mapping"] != _mapping_now(home, partner, one["file"])
+    ]
     loads = Ledger(home).loads(partner.partner_id)
     held = _held(partner, loads)
     released = (
@@ -123,12 +133,49 @@ def pending_files(home: Home, partner: Partner) -> list[str]:
     return list(dict.fromkeys([*due, *released, *accepted_since]))
 
 
-def _mapping_now(partner: Partner, file: str) -> str:
+def _mapping_now(home: Home, partner: Partner, file: str) -> str:
     """The fingerprint of the mapping that reads a file now; that of no source where several quarrel over it."""
     try:
-        return mapping_of(partner, claiming(partner, file))
+        sources = claiming(partner, file)
     except DeliveryError:
-        return mapping_of(partner, [])
+        sources = []
+    return mapping_of(partner, sources, _people(home, partner))
+
+
+def rekey(home: Home, partner: Partner, file: str, school_year: int, because: str) -> None:
+    """Say that all rows of a delivered file belong to a school year, whatever they or the file's name say. It is read
+    again when deliveries are next taken in.
+
+    Raises:
+        DeliveryError: no delivery has this name.
+    """
+    if not any(one["file"] == file for one in Ledger(home).deliveries(partner.partner_id)):
+        raise DeliveryError("no delivery has this name", file=file, remedy="see `equity-pipeline status`")
+    Ledger(home).rekey(partner.partner_id, file, school_year, because)
+    trail.log(home, "rekeyed", partner.partner_id, school_year=school_year, because=because)
+
+
+def _rekeyed(home: Home, partner: Partner) -> Partner:
+    """The partner with what the ledger says of school years; the latest word counts."""
+    said = [
+        Rekey(file=glob.escape(one["file"]), school_year=one["school_year"], because=one["because"])
+        for one in Ledger(home).rekeys(partner.partner_id)
+    ]
+    return partner.model_copy(update={"rekey": [*said, *partner.rekey]}) if said else partner
+
+
+def _log_acceptances(home: Home, partner: Partner) -> None:
+    """Put on record, once, what a person accepts in the partner file."""
+    known = [entry["detail"] for entry in trail.entries(home, "accepted", partner.partner_id)]
+    for kind in ("accepted_files", "accepted_drift"):
+        for one in getattr(partner, kind):
+            detail = {"kind": kind} | one.model_dump(mode="json")
+            if detail not in known:
+                trail.log(home, "accepted", partner.partner_id, **detail)
+
+
+def _people(home: Home, partner: Partner) -> Pseudonyms:
+    return Pseudonyms(keys.key(home, partner.partner_id))
 
 
 def take_delivery(home: Home, partner: Partner) -> list[DeliveryResult]:
@@ -141,6 +188,8 @@ def take_delivery(home: Home, partner: Partner) -> list[DeliveryResult]:
         TransientError: the ledger was busy. What is wrong with a file is in its result, never raised.
     """
     ledger = Ledger(home)
+    partner = _rekeyed(home, partner)
+    _log_acceptances(home, partner)
     known = {delivery["sha256"]: delivery for delivery in ledger.deliveries(partner.partner_id)}
     results, seen = [], set()
     # Of two names for the same bytes the one that a source claims counts.
@@ -161,7 +210,14 @@ def take_delivery(home: Home, partner: Partner) -> list[DeliveryResult]:
     held: dict[str, list[dict[str, Any]]] = {}
     for load in ledger.loads(partner.partner_id):
         held.setdefault(load["sha256"], []).append(load)
-    results += [_take(home, partner, ledger, before, held.get(sha, [])) for sha, before in known.items()]
+    for sha, before in known.items():
+        taken = _take(home, partner, ledger, before, held.get(sha, []))
+        results.append(taken)
+        if taken.new:
+            trail.log(
+                home, "delivered", partner.partner_id, delivery_id=taken.delivery_id, status=taken.status,
+                source=taken.source,
+            )  # fmt: skip
     messages = _hold_back(ledger, partner, drift.stale(home, partner))
     _forget_readings(home, partner, ledger)
     return [
@@ -243,14 +299,17 @@ def _take(
     status, message = "accepted", None
     try:
         sources = claiming(partner, file)
-        if before["status"] == "accepted" and before["mapping"] == mapping_of(partner, sources):
+        if before["status"] == "accepted" and before["mapping"] == mapping_of(
+            partner, sources, _people(home, partner)
+        ):
             return DeliveryResult(
                 file, delivery_id, "accepted", before["source"], None, False, _rows_found(held),
                 tuple(json.loads(before["inferred"])["warnings"]),
             )  # fmt: skip
         if sources:
             found = _learn(home, partner, before["sha256"], file, sources)
-            check_year(file, _rows_found(found.loads))
+            if not rekeyed(partner, file):
+                check_year(file, _rows_found(found.loads))
         else:
             status = "unclaimed"
             message = f"{file}: no source claims it; correct `files` in the partner file, or its name"
@@ -264,7 +323,7 @@ def _take(
     changes = header_changes(headers_before(ledger, partner, before["sha256"], file), found.headers)
     delivery = {
         "delivery_id": delivery_id, "sha256": before["sha256"], "file": file, "size": before["size"],
-        "source": ", ".join(source.name for source in sources) or None, "mapping": mapping_of(partner, sources),
+        "source": ", ".join(source.name for source in sources) or None, "mapping": mapping_of(partner, sources, _people(home, partner)),
         "status": status, "message": message,
         "as_of": max(filter(None, [version(file).as_of, *(t.get("as_of") for t in found.tables.values())]), default=None),
         "inferred": {
@@ -354,6 +413,7 @@ def load_extracts(home: Home, partner: Partner, school_year: int) -> list[Extrac
         DeliveryError: an archived file can't be read any more, or its mapping changed since it was taken in.
     """
     ledger = Ledger(home)
+    partner = _rekeyed(home, partner)
     held = ledger.loads(partner.partner_id, school_year)
     few = _held(partner, held)
     results, finished = [], []
@@ -366,10 +426,11 @@ def load_extracts(home: Home, partner: Partner, school_year: int) -> list[Extrac
             shutil.rmtree(folder, ignore_errors=True)
             quarantine.write_partition(rejects_folder, {})
             continue
-        if _alone(partner, standing):
-            load = _placed(home, partner, contract, school_year, standing)
-        else:
-            load = _merged(home, partner, contract, school_year, standing)
+        store = _placed if _alone(partner, standing) else _merged
+        load = store(home, partner, contract, school_year, standing)
+        for one in {_unit(one): one for one in loads if _unit(one) in few}.values():
+            load.rejects.setdefault(one["delivery_id"], []).extend(_held_rows(home, partner, one, contract))
+        quarantine.write_partition(rejects_folder, load.rejects)
         finished += _accounted(load.account, contract, school_year, standing, loads, few)
         total = load.account.select(pl.exclude(UNIT, FILE).sum()).row(0, named=True)
         results.append(
@@ -394,11 +455,31 @@ def _forget_readings(home: Home, partner: Partner, ledger: Ledger) -> None:
 
 @dataclass(frozen=True)
 class _Stored:
-    """`rows`: how many are stored; `account`: see `Resolved`; `reasons`: reason → rejected rows."""
+    """`rows`: how many are stored; `account`: see `Resolved`; `reasons`: reason → rejected rows; `rejects`: delivery →
+    quarantine."""
 
     rows: int
     account: pl.DataFrame
     reasons: dict[str, int]
+    rejects: dict[str, list[pl.DataFrame | Path]]
+
+
+def _held_rows(
+    home: Home, partner: Partner, load: dict[str, Any], contract: Extract
+) -> Iterator[pl.DataFrame]:
+    """Quarantine of a file that was held back for want of rows."""
+    sources = [one for one in _sources_of(home, partner, load) if one.name == load["source"]]
+    path = _archive_path(home, partner, load["sha256"], load["delivered_file"])
+    for parts in parts_by_block(partner, path, load["delivered_file"], sources[0], _people(home, partner)):
+        for part in parts:
+            rows = part.rows.filter(pl.col(YEAR) == load["school_year"])
+            if part.extract == contract and rows.height:
+                told = rows.select(
+                    FILE, LINE, pl.lit(HELD_BACK).alias(REASON), pl.lit(None, pl.String).alias(COLUMN),
+                    pl.lit(None, pl.String).alias(VALUE),
+                )  # fmt: skip
+                frame = quarantine.as_delivered(told, part.tables, load["delivery_id"], part.shown)
+                yield quarantine.joined([frame])
 
 
 def _alone(partner: Partner, standing: list[dict[str, Any]]) -> bool:
@@ -413,7 +494,7 @@ def _placed(
     """Store the rows of one source out of its readings."""
     [source] = {load["source"] for load in standing}
     readings = [
-        _reading(home, partner, load["sha256"], load["delivered_file"], _sources_of(partner, load))
+        _reading(home, partner, load["sha256"], load["delivered_file"], _sources_of(home, partner, load))
         for load in standing
     ]
     with new_folder(home.extract(contract.name, partner.partner_id, school_year)) as scratch:
@@ -422,7 +503,6 @@ def _placed(
         load["delivery_id"]: reading.files(contract.name, source, school_year, "rejects")
         for load, reading in zip(standing, readings, strict=True)
     }
-    quarantine.write_partition(home.quarantine(contract.name, partner.partner_id, school_year), rejects)
     account, reasons = [], Counter()
     for unit, reading in enumerate(readings):
         found = reading.of(source, contract.name)
@@ -432,7 +512,8 @@ def _placed(
                 gone = settled.duplicates[unit, file]
                 account.append((unit, file, sound + rejected, sound - gone, rejected, gone))
     columns = {UNIT: pl.Int32, FILE: pl.String} | dict.fromkeys(_COUNTS, pl.Int64)
-    return _Stored(settled.rows, pl.DataFrame(account, columns, orient="row"), dict(sorted(reasons.items())))
+    account = pl.DataFrame(account, columns, orient="row")
+    return _Stored(settled.rows, account, dict(sorted(reasons.items())), rejects)
 
 
 def _merged(
@@ -446,14 +527,13 @@ def _merged(
     by_delivery: dict[str, list[pl.DataFrame]] = {}
     for (unit,), rejects in resolved.rejects.group_by(UNIT, maintain_order=True):
         delivery_id = standing[unit]["delivery_id"]
-        frame = quarantine.as_delivered(rejects.drop(UNIT), parts[unit].tables, delivery_id)
+        frame = quarantine.as_delivered(
+            rejects.drop(UNIT), parts[unit].tables, delivery_id, parts[unit].shown
+        )
         by_delivery.setdefault(delivery_id, []).append(frame)
-    quarantine.write_partition(
-        home.quarantine(contract.name, partner.partner_id, school_year),
-        {delivery_id: [quarantine.joined(frames)] for delivery_id, frames in by_delivery.items()},
-    )
+    rejects = {delivery_id: [quarantine.joined(frames)] for delivery_id, frames in by_delivery.items()}
     reasons = resolved.rejects.group_by(REASON).len().sort(REASON)
-    return _Stored(resolved.rows.height, resolved.account, dict(reasons.iter_rows()))
+    return _Stored(resolved.rows.height, resolved.account, dict(reasons.iter_rows()), rejects)
 
 
 def _accounted(
@@ -516,10 +596,10 @@ class _Changed(Exception):
 
 def _reading(home: Home, partner: Partner, sha256: str, file: str, sources: list[Source]) -> Reading:
     """A delivery's reading, made anew from the archive where it is not there."""
-    made_by = f"{sha256[:16]}-{mapping_of(partner, sources)[:16]}-{pl.__version__}"
+    made_by = f"{sha256[:16]}-{mapping_of(partner, sources, _people(home, partner))[:16]}-{pl.__version__}"
     return reading_of(
         home.readings(partner.partner_id) / made_by, partner, _archive_path(home, partner, sha256, file), file,
-        sources, sha256[:16],
+        sources, sha256[:16], _people(home, partner),
     )  # fmt: skip
 
 
@@ -528,9 +608,11 @@ _readings: OrderedDict[tuple[str, ...], list[Part]] = OrderedDict()
 
 def _read(home: Home, partner: Partner, sha256: str, file: str, sources: list[Source]) -> list[Part]:
     """Read and map an archived delivery; the latest readings are kept, so that five school years read a file once."""
-    key = (partner.partner_id, sha256, file, mapping_of(partner, sources))
+    key = (partner.partner_id, sha256, file, mapping_of(partner, sources, _people(home, partner)))
     if key not in _readings:
-        _readings[key] = read_parts(partner, _archive_path(home, partner, sha256, file), file, sources)
+        _readings[key] = read_parts(
+            partner, _archive_path(home, partner, sha256, file), file, sources, _people(home, partner)
+        )
     _readings.move_to_end(key)
     while len(_readings) > 1 and sum(map(_bytes, _readings.values())) > _CACHE_BYTES:
         _readings.popitem(last=False)
@@ -604,19 +686,19 @@ def _part_of(home: Home, partner: Partner, load: dict[str, Any], contract: Extra
     Raises:
         DeliveryError: the partner file reads it in another way now.
     """
-    sources = _sources_of(partner, load)
+    sources = _sources_of(home, partner, load)
     parts = _read(home, partner, load["sha256"], load["delivered_file"], sources)
     return next(part for part in parts if part.source.name == load["source"] and part.extract == contract)
 
 
-def _sources_of(partner: Partner, load: dict[str, Any]) -> list[Source]:
+def _sources_of(home: Home, partner: Partner, load: dict[str, Any]) -> list[Source]:
     """The sources that read a delivery, as they did when the ledger learned of it.
 
     Raises:
         DeliveryError: the partner file reads it in another way now.
     """
     sources = claiming(partner, load["delivered_file"])
-    if mapping_of(partner, sources) != load["mapping"]:
+    if mapping_of(partner, sources, _people(home, partner)) != load["mapping"]:
         raise DeliveryError(
             "its mapping changed since it was taken in",
             file=load["delivered_file"],

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import getpass
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -34,7 +35,15 @@ CREATE TABLE IF NOT EXISTS loads (
     CHECK (records = rows_in + skipped),
     CHECK (status = 'pending' OR rows_in = loaded + rejected + duplicates)
 );
+CREATE TABLE IF NOT EXISTS rekeys (
+    partner_id TEXT NOT NULL, file TEXT NOT NULL, school_year INTEGER NOT NULL, because TEXT NOT NULL, who TEXT NOT NULL,
+    at TEXT NOT NULL
+);
 """
+_EMPTIED = (
+    "UPDATE loads SET records = 0, skipped = 0, rows_in = 0, loaded = 0, rejected = 0, duplicates = 0, "
+    "status = 'pending'"
+)
 _COUNTS = ("records", "skipped", "rows_in", "loaded", "rejected", "duplicates")
 
 
@@ -107,9 +116,7 @@ class Ledger:
                 [partner_id, delivery["delivery_id"]],
             )
             con.execute(
-                "UPDATE loads SET records = 0, skipped = 0, rows_in = 0, loaded = 0, rejected = 0, duplicates = 0, "
-                "status = 'pending' WHERE partner_id = ? AND delivery_id = ?",
-                [partner_id, delivery["delivery_id"]],
+                f"{_EMPTIED} WHERE partner_id = ? AND delivery_id = ?", [partner_id, delivery["delivery_id"]]
             )
             self._put(con, partner_id, [load | {"delivery_id": delivery["delivery_id"]} for load in loads])
 
@@ -134,6 +141,40 @@ class Ledger:
             f"VALUES (?, {', '.join('?' * len(columns))})",
             [[partner_id, *(load[column] for column in columns)] for load in loads],
         )
+
+    def rekey(self, partner_id: str, file: str, school_year: int, because: str) -> None:
+        """Record that a delivered file belongs to another school year than it says, who says so, and why."""
+        at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        with self._transaction() as con:
+            con.execute(
+                "INSERT INTO rekeys VALUES (?, ?, ?, ?, ?, ?)",
+                [partner_id, file, school_year, because, getpass.getuser(), at],
+            )
+
+    def rekeys(self, partner_id: str) -> list[dict[str, Any]]:
+        """Every re-keying of the partner, the latest first."""
+        return self._rows("SELECT * FROM rekeys WHERE partner_id = ? ORDER BY rowid DESC", [partner_id])
+
+    def rewritten(self, partner_id: str, old: str, new: str, size: int) -> None:
+        """Record that a delivery's bytes are others now (a student was erased from them); it will be read again."""
+        with self._transaction() as con:
+            con.execute(
+                "UPDATE deliveries SET sha256 = ?, delivery_id = ?, size = ?, mapping = '' "
+                "WHERE partner_id = ? AND sha256 = ?",
+                [new, new[:16], size, partner_id, old],
+            )
+            con.execute(
+                "UPDATE loads SET delivery_id = ? WHERE partner_id = ? AND delivery_id = ?",
+                [new[:16], partner_id, old[:16]],
+            )
+
+    def reopen(self, partner_id: str, delivery_id: str) -> None:
+        """Forget a delivery that is in the archive no more; its school years are loaded again without it."""
+        with self._transaction() as con:
+            con.execute(f"{_EMPTIED} WHERE partner_id = ? AND delivery_id = ?", [partner_id, delivery_id])
+            con.execute(
+                "DELETE FROM deliveries WHERE partner_id = ? AND delivery_id = ?", [partner_id, delivery_id]
+            )
 
     def hold(self, partner_id: str, messages: dict[str, str | None], reopened: set[tuple[str, int]]) -> None:
         """Say of deliveries (by id) that they don't replace what they would, or no longer; `reopened`: extracts and
@@ -209,9 +250,13 @@ class Ledger:
         with self._transaction() as con:
             deleted = [
                 con.execute(f"DELETE FROM {table} WHERE partner_id = ?", [partner_id]).rowcount
-                for table in ("deliveries", "loads")
+                for table in ("deliveries", "loads", "rekeys")
             ]
+        self.compact()
+        return sum(deleted)
+
+    def compact(self) -> None:
+        """Rewrite the file, because SQLite keeps deleted text."""
         with contextlib.closing(sqlite3.connect(self._path, timeout=60, isolation_level=None)) as con:
             con.execute("VACUUM")
             con.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return sum(deleted)

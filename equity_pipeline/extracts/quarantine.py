@@ -1,13 +1,15 @@
 """Rejected rows: as delivered, with the reason, so that a person can correct them at their source.
 
 A Parquet file, or a few, per delivery in each partition: every delivered column as text under its delivered name, plus
-`_reason`, `_column`, `_value`, `_file`, `_line`, `_delivery_id`. Restricted: it holds what students' rows hold.
+`_reason`, `_column`, `_value`, `_file`, `_line`, `_delivery_id`. Restricted: it holds what students' rows hold. Ids are
+pseudonyms, and the cells of columns that the mapping does not use, names say, are null: the archive has them, in the file
+and on the line that are said.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -16,27 +18,32 @@ from equity_pipeline.adapters.base import FILE, LINE, BadRecord, RawTable
 from equity_pipeline.storage.atomic import link_or_copy, new_file, new_folder
 
 REASON, COLUMN, VALUE, DELIVERY = "_reason", "_column", "_value", "_delivery_id"
+Shown = Callable[[RawTable, pl.DataFrame], pl.DataFrame]
 _MARKS = (REASON, COLUMN, VALUE, FILE, LINE, DELIVERY)
 
 
-def as_delivered(rejects: pl.DataFrame, tables: Mapping[str, RawTable], delivery_id: str) -> pl.DataFrame:
+def as_delivered(
+    rejects: pl.DataFrame, tables: Mapping[str, RawTable], delivery_id: str, shown: Shown
+) -> pl.DataFrame:
     """Rejected rows of one delivery with the delivered columns beside them.
 
-    `rejects`: `_file`, `_line`, `_reason`, `_column`, `_value`. One row out for each row in.
+    `rejects`: `_file`, `_line`, `_reason`, `_column`, `_value`. `shown`: makes records of a table what may leave the
+    archive. One row out for each row in.
     """
     parts = []
     for (file,), part in rejects.group_by(FILE, maintain_order=True):
         if file in tables:
             raw = tables[file].frame
-            raw = raw.join(part, on=LINE, how="semi").unique(LINE, keep="first")
+            raw = shown(tables[file], raw.join(part, on=LINE, how="semi").unique(LINE, keep="first"))
             part = part.join(raw, on=LINE, how="left", maintain_order="left")
         parts.append(part)
     return _finished(parts, delivery_id)
 
 
 def unreadable(bad: Iterable[BadRecord], file: str, delivery_id: str) -> pl.DataFrame:
-    """Records that could not be read as rows: their text stands in `_value`."""
-    rows = [(one.reason, None, one.text, file, one.line) for one in bad]
+    """Records that could not be read as rows. Which of its columns are names nobody can tell: the text stays in the
+    archive, in the file and on the line that are said."""
+    rows = [(one.reason, None, None, file, one.line) for one in bad]
     schema = {REASON: pl.String, COLUMN: pl.String, VALUE: pl.String, FILE: pl.String, LINE: pl.Int64}
     return _finished([pl.DataFrame(rows, schema, orient="row")], delivery_id)
 

@@ -24,10 +24,11 @@ from equity_pipeline.extracts import quarantine
 from equity_pipeline.extracts.contracts import EXTRACTS, Extract, school_year
 from equity_pipeline.extracts.distinct import by_distinct
 from equity_pipeline.extracts.ledger import Ledger
+from equity_pipeline.extracts.privacy import Pseudonyms
 from equity_pipeline.extracts.quarantine import COLUMN, REASON, VALUE
 from equity_pipeline.extracts.resolve import SOURCE, UNIT, YEAR
 from equity_pipeline.extracts.versions import version
-from equity_pipeline.partners.registry import Partner, Source
+from equity_pipeline.partners.registry import Partner, Rekey, Source
 
 UNREADABLE_YEAR = 0
 _ONEROSTER_FILES = {
@@ -69,7 +70,8 @@ class Item:
 class Part:
     """What one source makes of one delivery for one extract.
 
-    `rows`: canonical columns as text, `_file`, `_line` and the school year as `_year`, 0 where it can't be read.
+    `rows`: canonical columns as text, people as pseudonyms, `_file`, `_line` and the school year as `_year`, 0 where it
+    can't be read. `tables`: as delivered, names and all: nothing of them may be stored but what is `shown`.
     `bad`: the tables with records that are no rows, each counted by every extract that the table feeds.
     """
 
@@ -80,6 +82,11 @@ class Part:
     bad: tuple[RawTable, ...]
     skipped: dict[str, int]
     warnings: tuple[str, ...]
+    people: Pseudonyms
+
+    def shown(self, table: RawTable, records: pl.DataFrame) -> pl.DataFrame:
+        """Some records of a table as they may leave the archive."""
+        return self.people.delivered(records, ADAPTERS[self.source.format].says(table, self.source))
 
 
 def landed(folder: Path, name: str = "") -> Iterator[Item]:
@@ -157,6 +164,11 @@ def accepted(partner: Partner, file: str) -> bool:
     return any(_is_named(file, one.file) for one in partner.accepted_files)
 
 
+def rekeyed(partner: Partner, file: str) -> Rekey | None:
+    """What a person says of the school year of a file, if anything."""
+    return next((one for one in partner.rekey if _is_named(file, one.file)), None)
+
+
 def check_year(file: str, years: dict[str, set[int]]) -> None:
     """`years`: extract → school years found.
 
@@ -209,9 +221,10 @@ def header_changes(before: dict[str, list[str]], now: dict[str, list[str]]) -> l
     return changes
 
 
-def mapping_of(partner: Partner, sources: list[Source]) -> str:
-    """A fingerprint of everything in the partner file that the reading of a delivery depends on."""
+def mapping_of(partner: Partner, sources: list[Source], people: Pseudonyms) -> str:
+    """A fingerprint of everything in the partner file that the reading of a delivery depends on, and of the key."""
     said = {
+        "key_id": people.key_id,
         "sources": [source.model_dump(mode="json") for source in sources],
         "order": [source.name for source in partner.sources],
         "first_school_year": partner.first_school_year,
@@ -221,7 +234,9 @@ def mapping_of(partner: Partner, sources: list[Source]) -> str:
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
-def read_parts(partner: Partner, path: Path, file: str, sources: list[Source]) -> list[Part]:
+def read_parts(
+    partner: Partner, path: Path, file: str, sources: list[Source], people: Pseudonyms
+) -> list[Part]:
     """Read and map a delivery by each source that claims it; one part per source and extract.
 
     Raises:
@@ -231,7 +246,7 @@ def read_parts(partner: Partner, path: Path, file: str, sources: list[Source]) -
     for source in sources:
         adapter = ADAPTERS[source.format]
         tables = adapter.read(path, file, source)
-        parts += _parts(tables, adapter.map(tables, source, partner), source, partner, file)
+        parts += _parts(tables, adapter.map(tables, source, partner), source, partner, file, people)
     return parts
 
 
@@ -240,20 +255,30 @@ def in_blocks(source: Source) -> bool:
     return hasattr(ADAPTERS[source.format], "blocks")
 
 
-def parts_by_block(partner: Partner, path: Path, file: str, source: Source) -> Iterator[list[Part]]:
-    """The same as `read_parts`, one block of the file after the other; for sources that can be read so."""
+def parts_by_block(
+    partner: Partner, path: Path, file: str, source: Source, people: Pseudonyms
+) -> Iterator[list[Part]]:
+    """The same as `read_parts` of one source, one block of the file after the other where it can be read so."""
     adapter = ADAPTERS[source.format]
+    if not in_blocks(source):
+        yield read_parts(partner, path, file, [source], people)
+        return
     for table in adapter.blocks(path, file, source):
-        yield _parts([table], adapter.map([table], source, partner), source, partner, file)
+        yield _parts([table], adapter.map([table], source, partner), source, partner, file, people)
 
 
 def _parts(
-    tables: list[RawTable], mapped: list[Mapped], source: Source, partner: Partner, file: str
+    tables: list[RawTable],
+    mapped: list[Mapped],
+    source: Source,
+    partner: Partner,
+    file: str,
+    people: Pseudonyms,
 ) -> list[Part]:
-    rekeyed = next((one for one in partner.rekey if _is_named(file, one.file)), None)
+    stated = rekeyed(partner, file)
     told = (
-        [f"{file}: taken as school year {school_years.label(rekeyed.school_year)}, because {rekeyed.because}"]
-        if rekeyed
+        [f"{file}: taken as school year {school_years.label(stated.school_year)}, because {stated.because}"]
+        if stated
         else []
     )
     by_extract: dict[str, list[Mapped]] = {}
@@ -262,7 +287,7 @@ def _parts(
     rows = {
         extract: pl.concat(
             [
-                _with_year(m.rows, EXTRACTS[extract], partner, rekeyed and rekeyed.school_year)
+                people.hidden(_with_year(m.rows, EXTRACTS[extract], partner, stated and stated.school_year))
                 for m in several
             ],
             how="diagonal",
@@ -289,6 +314,7 @@ def _parts(
                 ),
                 skipped=dict(skipped),
                 warnings=(*told, *(warning for one in several for warning in one.warnings)),
+                people=people,
             )
         )
     return parts
@@ -348,7 +374,7 @@ def unreadable(part: Part, delivery_id: str) -> Iterator[pl.DataFrame]:
             FILE, LINE, pl.coalesce(REJECT, why).alias(REASON), pl.lit(column or "school_year").alias(COLUMN),
             value.alias(VALUE),
         )  # fmt: skip
-        yield quarantine.as_delivered(rejects, part.tables, delivery_id)
+        yield quarantine.as_delivered(rejects, part.tables, delivery_id, part.shown)
 
 
 def warnings_of_parts(parts: list[Part]) -> list[str]:

@@ -26,6 +26,7 @@ from equity_pipeline.adapters.base import FILE, LINE
 from equity_pipeline.extracts import quarantine
 from equity_pipeline.extracts.contracts import Extract
 from equity_pipeline.extracts.ledger import IntegrityError
+from equity_pipeline.extracts.privacy import Pseudonyms
 from equity_pipeline.extracts.quarantine import DELIVERY, REASON
 from equity_pipeline.extracts.reading import (
     UNREADABLE_YEAR,
@@ -82,7 +83,13 @@ def _folder_of(folder: Path, source: str, extract: str, year: int) -> Path:
 
 
 def reading_of(
-    folder: Path, partner: Partner, path: Path, file: str, sources: list[Source], delivery_id: str
+    folder: Path,
+    partner: Partner,
+    path: Path,
+    file: str,
+    sources: list[Source],
+    delivery_id: str,
+    people: Pseudonyms,
 ) -> Reading:
     """The reading of a delivery: the one in the folder, or a new one, made there.
 
@@ -91,7 +98,7 @@ def reading_of(
     """
     if not (folder / _SUMMARY).exists():
         with new_folder(folder) as scratch:
-            summary = _read(scratch, partner, path, file, sources, delivery_id)
+            summary = _read(scratch, partner, path, file, sources, delivery_id, people)
             (scratch / _SUMMARY).write_text(json.dumps(summary))
     summary = json.loads((folder / _SUMMARY).read_text())
     found = tuple(
@@ -105,7 +112,13 @@ def reading_of(
 
 
 def _read(
-    folder: Path, partner: Partner, path: Path, file: str, sources: list[Source], delivery_id: str
+    folder: Path,
+    partner: Partner,
+    path: Path,
+    file: str,
+    sources: list[Source],
+    delivery_id: str,
+    people: Pseudonyms,
 ) -> dict[str, Any]:
     found: dict[tuple[str, str], Found] = {}
     tables: dict[str, dict[str, str]] = {}
@@ -114,7 +127,7 @@ def _read(
     warnings: list[str] = []
     number = 0
     for source in sources:
-        for parts in _ahead(parts_by_block(partner, path, file, source)):
+        for parts in _ahead(parts_by_block(partner, path, file, source, people)):
             for part in parts:
                 one = found.setdefault(
                     (source.name, part.extract.name), Found(source.name, part.extract.name)
@@ -181,7 +194,7 @@ def _write(part: Part, place: _Place, found: Found) -> None:
     for year in rejects[YEAR].unique().sort():
         of_year = rejects.filter(pl.col(YEAR) == year).drop(UNIT, YEAR)
         place.write(
-            quarantine.joined([quarantine.as_delivered(of_year, part.tables, place.delivery_id)]),
+            quarantine.joined([quarantine.as_delivered(of_year, part.tables, place.delivery_id, part.shown)]),
             "rejects", found, year,
         )  # fmt: skip
     validated(contract, sound.select(column.name for column in contract.columns), unique=False)

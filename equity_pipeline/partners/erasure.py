@@ -1,19 +1,28 @@
-"""Remove a partner from every layer of a home.
+"""Remove a partner, or one student, from every layer of a home.
 
-Deleting is enough because partners never share a file, except the ledger: it is rewritten after its rows are deleted,
-since SQLite keeps deleted text in the file.
+For a partner deleting is enough because partners never share a file, except the ledger: it is rewritten after its rows are
+deleted, since SQLite keeps deleted text in the file. A student is struck out of every delivered file that names her; all
+that was derived is made again from what is left. Releases stay: they hold no person.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import shutil
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
-from equity_pipeline.domain.errors import EquityError
+from equity_pipeline.domain.errors import DeliveryError, EquityError
+from equity_pipeline.extracts import intake, quarantine
+from equity_pipeline.extracts.contracts import EXTRACTS
 from equity_pipeline.extracts.ledger import Ledger
-from equity_pipeline.storage import atomic
+from equity_pipeline.extracts.reading import UNREADABLE_YEAR, claiming, landed
+from equity_pipeline.extracts.striking import strike
+from equity_pipeline.partners.registry import Partner
+from equity_pipeline.storage import atomic, keys, trail
 from equity_pipeline.storage.home import Home
 
 
@@ -37,14 +46,78 @@ def erase_partner(home: Home, partner_id: str) -> Path:
     for folder in folders:
         shutil.rmtree(folder)
     partner_file.unlink(missing_ok=True)
+    keys.destroy(home, partner_id)
+    return _receipt(home, partner_id, {"ledger_rows": ledger_rows, "files_removed": removed})
+
+
+def erase_student(home: Home, partner: Partner, student_id: str) -> Path:
+    """Strike a student out of the archive and `landing/`, and make the extracts and the quarantine again from what is
+    left; returns the receipt. The warehouse and the release follow with the partner's next run.
+
+    The receipt counts, and names neither the student nor a file.
+
+    Raises:
+        EquityError: no file of the partner names this student.
+    """
+    ledger = Ledger(home)
+    counts: Counter[str] = Counter()
+    for delivery in ledger.deliveries(partner.partner_id):
+        _strike_delivery(home, partner, ledger, delivery, student_id, counts)
+    if not counts:
+        raise EquityError(f"{partner.partner_id}: no file names this student")
+    shutil.rmtree(home.readings(partner.partner_id), ignore_errors=True)
+    ledger.compact()
+    intake.take_delivery(home, partner)
+    for year in sorted(ledger.pending(partner.partner_id)):
+        intake.load_extracts(home, partner, year)
+    return _receipt(home, partner.partner_id, {"one_student": dict(sorted(counts.items()))})
+
+
+def _strike_delivery(
+    home: Home,
+    partner: Partner,
+    ledger: Ledger,
+    delivery: dict[str, Any],
+    student_id: str,
+    counts: Counter[str],
+) -> None:
+    sha256 = delivery["sha256"]
+    [path] = (home.archive(partner.partner_id) / sha256).iterdir()
+    try:
+        sources = claiming(partner, delivery["file"])
+    except DeliveryError:
+        sources = []
+    struck = strike(path, delivery["file"], sources, student_id)
+    if not (struck.records or struck.blanked or struck.gone):
+        return
+    landed_as = [item for item in landed(home.landing(partner.partner_id)) if item.sha256() == sha256]
+    for extract in EXTRACTS:
+        folder = home.quarantine(extract, partner.partner_id, UNREADABLE_YEAR)
+        quarantine.write_delivery(folder, delivery["delivery_id"], [])
+    if struck.gone:
+        counts["files_removed_whole"] += 1
+        shutil.rmtree(path.parent)
+        for item in landed_as:
+            item.path.unlink()
+        ledger.reopen(partner.partner_id, delivery["delivery_id"])
+        return
+    counts["files_rewritten"] += 1
+    counts["records_removed"] += struck.records
+    counts["ids_blanked"] += struck.blanked
+    for item in landed_as:
+        for file in item.set_of or (item.path,):
+            shutil.copyfile(path / file.name if item.set_of else path, file)
+    rewritten = next(item for item in landed(path.parent) if item.path == path)
+    new, size = rewritten.sha256(), rewritten.size()
+    os.replace(path.parent, path.parent.with_name(new))
+    ledger.rewritten(partner.partner_id, sha256, new, size)
+
+
+def _receipt(home: Home, partner_id: str, counts: dict[str, Any]) -> Path:
     now = dt.datetime.now(dt.UTC)
     receipt = home.erasures / f"{partner_id}-{now:%Y%m%dT%H%M%SZ}.json"
-    content = {
-        "partner_id": partner_id,
-        "erased_at": now.isoformat(timespec="seconds"),
-        "ledger_rows": ledger_rows,
-        "files_removed": removed,
-    }
+    content = {"partner_id": partner_id, "erased_at": now.isoformat(timespec="seconds")} | counts
     with atomic.new_file(receipt) as scratch:
         scratch.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    trail.log(home, "erased", partner_id, **counts)
     return receipt

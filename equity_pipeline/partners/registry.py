@@ -143,7 +143,9 @@ class Partner(_Strict):
     def _decided_once(self) -> Partner:
         decided = [(row.course_id, row.school_id, row.from_school_year) for row in self.courses]
         if repeated := {row[0] for row in decided if decided.count(row) > 1}:
-            raise ValueError(f"courses {sorted(repeated)} are decided twice for the same school and year: keep one")
+            raise ValueError(
+                f"courses {sorted(repeated)} are decided twice for the same school and year: keep one"
+            )
         return self
 
     @model_validator(mode="after")

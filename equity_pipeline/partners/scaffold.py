@@ -45,7 +45,12 @@ _CODES = {
     "economically_disadvantaged": {
         "f": "yes", "r": "yes", "p": "no", "free": "yes", "reduced": "yes", "paid": "no", "full price": "no",
     },
-    "english_learner": {"english learner": "current", "ell": "current", "el": "current", "lep": "current", "rfep": "former", "ifep": "never", "eo": "never"},
+    "english_learner": {
+        "english learner": "current", "ell": "current", "el": "current", "lep": "current",
+        "rfep": "former", "redesignated fluent english proficient": "former",
+        "ifep": "never", "initially fluent english proficient": "never", "eo": "never", "english only": "never",
+    },
+    "hispanic_latino": {"hispanic": "yes", "hispanic or latino": "yes", "hispanic/latino": "yes"},
     "races": {
         "american indian": "AmericanIndianOrAlaskaNative",
         "american indian or alaska native": "AmericanIndianOrAlaskaNative",
@@ -60,6 +65,8 @@ _CODES = {
         "white": "White",
     },
 }  # fmt: skip
+# A student export often says as well where the student is enrolled, and which schools there are.
+_ALSO = {"students": {"school_enrollments": "school_id", "schools": "school_id"}}
 _MOST_CODES = 25  # a column with more different texts is no code list, and its texts may be about persons
 _DATE_FORMATS = ("%m/%d/%Y", "%d/%m/%Y", "%m-%d-%Y", "%d-%m-%Y", "%Y/%m/%d", "%Y%m%d", "%d-%b-%Y")
 
@@ -79,7 +86,9 @@ def new_partner(partner_id: str, files: list[Path], today_school_year: int) -> t
     folders: dict[str, set[Path]] = {}
     for path in files:
         folders.setdefault(_pattern(path.name), set()).add(path.parent)
-    guesses = [_source(path, by_folder=len(folders[_pattern(path.name)]) > 1) for path in files]
+    guesses = [
+        guess for path in files for guess in _sources(path, by_folder=len(folders[_pattern(path.name)]) > 1)
+    ]
     questions = [
         "name, state, timezone and first_school_year",
         *(q for guess in guesses for q in guess.questions),
@@ -112,7 +121,7 @@ def _pattern(name: str) -> str:
     return re.sub(r"\d+", "*", name)
 
 
-def _source(path: Path, by_folder: bool) -> _Guess:
+def _sources(path: Path, by_folder: bool) -> list[_Guess]:
     """`by_folder`: files of one name lie in several folders, so the folder tells what they hold."""
     names = {Path(name).name.lower() for name, _ in readers.members(path)}
     pattern, telling = _pattern(path.name), path.stem
@@ -120,42 +129,65 @@ def _source(path: Path, by_folder: bool) -> _Guess:
         pattern, telling = f"{_pattern(path.parent.name)}/{pattern}", path.parent.name
     name = re.sub(r"[^a-z]+", "_", telling.lower()).strip("_") or "file"
     if names & _ONEROSTER:
-        return _Guess({"name": "roster", "format": "oneroster", "files": [pattern]}, ())
+        return [_Guess({"name": "roster", "format": "oneroster", "files": [pattern]}, ())]
     member, content = next(readers.members(path))
     frame = readers.read_delimited(content, member).frame
     headers = [header for header in frame.columns if not header.startswith("_")]
     if path.stem in EXTRACTS and set(EXTRACTS[path.stem].required) <= set(headers):
-        return _Guess(_canonical(), ())
+        return [_Guess(_canonical(), ())]
     extract, columns = max(
         ((extract, _columns(extract, headers)) for extract in EXTRACTS),
         key=lambda guess: len(guess[1]) - len(set(EXTRACTS[guess[0]].required) - guess[1].keys()) / 2,
     )
-    missing = [column for column in EXTRACTS[extract].required if column not in columns]
-    unused = [header for header in headers if header not in columns.values()]
-    questions = [f"{path.name}: is it {extract}?"]
-    if missing:
-        questions.append(f"{path.name}: which column, or which constant, is {', '.join(missing)}?")
-    if unused:
-        questions.append(f"{path.name}: not used: {', '.join(unused)}")
+    guesses = [_mapping(path.name, pattern, name, extract, columns, frame)]
+    used = set(columns.values())
+    for other, telling_column in _ALSO.get(extract, {}).items():
+        columns = _columns(other, headers)
+        if telling_column in columns:
+            guesses.append(_mapping(path.name, pattern, f"{name}_{other}", other, columns, frame))
+            used |= set(columns.values())
+    if unused := [header for header in headers if header not in used]:
+        guesses.append(_Guess(guesses[0].source, (f"{path.name}: not used: {', '.join(unused)}",)))
+    return guesses
+
+
+def _mapping(
+    file: str, pattern: str, name: str, extract: str, columns: dict[str, str], frame: pl.DataFrame
+) -> _Guess:
+    """One extract from a file with these columns; a required column that it lacks is an empty constant to fill in."""
+    questions = [f"{file}: is it {extract}?"]
+    codes_of_race = (
+        set(frame[columns["races"]].str.strip_chars().str.to_lowercase()) if "races" in columns else set()
+    )
+    if "hispanic_latino" not in columns and codes_of_race & _CODES["hispanic_latino"].keys():
+        columns = columns | {"hispanic_latino": columns["races"]}
     source = {"name": name, "format": "delimited", "extract": extract, "files": [pattern], "columns": columns}
     mapped = {column.name: column for column in EXTRACTS[extract].columns if column.name in columns}
     values = {}
-    for name, column in mapped.items():
-        codes, undecided = _codes(column, frame[columns[name]])
+    for column_name, column in mapped.items():
+        codes, undecided = _codes(column, frame[columns[column_name]])
+        if column_name == "hispanic_latino" and columns[column_name] == columns.get("races"):
+            # A single federal category: who stands under a race is not Hispanic, a code that nobody knows stays unknown.
+            races = _CODES["races"].keys()
+            codes = {code: "no" if code.lower() in races else value for code, value in codes.items()}
+            undecided = False
         if codes:
-            values[name] = codes
+            values[column_name] = codes
         if undecided:
             questions.append(
-                f"{path.name}: what do the codes of {columns[name]} mean that are mapped to `unknown`?"
+                f"{file}: what do the codes of {columns[column_name]} mean that are mapped to `unknown`?"
             )
     if values:
         source["values"] = values
-    dates = [frame[columns[name]] for name, column in mapped.items() if column.type == "date"]
+    if missing := [column for column in EXTRACTS[extract].required if column not in columns]:
+        source["constants"] = dict.fromkeys(missing, "")
+        questions.append(f"{file}: which column, or which constant, is {', '.join(missing)} of {extract}?")
+    dates = [frame[columns[column_name]] for column_name, column in mapped.items() if column.type == "date"]
     formats = _date_formats(dates)
     if formats:
         source["options"] = {"date_format": formats[0]}
     if len(formats) > 1:
-        questions.append(f"{path.name}: are its dates {' or '.join(formats)}?")
+        questions.append(f"{file}: are its dates {' or '.join(formats)}?")
     return _Guess(source, tuple(questions))
 
 
@@ -167,6 +199,8 @@ def _codes(column: Column, delivered: pl.Series) -> tuple[dict[str, str], bool]:
         return {}, False
     canonical = pl.DataFrame({column.name: codes}).select(column.text()).to_series().to_list()
     known = {"": "unknown" if "unknown" in column.allowed else ""} | _CODES.get(column.name, {})
+    if column.name == "races":
+        known |= dict.fromkeys(_CODES["hispanic_latino"], "")
     map_needed = {code: known.get(code.lower()) for code, value in zip(codes, canonical, strict=True)
                   if value not in column.allowed}  # fmt: skip
     undecided = None in map_needed.values()

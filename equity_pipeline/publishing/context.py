@@ -31,6 +31,10 @@ class Labels:
     def metric(self, metric_id: str) -> str:
         return self._metrics[metric_id]["label"]
 
+    def definition(self, metric_id: str) -> str:
+        """What is counted, of whom."""
+        return str(self._metrics[metric_id]["definition"])
+
     def direction(self, metric_id: str) -> int:
         """1 when a higher rate is better, -1 when a lower one is."""
         return -1 if self._metrics[metric_id]["direction"] == "lower_is_better" else 1
@@ -77,6 +81,7 @@ class Context:
     (delivery_id, file, extract, school_year). `quality`: `QUALITY_COLUMNS`, `rejections`: `REJECTION_COLUMNS`, rows.
     `refused`: files that no number rests on (file, message); `superseded`: files that a newer one replaced (file, extract,
     school_year); `as_of`: the newest date that a delivery states. `dictionary`: mart → column → description.
+    `programmes`: the programmes' tables as they may leave, by name; `minimum_cell`: the partner's, students.
     """
 
     labels: Labels
@@ -88,6 +93,8 @@ class Context:
     superseded: list[dict[str, object]] = field(default_factory=list)
     as_of: dt.date | None = None
     dictionary: dict[str, dict[str, str]] = field(default_factory=dict)
+    programmes: dict[str, pd.DataFrame] = field(default_factory=dict)
+    minimum_cell: int = 10
 
     def school(self, school_id: str) -> str:
         return self.schools.get(school_id) or f"School {school_id}"

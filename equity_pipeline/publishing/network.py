@@ -12,8 +12,10 @@ import pandas as pd
 
 from equity_pipeline.domain import school_years
 from equity_pipeline.partners.registry import Partner
-from equity_pipeline.publishing import datafiles, manifest, site, tables, tracker, words
+from equity_pipeline.publishing import datafiles, manifest, tables, tracker, words
+from equity_pipeline.publishing.page import environment, slug
 from equity_pipeline.publishing.release import Release, point
+from equity_pipeline.publishing.words import ENGLISH
 from equity_pipeline.storage.atomic import new_folder
 from equity_pipeline.storage.home import Home
 
@@ -40,7 +42,7 @@ class _Released:
     def programs(self) -> list[str]:
         """The programmes of the latest school year for the whole partner."""
         return [
-            words.PROGRAMS[p["program"]] + (f": {words.PHASES[p['phase']]}" if p["phase"] else "")
+            words.program(p["program"], p["phase"])
             for p in self.manifest["partner"]["programs"]
             if p["school_year"] == self.year and not p["school_id"]
         ]
@@ -68,8 +70,8 @@ def publish(home: Home, partners: Mapping[str, Partner]) -> Release:
     if before and before["release_id"] == release_id:
         return Release(release_id, target, changed=False, restated=0)
     if manifest.read(target) is None:
-        page = site.environment().get_template("network.html.j2").render(
-            title="The network: do closed gaps stay closed?", clients=clients, portfolio=portfolio, missing=missing,
+        page = environment().get_template("network.html.j2").render(
+            title=ENGLISH("The network: do closed gaps stay closed?"), clients=clients, portfolio=portfolio, missing=missing,
             late=[line for r in released for line in _late(r)], labs=[lab for r in released for lab in _labs(r)],
             middle=middle, files=sorted(data), release_id=release_id, latest_year=max((r.year for r in released), default=None),
         )  # fmt: skip
@@ -151,7 +153,7 @@ def _labs(released: _Released) -> list[dict[str, object]]:
         {
             "partner_id": released.partner_id, "name": released.name, "year": released.year,
             "school": said["schools"].get(lab["school_id"], lab["school_id"]) if lab["school_id"] else "",
-            "path": f"schools/{site.slug(lab['school_id'])}.html" if lab["school_id"] in said["school_gaps_by_status"] else "index.html",
+            "path": f"schools/{slug(lab['school_id'])}.html" if lab["school_id"] in said["school_gaps_by_status"] else "index.html",
             "tally": _on_the_ladder(said["school_gaps_by_status"].get(lab["school_id"], {}) if lab["school_id"] else said["district_gaps_by_status"]),
         }
         for lab in labs
@@ -186,17 +188,20 @@ def _client(released: _Released) -> dict[str, object] | None:
     count = collections.Counter(row["status"] for row in told)
     was = [row for row in told if row["prior_status"] in words.CLOSED]
     still = sum(row["status"] in words.CLOSED for row in was)
+    newly = sum(
+        row["status"] in words.CLOSED and row["prior_status"] not in (*words.CLOSED, None) for row in told
+    )
     urgent = [
         row for row in told
         if row["status"] in ("reopened", "widening") or (row["prior_status"] in words.CLOSED and row["status"] == "open")
     ]  # fmt: skip
     name = released.name
     return {
-        "id": released.partner_id, "name": name, "year": released.year, "place": place, "was": len(was), "still": still,
-        "tally": {code: count[code] for code in words.STATUSES if count[code]}, "total": len(told),
+        "id": released.partner_id, "name": name, "year": released.year, "place": place, "was": len(was), "still": still, "newly": newly,
+        "tally": {code: count[code] for code in words.STATUSES if count[code]}, 
         "order": (-count["reopened"], -count["widening"], still - len(was), -count["open"], name.casefold(), released.partner_id),
         "table": tables.tools_package(urgent[:10], id=f"client-{released.partner_id}",
-                                      caption=f"{name}: what needs eyes first in {school_years.label(released.year)}")
+                                      caption=ENGLISH("{partner}: what needs eyes first in {year}", partner=name, year=school_years.label(released.year)))
         if urgent else "",
         "more": max(0, len(urgent) - 10),
     }  # fmt: skip

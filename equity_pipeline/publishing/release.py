@@ -28,6 +28,7 @@ from equity_pipeline.publishing import (
     tracker,
 )
 from equity_pipeline.publishing.context import Context
+from equity_pipeline.publishing.page import Edition
 from equity_pipeline.publishing.workbook import workbook
 from equity_pipeline.storage.atomic import new_folder
 from equity_pipeline.storage.home import Home
@@ -109,7 +110,7 @@ def write_release(
         previous = before["release_id"] if before else None
         rows = tracker.plain(tracker.view(frames, context))
         data["data/gap_tracker.xlsx"] = workbook(rows, context, partner.name)
-        edition = site.Edition(
+        edition = Edition(
             release_id, previous, difference, {path: len(content) for path, content in data.items()}
         )
         files = data | {
@@ -142,6 +143,8 @@ def _data(frames: dict[str, pd.DataFrame], context: Context) -> dict[str, bytes]
     files = {}
     for mart, frame in frames.items():
         files |= datafiles.both(f"data/{mart}", frame)
+    for table, frame in context.programmes.items():
+        files |= datafiles.both(f"data/programmes/{table}", frame)
     return files | {"data/datapackage.json": dictionary.package(frames, context.dictionary, files)}
 
 

@@ -13,6 +13,7 @@ import yaml
 from equity_pipeline.domain.errors import EquityError
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.partners.registry import Partner
+from equity_pipeline.publishing import programmes
 from equity_pipeline.publishing.context import QUALITY_COLUMNS, REJECTION_COLUMNS, Context, Labels
 from equity_pipeline.publishing.contracts import MARTS
 from equity_pipeline.storage.home import Home
@@ -40,6 +41,7 @@ def read(home: Home, partner: Partner) -> tuple[dict[str, pd.DataFrame], Context
             for mart in MARTS
         }  # fmt: skip
         seeds = {seed: con.execute(f"select * from policy.{seed} order by all").df() for seed in _SEEDS}
+        of_programmes = programmes.read(con, partner.privacy.minimum_cell, seeds["policy"])
         names = con.execute(
             "select school_id, max_by(school_name, school_year) from marts.access where school_id <> '_all' "
             "and school_name is not null group by 1 order by 1"
@@ -64,6 +66,8 @@ def read(home: Home, partner: Partner) -> tuple[dict[str, pd.DataFrame], Context
             default=None,
         ),
         dictionary=descriptions(),
+        programmes=of_programmes,
+        minimum_cell=partner.privacy.minimum_cell,
     )
     return marts, context
 

@@ -1,31 +1,18 @@
-"""great-tables builders: one chain per table, a fixed `id` each. They return the table as HTML without a style sheet.
-
-The site's one style sheet styles great-tables' classes, so that every table looks the same and weighs little. Cells come in as
-polars text: great-tables writes cell by cell, and into pandas that takes three times as long.
-"""
+"""The tables of gaps: what stands in each cell. `layouts` says how they are laid out."""
 
 from __future__ import annotations
 
 import itertools
 import operator
-import re
 
-import polars as pl
-from great_tables import GT, html
 from markupsafe import Markup, escape
 
 from equity_pipeline.domain import school_years
-from equity_pipeline.publishing import charts, words
+from equity_pipeline.publishing import charts, layouts, words
 from equity_pipeline.publishing.context import Labels
 from equity_pipeline.publishing.words import ENGLISH, Language
 
 _ORDER = operator.itemgetter("dimension_order", "dimension", "subgroup_order", "subgroup")
-
-# What great-tables writes for other readers than browsers, and header lists that `scope` says as well: half of a table's weight.
-_WEIGHT = re.compile(
-    r' headers="[^"]*"| (?:rowspan|colspan)="1"| data-quarto-[a-z-]+="[^"]*"| gt_columns_bottom_border'
-)
-_STUB_ID = re.compile(r' id="[^"]*-stub-\d+"')
 
 
 def status(code: object, say: Language = ENGLISH) -> Markup:
@@ -49,7 +36,7 @@ def share(row: dict, say: Language = ENGLISH) -> str:
     """`38.1% of 412`, with the range in place of a number that is only known as one."""
     rate = row["rate_band"] if row["rate"] is None else words.percent(row["rate"])
     n = row["n_band"] if row["n"] is None else words.count(row["n"])
-    return say("{rate} of {n}", rate=rate, n=n) if rate and n else rate or (f"n {n}" if n else "")
+    return say("{rate} of {count}", rate=rate, count=n) if rate and n else rate or (f"n {n}" if n else "")
 
 
 def cell(row: dict | None, *, small: str = "n", say: Language = ENGLISH) -> Markup:
@@ -134,7 +121,7 @@ def _tracker_lines(rows: list[dict], labels: Labels, years: list[int], say: Lang
         any_row = now or by_year[max(by_year)]
         lines.append(
             {
-                "dimension": say("Everyone") if any_row["dimension"] == "all_students" else say(labels.dimension(any_row["dimension"])),
+                "heading": escape(say("Everyone")) if any_row["dimension"] == "all_students" else escape(say(labels.dimension(any_row["dimension"]))),
                 "group": _group(labels, any_row, say),
                 "now": cell(now, small="rate", say=say),
                 "status": _status_of(now, say) + goal(now, say),
@@ -156,54 +143,12 @@ def gap_tracker(
     `rows`: `tracker.view` of one metric × school. Grain of the table: one line per group.
     """
     lines = _tracker_lines(rows, labels, years, say)
-    before = [str(year) for year in years[:-1]]
-    shown = [
-        "now",
-        "status",
-        "needed",
-        "interval",
-        *(["trend"] if any(line["trend"] for line in lines) else []),
-    ]
-    table = (
-        GT(_frame(lines, ["dimension", "group", *shown, *before]), rowname_col="group", groupname_col="dimension", id=id)
-        .tab_stubhead(say("Group"))
-        .tab_spanner(say("Now: {year}", year=school_years.label(years[-1])), columns=shown, id="now")
-        .fmt_passthrough(columns=["group", *shown, *before], escape=False)
-        .cols_label(**{name: head for name, head in _heads(say).items() if name in shown},
-                    **{year: school_years.label(int(year)) for year in before})
-        .cols_align("right", columns=["now", "interval", "needed", *before])
-        .cols_align("left", columns="status")
-    )  # fmt: skip
-    return dress(table.as_raw_html(), caption, "tracker")
+    groups = tuple(len(list(of)) for _, of in itertools.groupby(lines, key=operator.itemgetter("heading")))
+    trend = any(line["trend"] for line in lines)
+    return layouts.fill(layouts.tracker(groups, tuple(years), trend, say), lines, id=id, caption=caption)
 
 
-def _heads(say: Language) -> dict[str, object]:
-    return {"now": say("Gap (points)"), "status": say("Status"), "needed": html(say("Students<br>needed")),
-            "interval": say("95% interval"), "trend": say("Trend")}  # fmt: skip
-
-
-def _frame(lines: list[dict[str, str]], columns: list[str]) -> pl.DataFrame:
-    return pl.DataFrame(
-        {c: [str(line[c]) for line in lines] for c in columns}, schema=dict.fromkeys(columns, pl.String)
-    )
-
-
-def dress(table: str, caption: str, kind: str = "") -> Markup:
-    """great-tables' HTML with a caption, a scroll region that the keyboard reaches, and without its style sheet."""
-    table = re.sub(r"\s*<style>\s*#.*?</style>", "", table, count=1, flags=re.DOTALL)
-    table = _STUB_ID.sub("", _WEIGHT.sub("", table))
-    table = re.sub(r"\n\s*", "\n", table)
-    label = escape(caption)
-    table = re.sub(
-        r'^<div id="([^"]*)"[^>]*>',
-        rf'<div id="\1" class="{f"table {kind}".strip()}" role="region" aria-label="{label}" tabindex="0">',
-        table,
-        count=1,
-    )
-    return Markup(re.sub(r"(<table[^>]*>)", rf"\1<caption><span>{label}</span></caption>", table, count=1))
-
-
-def tools_package(rows: list[dict], *, id: str, caption: str) -> Markup:
+def tools_package(rows: list[dict], *, id: str, caption: str, say: Language = ENGLISH) -> Markup:
     """Last year's status beside this year's, most urgent first: did what was closed stay closed, and what does it ask for?
 
     `rows`: measured gaps of one year in order, with `group`, `measure`, both statuses and gaps. Grain of the table: one line per
@@ -213,28 +158,19 @@ def tools_package(rows: list[dict], *, id: str, caption: str) -> Markup:
     lines = [
         {
             "group": Markup('{}<span class="n">{}</span>').format(row["group"], row["measure"]),
-            "before": _then(row["prior_status"], row["prior_gap"]),
-            "now": _then(row["status"], row["gap"]),
+            "before": _then(row["prior_status"], row["prior_gap"], say),
+            "now": _then(row["status"], row["gap"], say),
             "change": Markup("") if row["gap_change"] is None else Markup('<b class="gap">{}</b>').format(words.points(row["gap_change"])),
             "needed": _needed(row),
             "what": escape(row["what_to_do"]) if isinstance(row["what_to_do"], str) else Markup(""),
         }
         for row in rows
     ]  # fmt: skip
-    table = (
-        GT(_frame(lines, list(lines[0])), rowname_col="group", id=id)
-        .tab_stubhead("Group and measure")
-        .fmt_passthrough(columns=["group", "before", "now", "change", "needed", "what"], escape=False)
-        .cols_label(before=school_years.label(year - 1), now=school_years.label(year), change="Change (points)",
-                    needed=html("Students<br>needed"), what="What it asks for")
-        .cols_align("left", columns=["before", "now", "what"])
-        .cols_align("right", columns=["change", "needed"])
-    )  # fmt: skip
-    return dress(table.as_raw_html(), caption, "tools")
+    return layouts.fill(layouts.tools_package(len(lines), year, say), lines, id=id, caption=caption)
 
 
-def _then(code: object, gap: object) -> Markup:
+def _then(code: object, gap: object, say: Language) -> Markup:
     return Markup('{}<span class="n">{}</span>').format(
-        status(code) or Markup('<span class="void">no status</span>'),
+        status(code, say) or Markup('<span class="void">{}</span>').format(say("no status")),
         "" if gap is None else words.points(gap),
     )

@@ -1,16 +1,21 @@
 """The words and number formats of everything published. Gaps belong to the system, so no word here rates a group.
 
 Every string stands in the code and templates in English where it is said (`say` in code, `_` in templates); `catalogue.json` lists all of them, each with
-its Spanish or null where no Spanish page uses it yet.
+its Spanish or null where no Spanish page uses it yet. A string that depends on a number `n` has its forms there, by the
+plural categories of Unicode CLDR (`one`, `other`, …) or for one number (`=0`), as ICU messages have them.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from babel import Locale
+from markupsafe import Markup
 
 _CATALOGUE = Path(__file__).with_name("catalogue.json")
 
@@ -21,8 +26,8 @@ NOT_MEASURED = "not measured"
 
 
 @cache
-def catalogue() -> dict[str, str | None]:
-    """English → Spanish, null where there is none."""
+def catalogue() -> dict[str, str | dict[str, dict[str, str]] | None]:
+    """English → Spanish, null where there is none; of a string with plural forms, language → category → form."""
     return json.loads(_CATALOGUE.read_text(encoding="utf-8"))
 
 
@@ -34,8 +39,29 @@ class Language:
     name: str
 
     def __call__(self, text: str, **values: object) -> str:
-        said = text if self.code == "en" else catalogue().get(text) or text
-        return said.format(**values) if values else said
+        entry = catalogue().get(text)
+        if isinstance(entry, dict):
+            said = self._form(entry.get(self.code) or entry["en"], values["n"])
+        else:
+            said = text if self.code == "en" else entry or text
+        if not values:
+            return said
+        # A string of the catalogue is trusted; a value is escaped unless it is markup itself.
+        template = Markup(said) if any(isinstance(value, Markup) for value in values.values()) else said
+        return template.format(**{name: count(v) if isinstance(v, int) else v for name, v in values.items()})
+
+    def _form(self, forms: dict[str, str], n: int) -> str:
+        return forms.get(f"={n}") or forms.get(_locale(self.code).plural_form(n)) or forms["other"]
+
+    def listed(self, parts: Sequence[str], most: int | None = None) -> str:
+        """`a`, `a and b`, `a, b and c`; of more than `most`, those and how many more."""
+        parts = list(parts)
+        if most is not None and len(parts) > most:
+            parts = [*parts[:most], self("{n} more", n=len(parts) - most)]
+        if len(parts) < 2:
+            return parts[0] if parts else ""
+        comma = Markup(", ") if any(isinstance(part, Markup) for part in parts) else ", "
+        return self("{first} and {last}", first=comma.join(parts[:-1]), last=parts[-1])
 
     def not_measured(self, reason: str | None) -> str:
         """`not_measured: exam_results` → `no exam results on file`; several tokens are joined by `;`."""
@@ -46,6 +72,11 @@ class Language:
             self(MISSING[t]) if t in MISSING else self("no {what} on file", what=t.replace("_", " "))
             for t in tokens
         )
+
+
+@cache
+def _locale(code: str) -> Locale:
+    return Locale(code)
 
 
 @dataclass(frozen=True)
@@ -121,14 +152,9 @@ def round_half_up(value: float, digits: int) -> float:
     return math.copysign(math.floor(round(abs(value) * scale, 9) + 0.5) / scale, value)
 
 
-def plural(number: int, one: str, many: str | None = None) -> str:
-    """`1 gap`, `3 gaps`."""
-    return f"{count(number)} {one if number == 1 else many or one + 's'}"
-
-
-def listed(parts: list[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""
+def program(code: str, phase: str | None) -> str:
+    """`Action for Equity: Access Opportunity`."""
+    return PROGRAMS[code] + (f": {PHASES[phase]}" if phase else "")
 
 
 ENGLISH, SPANISH = Language("en", "English"), Language("es", "Español")

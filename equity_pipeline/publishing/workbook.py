@@ -29,24 +29,24 @@ _COLUMNS = [
     # heading, width, format, note
     ("School year", 11, "text", None),
     ("Where", 30, "text", None),
-    ("Dimension", 26, "text", None),
-    ("Group", 34, "text", None),
-    ("Compared with", 28, "text", "The comparison group; the data files hold every other comparison."),
+    ("Dimension", 32, "text", None),
+    ("Group", 46, "text", None),
+    ("Compared with", 36, "text", "The comparison group; the data files hold every other comparison."),
     ("Students (n)", 11, "count", None),
-    ("Rate", 9, "percent", None),
-    ("Comparison rate", 11, "percent", None),
+    ("Rate", 10, "percent", None),
+    ("Comparison rate", 12, "percent", None),
     ("Gap (points)", 10, "points", "Rate minus comparison rate, in percentage points."),
     ("Low (95%)", 9, "points", "Lower end of the 95% interval of the gap (Newcombe)."),
     ("High (95%)", 9, "points", "Upper end of the 95% interval of the gap (Newcombe)."),
     ("Change (points)", 10, "points", "Gap minus the gap of the year before."),
-    ("Status", 18, "text", None),
+    ("Status", 20, "text", None),
     (
         "Students needed",
         11,
         "count",
         "More students of the group that would bring its rate level with the comparison's.",
     ),
-    ("Goal (points)", 9, "points", None),
+    ("Goal (points)", 10, "points", None),
     ("Note", 34, "text", "Why a number is not there."),
 ]
 
@@ -59,26 +59,43 @@ def workbook(rows: list[dict], context: Context, partner_name: str) -> bytes:
     with xlsxwriter.Workbook(sink, options) as book:
         book.set_properties({"title": "Equity gap tracker", "subject": partner_name, "created": _CREATED})
         base = {"font_name": "Calibri", "font_size": 11, "valign": "top"}
+        cell = base | {"bottom": 1, "bottom_color": "#D5DADE"}
+        head = base | {
+            "bold": True,
+            "text_wrap": True,
+            "bottom": 2,
+            "bg_color": "#EEF1F3",
+            "valign": "bottom",
+        }
         formats = {
-            "text": book.add_format(base | {"text_wrap": True}),
-            "count": book.add_format(base | {"num_format": "#,##0"}),
-            "percent": book.add_format(base | {"num_format": "0.0%"}),
-            "points": book.add_format(base | {"num_format": "+0.0;−0.0;0.0"}),
-            "head": book.add_format(base | {"bold": True, "text_wrap": True, "bottom": 2, "bg_color": "#EEF1F3", "valign": "bottom"}),
-            "title": book.add_format(base | {"bold": True, "font_size": 16}),
+            "text": book.add_format(cell | {"indent": 1}),
+            "count": book.add_format(cell | {"num_format": "#,##0", "align": "right"}),
+            "percent": book.add_format(cell | {"num_format": "0.0%", "align": "right"}),
+            "points": book.add_format(cell | {"num_format": "+0.0;−0.0;0.0", "align": "right"}),
+            "head": book.add_format(head | {"indent": 1}),
+            "head of numbers": book.add_format(head | {"align": "right"}),
+            "title": book.add_format(base | {"bold": True, "font_size": 18}),
+            "term": book.add_format(cell | {"bold": True}),
+            "said": book.add_format(cell | {"text_wrap": True}),
         }  # fmt: skip
-        _read_me(book, formats, context, partner_name)
-        ordered = sorted(rows, key=_order)
-        for number, (_, of_metric) in enumerate(itertools.groupby(ordered, key=_ORDER_OF_METRIC), start=1):
-            _sheet(book, formats, context, list(of_metric), number)
+        ordered = [list(of) for _, of in itertools.groupby(sorted(rows, key=_order), key=_ORDER_OF_METRIC)]
+        sheets = {_sheet_name(of[0]["metric_id"], number): of for number, of in enumerate(ordered, start=1)}
+        _read_me(
+            book, formats, context, partner_name, {name: of[0]["metric_id"] for name, of in sheets.items()}
+        )
+        for name, of_metric in sheets.items():
+            _sheet(book, formats, context, of_metric, name)
     return sink.getvalue()
 
 
-def _read_me(book: xlsxwriter.Workbook, formats: dict, context: Context, partner_name: str) -> None:
+def _read_me(
+    book: xlsxwriter.Workbook, formats: dict, context: Context, partner_name: str, metrics: dict[str, str]
+) -> None:
     sheet = book.add_worksheet("Read me")
     sheet.hide_gridlines(2)
-    sheet.set_column(0, 0, 26)
-    sheet.set_column(1, 1, 100)
+    sheet.set_column(0, 0, 32)
+    sheet.set_column(1, 1, 92)
+    sheet.fit_to_pages(1, 0)
     sheet.write_string(0, 0, "Equity gap tracker", formats["title"])
     lines = [
         ("Partner", partner_name),
@@ -87,27 +104,32 @@ def _read_me(book: xlsxwriter.Workbook, formats: dict, context: Context, partner
         (words.HIDDEN_WORDS, "The number is hidden to protect the privacy of students. The row stays, the cells are empty."),
         (words.NOT_MEASURED, "The data needed is not on file. It is never counted as zero."),
         (words.NOT_ENOUGH, "Too few students to tell, which is not the same as no gap."),
-        *((step.words, step.meaning) for code, step in words.STATUSES.items() if code != "not_measurable"),
+        *((f"{step.symbol} {step.words}", step.meaning) for code, step in words.STATUSES.items() if code != "not_measurable"),
+        *((f"Sheet {name}", f"{context.labels.metric(metric)}. {context.labels.definition(metric)}") for name, metric in metrics.items()),
     ]  # fmt: skip
     for line, (name, said) in enumerate(lines, start=2):
-        sheet.write_string(line, 0, name, formats["text"])
-        sheet.write_string(line, 1, said, formats["text"])
+        sheet.set_row(line, 15 * (1 + len(said) // 95))
+        sheet.write_string(line, 0, name, formats["term"])
+        sheet.write_string(line, 1, said, formats["said"])
 
 
-def _sheet(book: xlsxwriter.Workbook, formats: dict, context: Context, rows: list[dict], number: int) -> None:
-    metric = rows[0]["metric_id"]
-    sheet = book.add_worksheet(_sheet_name(metric, number))
+def _sheet(book: xlsxwriter.Workbook, formats: dict, context: Context, rows: list[dict], name: str) -> None:
+    sheet = book.add_worksheet(name)
     for position, (heading, width, kind, note) in enumerate(_COLUMNS):
-        sheet.set_column(position, position, width, formats[kind])
-        sheet.write_string(0, position, heading, formats["head"])
+        sheet.set_column(position, position, width)
+        sheet.write_string(0, position, heading, formats["head" if kind == "text" else "head of numbers"])
         if note:
             sheet.write_comment(0, position, note, {"author": ""})
     for line, row in enumerate(rows, start=1):
         for position, value in enumerate(_cells(row, context)):
+            style = formats[_COLUMNS[position][2]]
             if value is None or value == "":
-                continue
-            write = sheet.write_string if isinstance(value, str) else sheet.write_number
-            write(line, position, value, formats[_COLUMNS[position][2]])
+                sheet.write_blank(line, position, None, style)
+            elif isinstance(value, str):
+                sheet.write_string(line, position, value, style)
+            else:
+                sheet.write_number(line, position, value, style)
+    sheet.set_row(0, 32)
     sheet.freeze_panes(1, 4)
     sheet.autofilter(0, 0, len(rows), len(_COLUMNS) - 1)
     sheet.set_landscape()
@@ -119,7 +141,7 @@ def _sheet(book: xlsxwriter.Workbook, formats: dict, context: Context, rows: lis
 def _cells(row: dict[str, object], context: Context) -> list[object]:
     labels = context.labels
     told = row["state"] in ("gap", "few")
-    status = words.STATUSES[row["status"]].words if told and row["status"] else None
+    step = words.STATUSES[row["status"]] if told and row["status"] else None
     reference = row["reference_subgroup"] if row["reference"] == "designated" else None
     compared = (
         labels.subgroup(row["dimension"], reference)
@@ -134,7 +156,7 @@ def _cells(row: dict[str, object], context: Context) -> list[object]:
         row["rate_band"] if row["rate"] is None else row["rate"], row["reference_rate"],
         row["gap_band"] if row["gap"] is None else _points(row["gap"]) if told else None,
         *(_points(row[c]) if told else None for c in ("gap_low", "gap_high", "gap_change")),
-        status, row["students_needed"] if told else None, _points(row["goal_gap"]), _note(row),
+        f"{step.symbol} {step.words}" if step else None, row["students_needed"] if told else None, _points(row["goal_gap"]), _note(row),
     ]  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from equity_pipeline.sample.writers import (
     edfi,
     oneroster,
     powerschool,
+    programmes,
 )
 from equity_pipeline.storage.atomic import new_file
 from equity_pipeline.storage.home import Home
@@ -34,10 +35,10 @@ def generate(seed: int = SEED, scale: float = 1.0) -> list[SampleDistrict]:
     `scale` multiplies the number of students; the stories are told at 1, smaller ones are for quick tests.
     """
     shapes = (
-        (profiles.RIVERSIDE, (canonical, college_board_ap)),
+        (profiles.RIVERSIDE, (canonical, college_board_ap, programmes)),
         (profiles.LAKEVIEW, (oneroster, college_board_ap)),
-        (profiles.CEDAR_VALLEY, (powerschool, college_board_ap)),
-        (profiles.HARBORVIEW, (edfi,)),
+        (profiles.CEDAR_VALLEY, (powerschool, college_board_ap, programmes)),
+        (profiles.HARBORVIEW, (edfi, programmes)),
         (profiles.PRAIRIE_ROSE, (aggregate,)),
     )
     return [

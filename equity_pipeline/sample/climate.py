@@ -83,9 +83,7 @@ def discipline(roster: pl.DataFrame, stints: pl.DataFrame, rng: np.random.Genera
             "school_year",
             "student_id",
             "school_id",
-            incident_id=pl.Series(
-                np.char.add(f"{school_year}-", np.char.zfill((np.arange(n) + 1).astype(str), 5))
-            ),
+            incident_id=pl.Series([f"{school_year}-{number:05d}" for number in range(1, n + 1)], dtype=pl.String),
             incident_date=pl.Series(incident_day),
             action=pl.Series(action),
             days=pl.Series(days.astype(float)),

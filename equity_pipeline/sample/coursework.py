@@ -105,7 +105,7 @@ def exam_results(
     luck = 0.75 * taken["ability"].to_numpy() + lift + 0.75 * rng.normal(size=taken.height)
     ap = 1 + np.searchsorted([-0.2, 0.7, 1.35, 2.0], luck)
     ib = 2 + np.searchsorted([-0.7, 0.4, 1.2, 1.8, 2.4], luck)
-    program = np.array([exams[course][0] for course in taken["course_id"]])
+    program = np.array([exams[course][0] for course in taken["course_id"]], dtype=str)
     return pl.DataFrame(
         {
             "exam_year": taken["school_year"],
@@ -114,7 +114,8 @@ def exam_results(
             "exam_code": [exams[course][1] for course in taken["course_id"]],
             "exam_name": [exams[course][2] for course in taken["course_id"]],
             "score": np.where(program == "ap", ap, ib),
-        }
+        },
+        schema_overrides=dict.fromkeys(("program", "exam_code", "exam_name"), pl.String),
     ).sort("student_id", "program", "exam_code")
 
 

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 import polars as pl
 
-from equity_pipeline.sample import aggregate, climate, coursework, population
+from equity_pipeline.sample import aggregate, climate, coursework, population, programmes
 from equity_pipeline.sample.catalogue import catalogue
 from equity_pipeline.sample.catalogue import table as course_table
 from equity_pipeline.sample.profiles import YEARS, Profile
@@ -84,7 +84,8 @@ def tables(profile: Profile, seed: int, scale: float) -> Tables:
     result["courses"] = course_table(courses, YEARS, profile.has_sced)
     result["survey_items"] = climate.survey_items()
     result["aggregate_counts"] = aggregate.counts(result)
-    return {extract: table for extract, table in result.items() if extract in profile.extracts}
+    kept = {extract: table for extract, table in result.items() if extract in profile.extracts}
+    return programmes.with_programmes(profile.partner_id, kept, seed)
 
 
 def _year(

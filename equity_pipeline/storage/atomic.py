@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+
+_SCRATCH = re.compile(r"\.(?P<target>.+)\.[0-9a-f]{32}\.(?P<kind>tmp|old)")
 
 
 def _sync(path: Path) -> None:
@@ -60,3 +63,22 @@ def link_or_copy(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
+
+
+def recover(folder: Path) -> None:
+    """Clear up what killed writers left in a folder, and put back what they had already moved away.
+
+    Only for a caller who knows that nobody is writing there now.
+    """
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.iterdir()):
+        if not (scratch := _SCRATCH.fullmatch(path.name)):
+            continue
+        target = folder / scratch["target"]
+        if scratch["kind"] == "old" and not target.exists():
+            os.replace(path, target)  # killed between the two renames of `new_folder`
+        elif path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

@@ -33,8 +33,26 @@ class Home:
         return self.root / "ledger.sqlite"
 
     @property
+    def keys(self) -> Path:
+        """The partners' secret keys, unless `$EQUITY_KEYS` names a better place; see `storage.keys`."""
+        return self.root / "keys"
+
+    @property
+    def trail(self) -> Path:
+        """Who did what, see `storage.trail`."""
+        return self.root / "audit.jsonl"
+
+    @property
+    def trail_head(self) -> Path:
+        return self.root / "audit.head"
+
+    @property
     def dagster(self) -> Path:
         return self.root / ".dagster"
+
+    def lock(self, name: str) -> Path:
+        """Held by whoever writes for a partner, or for the network (`_network`)."""
+        return self.root / "locks" / name
 
     def partner_file(self, partner_id: str) -> Path:
         return self.partners / f"{check_partner_id(partner_id)}.yml"
@@ -74,7 +92,10 @@ class Home:
     def folders_of(self, partner_id: str) -> list[Path]:
         """Every folder that holds something of one partner and nothing of another."""
         check_partner_id(partner_id)
-        layers = [self.root / layer / partner_id for layer in ("landing", "archive", "readings", "warehouse", "releases")]
+        layers = [
+            self.root / layer / partner_id
+            for layer in ("landing", "archive", "readings", "warehouse", "releases")
+        ]
         partitions = [
             folder
             for layer in ("extracts", "quarantine")
@@ -83,4 +104,10 @@ class Home:
         return [*layers, *partitions]
 
     def _partition(self, layer: str, extract: str, partner_id: str, school_year: int) -> Path:
-        return self.root / layer / extract / f"partner_id={check_partner_id(partner_id)}" / f"school_year={school_year}"
+        return (
+            self.root
+            / layer
+            / extract
+            / f"partner_id={check_partner_id(partner_id)}"
+            / f"school_year={school_year}"
+        )

@@ -19,6 +19,7 @@ import duckdb
 
 from equity_pipeline.domain.errors import EquityError
 from equity_pipeline.partners.registry import Partner
+from equity_pipeline.storage.confined import confined
 from equity_pipeline.storage.home import Home
 from equity_pipeline.warehouse import project, raw
 from equity_pipeline.warehouse.project import manifest, metric_ids
@@ -50,7 +51,8 @@ class BuildError(EquityError):
 @dataclass(frozen=True)
 class NodeResult:
     """One model, seed or test of a build: dbt's `unique_id` and `status` (`success`, `pass`, `warn`, `error`, `fail`,
-    `skipped`), a message without values, and the rows of the table that was made."""
+    `skipped`; `no_data`: not built, the partner has sent nothing that it is about), a message without values, and the rows
+    of the table that was made."""
 
     unique_id: str
     status: str
@@ -86,11 +88,11 @@ def build(
     if deliveries is None:
         deliveries = raw.current_deliveries(home, partner.partner_id)
     with _only_builder(target.parent / ".lock"):
+        for left_by_a_killed_build in target.parent.glob(".build-*"):
+            shutil.rmtree(left_by_a_killed_build, ignore_errors=True)
         inputs = _digest(home, partner, deliveries)
         if target.exists() and (standing := _results_of(target, inputs)) is not None:
             return BuildResult(changed=False, results=standing)
-        for left_by_a_killed_build in target.parent.glob(".build-*"):
-            shutil.rmtree(left_by_a_killed_build, ignore_errors=True)
         scratch = target.parent / f".build-{os.getpid()}"
         scratch.mkdir(mode=0o700)
         try:
@@ -115,7 +117,7 @@ def is_current(home: Home, partner: Partner) -> bool:
 
 def _load_raw(warehouse: Path, home: Home, partner: Partner, deliveries: list[CurrentDelivery]) -> None:
     try:
-        with duckdb.connect(warehouse) as connection:
+        with confined(warehouse, home.folders_of(partner.partner_id)) as connection:
             raw.load(connection, home, partner, deliveries)
     except duckdb.Error as error:  # its message may quote a value
         raise BuildError(
@@ -130,13 +132,24 @@ def _run_dbt(
     scratch: Path,
     on_event: Callable[[NodeResult], None] | None,
 ) -> list[NodeResult]:
+    """All nodes but those of extracts that the partner has not sent: models say by the tag `with_<extract>` what they are
+    about."""
+    with duckdb.connect(warehouse, read_only=True) as connection:
+        empty = sorted(
+            extract
+            for extract in raw.EXTRACTS
+            if connection.execute(f"select 1 from raw.{extract} limit 1").fetchone() is None
+        )
+
     def ended(event: Any) -> None:
-        if on_event and event.info.name == "NodeFinished":
-            node = event.data.node_info
+        node = getattr(event.data, "node_info", None)
+        made = event.info.name == "NodeFinished" and node.resource_type != "operation"
+        if on_event and made and node.materialized != "ephemeral":
             on_event(NodeResult(node.unique_id, node.node_status, ""))
 
     run = project.invoke(
-        "build", "--exclude-resource-type", "unit_test", "--exclude", "tag:project", "--no-write-json", "--no-use-colors",
+        "build", "--exclude-resource-type", "unit_test", "--no-write-json", "--no-use-colors",
+        "--exclude", " ".join(["tag:project", *(f"tag:with_{extract}" for extract in empty)]),
         warehouse=warehouse, scratch=scratch, parquet=home.root / "extracts", manifest=project.uncompiled(), callbacks=[ended],
     )  # fmt: skip
     if run.result is None:
@@ -152,7 +165,16 @@ def _run_dbt(
         raise BuildError(
             f"{partner_id}: the warehouse was not built, the last good one stays:\n{listed}", results
         )
-    return results
+    return results + [NodeResult(node, "no_data", "") for node in _about(empty)]
+
+
+def _about(extracts: list[str]) -> list[str]:
+    """The models about these extracts, and the tests on them."""
+    nodes = project.parsed().nodes
+    tags = {f"with_{extract}" for extract in extracts}
+    models = {key for key, node in nodes.items() if tags & set(node.tags)}
+    tests = {key for key, node in nodes.items() if node.resource_type == "test" and models & set(node.depends_on.nodes)}
+    return sorted(models | tests)
 
 
 def _node_result(result: Any, warehouse: Path) -> NodeResult:
@@ -182,7 +204,9 @@ def _finish(warehouse: Path, inputs: str, results: list[NodeResult]) -> list[Nod
         counted = []
         for result in results:
             node = nodes[result.unique_id]
-            if (node.schema, node.name) in tables:
+            if result.status == "no_data" and node.resource_type == "model":
+                result = replace(result, rows=0)
+            elif (node.schema, node.name) in tables:
                 [(rows,)] = connection.execute(f'select count(*) from {node.schema}."{node.name}"').fetchall()
                 result = replace(result, rows=rows)
             counted.append(result)

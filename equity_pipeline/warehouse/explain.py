@@ -31,11 +31,15 @@ def explain(
     """
     path = home.warehouse(partner_id)
     if not path.exists():
-        raise EquityError(f"{partner_id} has no warehouse yet: `equity-pipeline run --partner {partner_id}` builds it")
+        raise EquityError(
+            f"{partner_id} has no warehouse yet: `equity-pipeline run --partner {partner_id}` builds it"
+        )
     with duckdb.connect(str(path), read_only=True) as warehouse:
         row = _row(warehouse, metric, subgroup, dimension, school_year, school_id, reference)
         yield from _counts(row)
-        yield from _rules(row, _first(warehouse, "select * from policy.metrics where metric_id = ?", [metric]))
+        yield from _rules(
+            row, _first(warehouse, "select * from policy.metrics where metric_id = ?", [metric])
+        )
         yield from _deliveries(warehouse, row["school_year"])
 
 
@@ -68,7 +72,9 @@ def _row(
         [metric, subgroup, school_id, reference, dimension, dimension, school_year, school_year],
     )
     if not rows:
-        known = [m for (m,) in warehouse.execute("select metric_id from policy.metrics order by 1").fetchall()]
+        known = [
+            m for (m,) in warehouse.execute("select metric_id from policy.metrics order by 1").fetchall()
+        ]
         raise EquityError(
             f"no number for {metric}, {subgroup}, school {school_id}, reference {reference}; "
             f"metrics are {', '.join(known)}"
@@ -96,10 +102,18 @@ def _counts(row: dict[str, Any]) -> Iterator[str]:
     named = f" ({row['reference_subgroup']})" if row["reference_subgroup"] else ""
     counts = f"{row['reference_successes']:,} of {row['reference_n']:,} = {row['reference_rate']:.4f}"
     yield f"  reference  {counts}: {row['reference']}{named}"
-    interval = "" if row["gap_low"] is None else f", 95 % interval {row['gap_low']:+.4f} to {row['gap_high']:+.4f}"
+    interval = (
+        "" if row["gap_low"] is None else f", 95 % interval {row['gap_low']:+.4f} to {row['gap_high']:+.4f}"
+    )
     yield f"  gap        {row['gap']:+.4f}{interval}; {row['students_needed']:,} students needed to close it"
-    change = "" if row["gap_change"] is None else f", {row['gap_change']:+.4f} since {row['prior_gap']:+.4f} a year ago"
-    yield f"  status     {row['status']}{change}" + ("" if row["reliable"] else f"; not reliable: {row['reason']}")
+    change = (
+        ""
+        if row["gap_change"] is None
+        else f", {row['gap_change']:+.4f} since {row['prior_gap']:+.4f} a year ago"
+    )
+    yield f"  status     {row['status']}{change}" + (
+        "" if row["reliable"] else f"; not reliable: {row['reason']}"
+    )
 
 
 def _rules(row: dict[str, Any], metric: dict[str, Any]) -> Iterator[str]:
@@ -117,4 +131,6 @@ def _deliveries(warehouse: duckdb.DuckDBPyConnection, school_year: int) -> Itera
         "select extract, delivery_id, as_of from raw.deliveries where school_year = ? order by 1, 2",
         [school_year],
     ):
-        yield f"    {row['extract']:<20} {row['delivery_id']}" + (f" as of {row['as_of']}" if row["as_of"] else "")
+        yield f"    {row['extract']:<20} {row['delivery_id']}" + (
+            f" as of {row['as_of']}" if row["as_of"] else ""
+        )

@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 
 from equity_pipeline.domain.identifiers import check_partner_id
+from equity_pipeline.extracts import contracts, programme_contracts
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.storage.home import Home
 
@@ -65,6 +66,24 @@ EXTRACTS: dict[str, dict[str, str]] = {
     "drift_blocks": {"school_id": _TEXT, "dimension": _TEXT, "reason": _TEXT, "accepted_because": _TEXT},
     "cross_file_checks": {"rule": _TEXT, "extract": _TEXT, "rows": _WHOLE, "of_rows": _WHOLE},
 }  # fmt: skip
+
+# What only the programmes' models read: extracts of their own, whole, and more columns of the others.
+_KINDS = {"text": _TEXT, "integer": _WHOLE, "number": _REAL, "date": _DATE}
+PROGRAMMES = (
+    *(one.name for one in programme_contracts.PROGRAMMES),
+    "class_ratings", "initiatives", "initiative_members", "action_steps", "task_force_feedback",
+)  # fmt: skip
+EXTRACTS |= {
+    name: {c.name: _KINDS[c.type] for c in contracts.EXTRACTS[name].columns if c.type != "year"}
+    for name in PROGRAMMES
+}
+for _extract, _columns in {
+    "course_enrollments": {"section_id": _TEXT},
+    "discipline": {"disability_status": _TEXT, "days": _REAL},
+    "survey_items": {"text": _TEXT, "instrument": _TEXT},
+    "survey_responses": {"respondent_id": _TEXT, "school_id": _TEXT},
+}.items():
+    EXTRACTS[_extract] = EXTRACTS[_extract] | _columns
 
 
 @dataclass(frozen=True)
@@ -132,7 +151,7 @@ def _declared(extract: str) -> dict[str, str]:
 
 
 def _declaration(extract: str) -> str:
-    return ", ".join(f"{column} {kind}" for column, kind in _declared(extract).items())
+    return ", ".join(f'"{column}" {kind}' for column, kind in _declared(extract).items())
 
 
 def _show_extract(connection: duckdb.DuckDBPyConnection, home: Home, partner_id: str, extract: str) -> None:
@@ -143,9 +162,10 @@ def _show_extract(connection: duckdb.DuckDBPyConnection, home: Home, partner_id:
     listed = ", ".join(f"'{path}'" for path in files)
     scan = f"read_parquet([{listed}], hive_partitioning = true, hive_types_autocast = false, union_by_name = true)"
     found = {row[0] for row in connection.execute(f"describe select * from {scan}").fetchall()}
+    declared = _declared(extract).items()
     columns = ", ".join(
-        f"cast({column if column in found else 'null'} as {kind}) as {column}"
-        for column, kind in _declared(extract).items()
+        f'cast("{column}" as {kind}) as "{column}"' if column in found else f'cast(null as {kind}) as "{column}"'
+        for column, kind in declared
     )
     connection.execute(f"create view raw.{extract} as select {columns} from {scan}")
 

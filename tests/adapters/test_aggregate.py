@@ -107,6 +107,10 @@ def test_the_sender_says_what_hides_a_count():
 def test_wrong_groups():
     with pytest.raises(DeliveryError, match="counts.csv, line 1: no header Boys, Boys in AP"):
         take_wide("Year,School,Girls,Girls in AP\n2025-26,11,1,1\n")
-    for groups in ([], [{"n": "Girls", "successes": "Girls in AP"}], [GROUPS[0], GROUPS[1] | {"metric_id": "x"}]):
+    for groups in (
+        [],
+        [{"n": "Girls", "successes": "Girls in AP"}],
+        [GROUPS[0], GROUPS[1] | {"metric_id": "x"}],
+    ):
         with pytest.raises(PartnerFileError, match="source 'counts'"):
             take_wide(groups=groups)

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from equity_pipeline.adapters import ADAPTERS
 from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
+from equity_pipeline.extracts.privacy import Pseudonyms
 from equity_pipeline.extracts.reading import read_parts
 from equity_pipeline.partners.registry import Partner, Source
 from tests.adapters.test_college_board_ap import datafile
@@ -116,7 +117,7 @@ def test_damage_is_refused_by_name_or_read(case, seed):
                 for name, content in contents.items():
                     archive.writestr(name, content)
         try:
-            parts = read_parts(partner, path, path.name, list(partner.sources))
+            parts = read_parts(partner, path, path.name, list(partner.sources), Pseudonyms(b""))
         except DeliveryError as error:
             assert path.name in str(error)
             return

@@ -17,10 +17,16 @@ def mapped(folder, content, name="f.csv", **keys):
     path = folder / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     source = Source(
-        **{"name": "s", "format": "delimited", "files": ["*"], "extract": "students", "columns": COLUMNS} | keys
+        **{"name": "s", "format": "delimited", "files": ["*"], "extract": "students", "columns": COLUMNS}
+        | keys
     )
     partner = Partner(
-        partner_id="test_sd", name="T", state="CA", timezone="UTC", first_school_year="2020-21", sources=[source]
+        partner_id="test_sd",
+        name="T",
+        state="CA",
+        timezone="UTC",
+        first_school_year="2020-21",
+        sources=[source],
     )
     tables = delimited.read(path, name, source)
     [result] = delimited.map(tables, source, partner)
@@ -115,7 +121,9 @@ def test_columns_are_computed_and_records_left_out_by_sql(tmp_path):
     ],
 )  # fmt: skip
 def test_an_expression_reaches_nothing_but_the_cells_of_its_row(tmp_path, expression):
-    with pytest.raises(PartnerFileError, match="is not an SQL expression over the delivered columns ID, Grade, Born"):
+    with pytest.raises(
+        PartnerFileError, match="is not an SQL expression over the delivered columns ID, Grade, Born"
+    ):
         mapped(tmp_path, "ID,Grade,Born\n1,9,\n2,9,\n", computed={"gpa": expression})
 
 

@@ -146,6 +146,35 @@ def test_what_is_not_used_is_told(tmp_path):
     assert table.inferred == {"not_used": "2 Location, 1 Section"}
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
+def test_a_reference_may_name_the_id_of_another_record(order):
+    records = [
+        '<Student id="STU_1"><StudentUniqueId>a</StudentUniqueId></Student>',
+        ('<Section id="SEC_1"><SectionIdentifier>s1</SectionIdentifier><CourseOfferingReference>'
+        "<CourseOfferingIdentity><LocalCourseCode>APBIO</LocalCourseCode></CourseOfferingIdentity>"
+        "</CourseOfferingReference></Section>"),
+        ('<StudentSectionAssociation><StudentReference ref="STU_1"/><SectionReference ref="SEC_1"/>'
+        '<BeginDate>2025-08-20</BeginDate></StudentSectionAssociation><StudentSectionAssociation>'
+        '<StudentReference ref="NOBODY"/></StudentSectionAssociation>'),
+    ]
+    shapes = {
+        "studentSectionAssociations": {
+            "studentReference": {"studentUniqueId": {}}, "beginDate": {},
+            "sectionReference": {"sectionIdentifier": {}, "localCourseCode": {}},
+        }
+    }  # fmt: skip
+    found = []
+    text = f"<x>{''.join(records[place] for place in order)}</x>".encode()
+    read_interchange(io.BytesIO(text), "x.xml", shapes, lambda resource, line, record: found.append(record))
+    assert sorted(found, key=len, reverse=True) == [
+        {
+            "studentReference": {"studentUniqueId": "a"}, "beginDate": "2025-08-20",
+            "sectionReference": {"sectionIdentifier": "s1", "localCourseCode": "APBIO"},
+        },
+        {"studentReference": {}},
+    ]  # fmt: skip
+
+
 ENTITY = '<!DOCTYPE x [<!ENTITY a "b">]>'
 EXTERNAL = '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/hostname">]>'
 BILLION = '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]>'
@@ -162,7 +191,9 @@ def test_document_types_and_entities_are_refused(tmp_path, declared):
             f"<?xml version='1.0'?>{declared}<x><Student><StudentUniqueId>&a;</StudentUniqueId></Student></x>",
         ),
     )
-    with pytest.raises(DeliveryError, match="edfi.zip!Student.xml, line 1: it declares a document type or entities"):
+    with pytest.raises(
+        DeliveryError, match="edfi.zip!Student.xml, line 1: it declares a document type or entities"
+    ):
         edfi.read(path, path.name, source())
 
 

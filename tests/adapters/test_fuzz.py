@@ -29,7 +29,9 @@ def outcome(read):
 
 
 @settings(max_examples=250, deadline=None)
-@given(content=MESS, block=st.sampled_from([1, 7, 8 * 1024**2]), escape=st.sampled_from(["none", "backslash"]))
+@given(
+    content=MESS, block=st.sampled_from([1, 7, 8 * 1024**2]), escape=st.sampled_from(["none", "backslash"])
+)
 def test_any_bytes_are_a_table_or_a_refusal_that_names_the_file(content, block, escape):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(readers, "_BLOCK", block)
@@ -57,7 +59,9 @@ def test_any_bytes_as_fixed_widths_or_workbook(content):
     block=st.sampled_from([5, 64, 8 * 1024**2]),
     seed=st.integers(0, 99),
 )  # fmt: skip
-def test_rows_come_back_as_they_were_written_whatever_stands_between_them(rows, encoding, ends, quoting, block, seed):
+def test_rows_come_back_as_they_were_written_whatever_stands_between_them(
+    rows, encoding, ends, quoting, block, seed
+):
     """Bad records and repeated headers among the rows; each is counted, none costs a row."""
     noise = random.Random(seed)
     header = ["one", "two", "three"]

@@ -29,6 +29,7 @@ from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.partners import registry
 from equity_pipeline.sample.district import SampleDistrict
 from equity_pipeline.storage.home import Home
+from tests.unmasked import unmasked
 
 YEAR = 2026
 PARTNERS = ("riverside_usd", "lakeview_sd", "cedar_valley_isd", "harborview_ps", "prairie_rose_sd")
@@ -146,8 +147,8 @@ def mess_up(landing: Path, luck: random.Random, encodings: tuple[str, ...]) -> N
 
 def stored(home: Home, partner_id: str, extract: str) -> pl.DataFrame:
     folder = home.root / "extracts" / extract / f"partner_id={partner_id}"
-    return pl.concat(
-        pl.read_parquet(file, hive_partitioning=False) for file in sorted(folder.rglob("*.parquet"))
+    return unmasked(
+        pl.concat(pl.read_parquet(file, hive_partitioning=False) for file in sorted(folder.rglob("*.parquet")))
     )
 
 
@@ -189,6 +190,8 @@ def test_what_is_loaded_is_what_was_written(partner_id, seed):
         for extract, table in district.tables.items():
             if extract == "aggregate_counts":
                 table = table.drop_nulls(["n", "successes"])
+            if "birth_date" in table.columns:  # of which the month leaves the archive
+                table = table.with_columns(pl.col("birth_date").dt.truncate("1mo"))
             if table.is_empty():
                 continue
             loaded = stored(home, partner_id, extract)

@@ -36,7 +36,7 @@ GOOD = {
     "attendance": {"school_year": "2026", "student_id": "a", "school_id": "1", "days_enrolled": "180", "days_absent": "18"},
     "discipline": {
         "school_year": "2026", "student_id": "a", "school_id": "1", "incident_id": "i", "incident_date": "2025-10-01",
-        "action": "oss", "days": "0", "behavior": "x",
+        "action": "oss", "days": "0", "behavior": "x", "disability_status": "idea",
     },
     "survey_responses": {
         "school_year": "2026", "survey_id": "s", "respondent_type": "student", "respondent_id": "r", "student_id": "a",
@@ -45,7 +45,7 @@ GOOD = {
     },
     "survey_items": {
         "survey_id": "s", "item_id": "q1", "construct": "belonging", "text": "I belong", "scale_min": "1", "scale_max": "5",
-        "favorable": "4;5", "reverse": "no",
+        "favorable": "4;5", "reverse": "no", "instrument": "perts",
     },
     "class_ratings": {
         "school_year": "2026", "school_id": "1", "section_id": "s", "resource": "assignments", "window": "fall",
@@ -57,7 +57,7 @@ GOOD = {
     },
     "initiatives": {
         "initiative_id": "i", "name": "n", "focus_area": "f", "strategy_id": "s", "school_id": "1", "start_date": "2025-08-01",
-        "end_date": "2026-06-01", "evidence_tier": "2",
+        "end_date": "2026-06-01", "evidence_tier": "2", "metric_id": "referred",
     },
     "initiative_members": {
         "initiative_id": "i", "student_id": "a", "section_id": "", "school_id": "", "start_date": "2025-08-01",
@@ -69,6 +69,44 @@ GOOD = {
     },
     "task_force_feedback": {
         "plan_id": "p", "recommendation_id": "r", "stakeholder_group": "families", "support": "5", "comment_theme": "t",
+    },
+    "cycles_of_inquiry": {
+        "cycle_id": "c", "focus_area": "discipline", "question": "q", "aim": "a", "metric_id": "referred", "dimension": "sex",
+        "subgroup": "male", "school_id": "1", "target_rate": "0.1", "started_on": "2025-09-01", "due_on": "2026-06-01",
+        "action": "t", "study": "s", "decision": "adapt", "decided_on": "2026-06-02",
+    },
+    "state_counts": {
+        "school_year": "2026", "metric_id": "referred", "dimension": "sex", "subgroup": "male", "n": "9", "successes": "1",
+    },
+    "experience_samples": {
+        "school_year": "2026", "school_id": "1", "section_id": "s", "student_id": "a", "moment_id": "1", "window": "fall",
+        "instrument": "esm", "rating": "3", "rating_max": "4",
+    },
+    "scorecard_goals": {
+        "resource": "assignments", "school_id": "_all", "dimension": "sex", "subgroup": "male", "goal_rate": "0.5",
+        "due_on": "2027-06-01",
+    },
+    "commitments": {
+        "commitment_id": "c", "kind": "commitment", "statement": "s", "made_on": "2025-09-01", "due_on": "2026-06-01",
+        "owner_role": "lead", "status": "kept",
+    },
+    "survey_invitations": {
+        "school_year": "2026", "survey_id": "s", "respondent_type": "staff", "school_id": "1", "invited": "9",
+    },
+    "problems_of_practice": {
+        "problem_id": "p", "statement": "s", "focus_area": "discipline", "construct": "c", "metric_id": "m", "dimension": "d",
+        "subgroup": "g",
+    },
+    "strategies": {
+        "strategy_id": "s", "strategy_name": "n", "focus_area": "discipline", "evidence_tier": "2", "evidence_source": "e",
+    },
+    "recommendations": {
+        "plan_id": "p", "recommendation_id": "r", "statement": "s", "problem_id": "p", "strategy_id": "s",
+        "status": "accepted",
+    },
+    "leader_lab_policies": {
+        "team_id": "t", "school_id": "1", "policy": "p", "adopted_on": "2025-09-01", "metric_id": "m", "dimension": "d",
+        "subgroup": "g",
     },
 }  # fmt: skip
 
@@ -115,6 +153,11 @@ def broken_values():
     yield "initiative_members", {"section_id": "s"}, "student_id"
     yield "initiative_members", {"student_id": ""}, "student_id"
     yield "task_force_feedback", {"support": "6"}, "support"
+    yield "cycles_of_inquiry", {"due_on": "2025-08-31"}, "due_on"
+    yield "cycles_of_inquiry", {"decided_on": "2025-08-31"}, "decided_on"
+    yield "cycles_of_inquiry", {"target_rate": "1.1"}, "target_rate"
+    yield "scorecard_goals", {"goal_rate": "1.1"}, "goal_rate"
+    yield "commitments", {"due_on": "2025-08-31"}, "due_on"
 
 
 def typed(extract, *rows):

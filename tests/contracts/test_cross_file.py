@@ -28,10 +28,14 @@ def test_what_does_not_agree_with_another_file_is_counted_and_stays(home):
     )  # fmt: skip
     deliver(home, "courses.csv", "school_year,course_id,course_title\n2022,AP1,AP Biology\n")
     deliver(
-        home, "course_enrollments.csv", "school_year,student_id,school_id,course_id\n2022,a,1,AP1\n2022,a,1,AP2\n"
+        home,
+        "course_enrollments.csv",
+        "school_year,student_id,school_id,course_id\n2022,a,1,AP1\n2022,a,1,AP2\n",
     )
     deliver(
-        home, "exam_results.csv", "exam_year,student_id,program,exam_code,score\n2022,y,ap,20,3\n2022,a,ap,20,4\n"
+        home,
+        "exam_results.csv",
+        "exam_year,student_id,program,exam_code,score\n2022,y,ap,20,3\n2022,a,ap,20,4\n",
     )
     load(home, partner())
     assert checks(home, 2022) == {

@@ -57,12 +57,20 @@ def test_a_collapse_blocks_the_school_and_dimension_until_a_person_accepts_it(ho
         },
     ]  # fmt: skip
 
-    word = {"school_year": "2022-23", "dimension": "english_learner", "school_id": "A", "because": "centre moved"}
+    word = {
+        "school_year": "2022-23",
+        "dimension": "english_learner",
+        "school_id": "A",
+        "because": "centre moved",
+    }
     sure = partner(accepted_drift=[word])
     assert pending_files(home, partner()) == []
     assert pending_files(home, sure) == ["test_sd.yml"]
     load(home, sure)
-    assert [(b["school_id"], b["accepted_because"]) for b in blocks(home, 2023)] == [("A", "centre moved"), ("B", None)]
+    assert [(b["school_id"], b["accepted_because"]) for b in blocks(home, 2023)] == [
+        ("A", "centre moved"),
+        ("B", None),
+    ]
     assert pending_files(home, sure) == []
 
 

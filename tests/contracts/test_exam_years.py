@@ -10,6 +10,7 @@ import pytest
 from equity_pipeline.extracts.intake import load_extracts, take_delivery
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.storage.home import Home
+from tests.unmasked import unmasked
 
 PARTNER = Partner(
     partner_id="test_sd", name="Test", state="CA", timezone="UTC", first_school_year="2020-21",
@@ -30,7 +31,7 @@ FILES = {"ap_2024.csv": WHOLE_2024, "ap_2025.csv": WHOLE_2025, "ap_2025_correcte
 
 def stored(home: Home, year: int) -> list[tuple]:
     path = home.extract("exam_results", "test_sd", year) / "part-0.parquet"
-    rows = pl.read_parquet(path, hive_partitioning=False)
+    rows = unmasked(pl.read_parquet(path, hive_partitioning=False))
     return rows.select("student_id", "exam_code", "score").rows()
 
 

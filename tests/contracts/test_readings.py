@@ -44,12 +44,17 @@ def taken_in(folder, files):
     counts = [
         {k: v for k, v in load.items() if k not in ("sequence",)} for load in Ledger(home).loads("test_sd")
     ]
-    return found("extracts", "student_id", "grade_level"), found("quarantine", "_file", "_line", "_reason"), counts
+    return (
+        found("extracts", "student_id", "grade_level"),
+        found("quarantine", "_file", "_line", "_reason"),
+        counts,
+    )
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    files=st.lists(st.lists(ROW, min_size=1, max_size=15), min_size=1, max_size=3), block=st.sampled_from([3, 30])
+    files=st.lists(st.lists(ROW, min_size=1, max_size=15), min_size=1, max_size=3),
+    block=st.sampled_from([3, 30]),
 )
 def test_small_blocks_and_large_parts_change_nothing(files, block, tmp_path_factory):
     named = {f"students_{site}.csv": rows for site, rows in zip("xyz", files, strict=False)}

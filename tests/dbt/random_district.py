@@ -47,7 +47,13 @@ def tables(seed: int, students: int = 70) -> Tables:
             })  # fmt: skip
             left = dice.choice([None, None, dt.date(year - 1, 9, 30), dt.date(year - 1, 10, 1)])
             rows["school_enrollments"].append(
-                key | {"school_id": school_id, "entry_date": dt.date(year - 1, 8, 20), "exit_date": left, "is_primary": "yes"}
+                key
+                | {
+                    "school_id": school_id,
+                    "entry_date": dt.date(year - 1, 8, 20),
+                    "exit_date": left,
+                    "is_primary": "yes",
+                }
             )
             for course in dice.sample(list(COURSES), dice.randint(0, 3)):
                 for term in dice.choice([["FY"], ["S1", "S2"]]):
@@ -84,4 +90,6 @@ def tables(seed: int, students: int = 70) -> Tables:
                         "survey_id": "fall", "respondent_type": "student", "item_id": item,
                         "response": dice.choice([None, "1", "2", "3", "4", "5"]),
                     })  # fmt: skip
-    return {name: {column: [row[column] for row in of] for column in of[0]} for name, of in rows.items() if of}
+    return {
+        name: {column: [row[column] for row in of] for column in of[0]} for name, of in rows.items() if of
+    }

@@ -19,9 +19,7 @@ METRIC = (
     "two_graded_seats,Two graded seats,success,99,higher_is_better,student,fall_snapshot,no,no,ap_ib_courses,"
     "Of the population: two graded AP or IB seats,1,this test\n"
 )
-SUBGROUP = (
-    "race_alone_or_in_combination,race_ethnicity,two_or_more,more_than_one,More than one race,10,1,this test\n"
-)
+SUBGROUP = "race_alone_or_in_combination,race_ethnicity,two_or_more,more_than_one,More than one race,10,1,this test\n"
 
 
 @pytest.fixture

@@ -29,7 +29,9 @@ def marts(workshop, given_tables: Tables) -> tuple[pd.DataFrame, pd.DataFrame]:
     frames["exam_results"]["school_year"] = frames["exam_results"]["exam_year"]
     workshop.fill_raw(frames)
     workshop.make()
-    return tuple(workshop.frame(f"select * from marts.{name} order by all") for name in ("gap_metrics", "gap_closure"))
+    return tuple(
+        workshop.frame(f"select * from marts.{name} order by all") for name in ("gap_metrics", "gap_closure")
+    )
 
 
 def shuffled(given_tables: Tables, seed: int) -> Tables:
@@ -46,7 +48,9 @@ def shuffled(given_tables: Tables, seed: int) -> Tables:
 def test_a_random_district_equals_the_second_reckoning(workshop, seed):
     given_tables = tables(seed)
     actual, _ = marts(workshop, given_tables)
-    expected = recompute.gap_metrics({n: pl.DataFrame(of, infer_schema_length=None) for n, of in given_tables.items()})
+    expected = recompute.gap_metrics(
+        {n: pl.DataFrame(of, infer_schema_length=None) for n, of in given_tables.items()}
+    )
     both = actual.merge(expected, on=KEYS, how="outer", suffixes=("", "|true"), indicator="side")
     assert set(both["side"]) == {"both"}
     measured = ~both["reason"].fillna("").isin(["income_not_distinguished"])
@@ -78,9 +82,23 @@ def test_order_of_rows_and_an_empty_school_change_nothing(workshop, seed):
 def test_groups_that_swap_names_swap_numbers(workshop, seed):
     given_tables = tables(seed, students=40)
     swap = {"Asian": "BlackOrAfricanAmerican", "BlackOrAfricanAmerican": "Asian"}
-    races = [";".join(swap.get(race, race) for race in text.split(";")) for text in given_tables["students"]["races"]]
+    races = [
+        ";".join(swap.get(race, race) for race in text.split(";"))
+        for text in given_tables["students"]["races"]
+    ]
     renamed = given_tables | {"students": given_tables["students"] | {"races": races}}
-    kept = [*KEYS, "n", "successes", "rate", "reference_n", "gap", "gap_low", "p_value", "students_needed", "reason"]
+    kept = [
+        *KEYS,
+        "n",
+        "successes",
+        "rate",
+        "reference_n",
+        "gap",
+        "gap_low",
+        "p_value",
+        "students_needed",
+        "reason",
+    ]
 
     def comparable(frame: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
         rows = frame[frame["dimension"].eq("race_ethnicity") & frame["reference"].ne("highest")][kept]
@@ -89,7 +107,9 @@ def test_groups_that_swap_names_swap_numbers(workshop, seed):
 
     before, _ = marts(workshop, given_tables)
     after, _ = marts(workshop, renamed)
-    pd.testing.assert_frame_equal(comparable(before, {}), comparable(after, {"asian": "black", "black": "asian"}))
+    pd.testing.assert_frame_equal(
+        comparable(before, {}), comparable(after, {"asian": "black", "black": "asian"})
+    )
 
 
 @a_few
@@ -121,11 +141,16 @@ def _check_parts(gaps: pd.DataFrame, closure: pd.DataFrame) -> None:
                                        "courses_offered_access"} and len(split)  # fmt: skip
     assert (split["availability_gap"] + split["assignment_gap"] - split["gap"]).abs().max() < 1e-9
     counts = {
-        (row.school_year, row.metric_id, row.dimension, row.subgroup, row.school_id): (int(row.n), int(row.successes))
+        (row.school_year, row.metric_id, row.dimension, row.subgroup, row.school_id): (
+            int(row.n),
+            int(row.successes),
+        )
         for row in gaps[gaps["reference"].eq("overall") & gaps["n"].notna()].itertuples()
     }
     designated = rows[rows["reference"] == "designated"]
-    named = gaps[gaps["reference"] == "designated"].set_index([key for key in KEYS if key != "grade_level"])["reference_subgroup"]
+    named = gaps[gaps["reference"] == "designated"].set_index([key for key in KEYS if key != "grade_level"])[
+        "reference_subgroup"
+    ]
     for row in designated.sample(min(60, len(designated)), random_state=1).itertuples():
         key = (row.school_year, row.metric_id, row.dimension)
         other = named[(row.school_year, "_all", row.metric_id, row.dimension, row.subgroup, "designated")]

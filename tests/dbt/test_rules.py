@@ -18,10 +18,14 @@ def district(workshop):
     at = frames["school_enrollments"].set_index(["school_year", "student_id"])["school_id"].to_dict()
     school = pd.Series([at[key] for key in zip(students["school_year"], students["student_id"], strict=True)])
     students.loc[school == "1", "economically_disadvantaged"] = "yes"
-    students.loc[school != "1", "economically_disadvantaged"] = ["yes" if i % 3 else "no" for i in range((school != "1").sum())]
+    students.loc[school != "1", "economically_disadvantaged"] = [
+        "yes" if i % 3 else "no" for i in range((school != "1").sum())
+    ]
     early = students["school_year"] == 2024
     students.loc[early & students["english_learner"].eq("former"), "english_learner"] = "never"
-    mystery = students[(school == "2") & students["grade_level"].isin(["09", "10", "11", "12"])][["school_year", "student_id"]]
+    mystery = students[(school == "2") & students["grade_level"].isin(["09", "10", "11", "12"])][
+        ["school_year", "student_id"]
+    ]
     mystery = mystery.assign(school_id="2", course_id="mystery", term="FY", final_grade="A", dropped="no")
     frames["course_enrollments"] = pd.concat([seats, mystery], ignore_index=True)
     years = pd.DataFrame({"school_year": [2024, 2025], "course_id": "mystery", "course_title": "AP Mystery"})
@@ -42,11 +46,19 @@ def made(workshop, frames, decisions=()):
     return gaps.set_index(keys).sort_index(), closure.set_index(keys).sort_index()
 
 
-def test_no_income_gap_where_everyone_is_eligible_nor_access_gap_before_a_course_is_decided(workshop, district):
+def test_no_income_gap_where_everyone_is_eligible_nor_access_gap_before_a_course_is_decided(
+    workshop, district
+):
     gaps, _ = made(workshop, district)
     income = gaps.loc[(2025, "1", "exam_taken", "economically_disadvantaged")]
-    assert set(income["reason"]) == {"income_not_distinguished"} and income["gap"].isna().all() and income["n"].notna().all()
-    assert set(gaps.loc[(2025, "1", "exam_taken", "underrepresented"), "reason"]) == {"income_not_distinguished"}
+    assert (
+        set(income["reason"]) == {"income_not_distinguished"}
+        and income["gap"].isna().all()
+        and income["n"].notna().all()
+    )
+    assert set(gaps.loc[(2025, "1", "exam_taken", "underrepresented"), "reason"]) == {
+        "income_not_distinguished"
+    }
     assert "income_not_distinguished" not in set(gaps.loc[(2025, "1", "exam_taken", "sex"), "reason"])
     assert "income_not_distinguished" not in set(gaps.loc[(2025, "2", "exam_taken"), "reason"])
     blocked = gaps.loc[(2025, "2", "ap_ib_enrollment", "sex")]
@@ -88,23 +100,36 @@ def test_a_second_submission_a_staff_answer_and_what_is_no_answer_do_not_count(w
 def test_a_form_free_school_has_no_income_gap_whatever_it_reports(workshop, district):
     students = district["students"].assign(econ_basis="cep_all")
     gaps, _ = made(workshop, district | {"students": students})
-    assert set(gaps.loc[(2025, "3", "exam_taken", "economically_disadvantaged"), "reason"]) == {"income_not_distinguished"}
+    assert set(gaps.loc[(2025, "3", "exam_taken", "economically_disadvantaged"), "reason"]) == {
+        "income_not_distinguished"
+    }
 
 
 def test_a_decision_in_the_partner_file_counts_the_course_and_lifts_the_block(workshop, district):
     before, _ = made(workshop, district)
     gaps, closure = made(workshop, district, [("mystery", None, 0, "ap")])
     row = gaps.loc[(2025, "2", "ap_ib_enrollment", "all_students", "all")]
-    assert row["n"] == row["successes"] > before.loc[(2025, "2", "ap_ib_enrollment", "all_students", "all"), "successes"]
+    assert (
+        row["n"]
+        == row["successes"]
+        > before.loc[(2025, "2", "ap_ib_enrollment", "all_students", "all"), "successes"]
+    )
     assert gaps.loc[(2025, "2", "ap_ib_enrollment", "sex"), "gap"].notna().any()
     assert "course_map_changed" not in set(closure["comparability_reason"])
     _, later = made(workshop, district, [("mystery", None, 0, "other"), ("mystery", None, 2025, "ap")])
-    reasons = later.loc[(2025, "_all", slice(None), "sex"), "comparability_reason"].groupby("metric_id").first()
-    assert {m for m, reason in reasons.items() if reason == "course_map_changed"} >= {"ap_ib_enrollment", "exam_taken"}
+    reasons = (
+        later.loc[(2025, "_all", slice(None), "sex"), "comparability_reason"].groupby("metric_id").first()
+    )
+    assert {m for m, reason in reasons.items() if reason == "course_map_changed"} >= {
+        "ap_ib_enrollment",
+        "exam_taken",
+    }
     assert "course_map_changed" not in (reasons["chronically_absent"], reasons["referred"])
     other_school, _ = made(workshop, district, [("mystery", None, 0, "other"), ("mystery", "2", 0, "ap")])
     counted = other_school.loc[(2025, "2", "ap_ib_enrollment", "all_students", "all"), "successes"]
-    assert counted < row["successes"]  # the course is listed for the whole partner, so a school's decision does not meet it
+    assert (
+        counted < row["successes"]
+    )  # the course is listed for the whole partner, so a school's decision does not meet it
 
 
 def test_another_english_learner_rule_or_coverage_can_not_be_compared(workshop, district):
@@ -120,7 +145,9 @@ def test_another_english_learner_rule_or_coverage_can_not_be_compared(workshop, 
     stints = district["school_enrollments"]
     gone = stints[(stints["school_year"] == 2025) | (stints["school_id"] != "3")]
     _, closure = made(workshop, district | {"school_enrollments": gone})
-    assert set(closure.loc[(2025, "_all", "chronically_absent", "disability_idea"), "comparability_reason"]) == {"coverage_changed"}
+    assert set(
+        closure.loc[(2025, "_all", "chronically_absent", "disability_idea"), "comparability_reason"]
+    ) == {"coverage_changed"}
     assert set(closure.loc[(2025, "_all", "chronically_absent", "disability_idea"), "status"]) <= {
         "open", "closed", "reversed", "not_measurable",
     }  # fmt: skip
@@ -128,7 +155,9 @@ def test_another_english_learner_rule_or_coverage_can_not_be_compared(workshop, 
 
 def test_the_funnel_narrows_and_the_cross_table_holds_each_graded_student_once(workshop, district):
     gaps, _ = made(workshop, district)
-    rows = workshop.frame("select * from marts.course_funnel where school_id = '_all' and subgroup = 'all' and school_year = 2025")
+    rows = workshop.frame(
+        "select * from marts.course_funnel where school_id = '_all' and subgroup = 'all' and school_year = 2025"
+    )
     funnel = rows[rows["part"] == "funnel"].sort_values("step_number")
     assert funnel["step"].tolist() == [f"funnel_{s}" for s in
                                        ("offered", "enrolled", "completed", "c_or_better", "exam_taken", "exam_passed")]  # fmt: skip
@@ -149,11 +178,25 @@ def test_the_funnel_narrows_and_the_cross_table_holds_each_graded_student_once(w
 
 
 def test_sustainability_sees_three_years_and_says_what_stands_against_the_next_phase(query):
-    rows = query("counts_sd", "select * from marts.sustainability where subgroup = 'black'").set_index(["school_id", "school_year"])
+    rows = query("counts_sd", "select * from marts.sustainability where subgroup = 'black'").set_index(
+        ["school_id", "school_year"]
+    )
     kept = rows.loc[("closes", 2026)]
-    assert (kept["status"], kept["prior_status"], kept["earlier_status"]) == ("maintained_closed", "closed", "narrowing")
-    assert kept["years_closed"] == 2 and kept["earlier_access_gap"] == pytest.approx(-0.1) and kept["maintained_share"] == 1
-    assert kept["access_grew"] and not kept["ready_for_next_phase"] and kept["readiness_reasons"] == "pass_rate_not_measured"
+    assert (kept["status"], kept["prior_status"], kept["earlier_status"]) == (
+        "maintained_closed",
+        "closed",
+        "narrowing",
+    )
+    assert (
+        kept["years_closed"] == 2
+        and kept["earlier_access_gap"] == pytest.approx(-0.1)
+        and kept["maintained_share"] == 1
+    )
+    assert (
+        kept["access_grew"]
+        and not kept["ready_for_next_phase"]
+        and kept["readiness_reasons"] == "pass_rate_not_measured"
+    )
     back = rows.loc[("comes_back", 2025)]
     assert back["years_closed"] == 0 and back["maintained_share"] == 0
     assert back["readiness_reasons"] == "gap_not_closed;pass_rate_not_measured;other_gaps_came_back"
@@ -166,6 +209,8 @@ def test_the_lab_and_the_tools_package_say_what_changed(query):
     assert set(lab["school_id"]) == {"closes"} and set(lab["school_year"]) == {2026}
     row = lab[lab["metric_id"] == "ap_ib_enrollment"].iloc[0]
     assert (row["what_changed"], row["status"]) == ("group_rose", "maintained_closed")
-    tools = query("counts_sd", "select * from marts.tools_package where metric_id = 'ap_ib_enrollment'").set_index("school_id")
+    tools = query(
+        "counts_sd", "select * from marts.tools_package where metric_id = 'ap_ib_enrollment'"
+    ).set_index("school_id")
     assert tools.loc["turns_round", "what_changed"] == "group_fell"
     assert tools.loc["stalls", "what_changed"] is None or pd.isna(tools.loc["stalls", "what_changed"])

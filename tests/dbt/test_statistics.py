@@ -40,7 +40,16 @@ def rows_of(workshop, places: list[dict[str, tuple[int, int]]]) -> tuple[pd.Data
                 ("all_students", "all", *(sum(of[i] for of in groups.values()) for i in (0, 1))),
             ]
         ],
-        columns=["school_year", "school_id", "grade_level", "metric_id", "dimension", "subgroup", "n", "successes"],
+        columns=[
+            "school_year",
+            "school_id",
+            "grade_level",
+            "metric_id",
+            "dimension",
+            "subgroup",
+            "n",
+            "successes",
+        ],
     )
     workshop.connection.register("given_counts", counts)
     workshop.connection.execute(
@@ -92,8 +101,13 @@ def test_intervals_effects_and_p_values_equal_those_of_statsmodels(workshop, pla
         else:
             assert row.p_value == 1
         if not math.isnan(row.odds_ratio):
-            table = [[row.successes, row.n - row.successes], [row.reference_successes, row.reference_n - row.reference_successes]]
-            assert row.odds_ratio == pytest.approx(stats.contingency.odds_ratio(table, kind="sample").statistic, rel=1e-9)
+            table = [
+                [row.successes, row.n - row.successes],
+                [row.reference_successes, row.reference_n - row.reference_successes],
+            ]
+            assert row.odds_ratio == pytest.approx(
+                stats.contingency.odds_ratio(table, kind="sample").statistic, rel=1e-9
+            )
     assert rows.loc[rows["gap_low"].isna(), "p_value"].isna().all()
     for _, family in rows[rows["p_value"].notna()].groupby(["metric_id", "reference"]):
         _, adjusted, *_ = multipletests(family["p_value"], method="fdr_bh")
@@ -116,7 +130,9 @@ def test_whole_number_columns_equal_counting_by_hand(workshop, places):
             if better * Fraction(successes + better * k, n) >= better * reference
         )  # fmt: skip
         assert row.students_needed == needed
-    for (school, metric), of in rows[rows["dimension"] == "race_ethnicity"].groupby(["school_id", "metric_id"]):
+    for (school, metric), of in rows[rows["dimension"] == "race_ethnicity"].groupby(
+        ["school_id", "metric_id"]
+    ):
         better = 1 if metric == "ap_ib_enrollment" else -1
         groups = {
             race: Fraction(successes, n) for race, (n, successes) in places[int(school)].items()
@@ -143,7 +159,12 @@ def test_rates_of_nought_and_one_one_group_only_ties_and_a_small_reference(works
     assert apart["gap"] == -1 and apart["rate_ratio"] == 0 and apart["parity_index_adjusted"] == 0
     assert np.isnan(apart["odds_ratio"]) and apart["p_value"] < 1e-9 and apart["gap_low"] == -1
     same = rows.loc[("1", "black", "designated")]
-    assert same["gap"] == 0 and same["p_value"] == 1 and np.isnan(same["rate_ratio"]) and same["students_needed"] == 0
+    assert (
+        same["gap"] == 0
+        and same["p_value"] == 1
+        and np.isnan(same["rate_ratio"])
+        and same["students_needed"] == 0
+    )
     alone = rows.loc[("2", "black")]
     assert alone.loc["rest", "reason"] == alone.loc["designated", "reason"] == "reference_not_available"
     assert alone.loc["highest", "reference_subgroup"] == "black" and np.isnan(alone.loc["highest", "gap_low"])
@@ -163,7 +184,10 @@ def test_the_risk_ratio_is_of_discipline_and_says_which_size_is_missed(workshop)
     ])  # fmt: skip
     black = rows[(rows["subgroup"] == "black") & (rows["reference"] == "rest")]
     discipline = black[black["metric_id"] == "suspended_any"].sort_values("school_id")
-    assert discipline["risk_ratio"].tolist()[0] == pytest.approx(3.0) and discipline["risk_ratio"].isna().tolist()[1:] == [True] * 4
+    assert (
+        discipline["risk_ratio"].tolist()[0] == pytest.approx(3.0)
+        and discipline["risk_ratio"].isna().tolist()[1:] == [True] * 4
+    )
     assert discipline["risk_ratio_reason"].fillna("").tolist() == [
         "", "group_n_too_small", "group_cell_too_small", "comparison_cell_too_small", "comparison_n_too_small",
     ]  # fmt: skip

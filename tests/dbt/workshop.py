@@ -24,18 +24,30 @@ class Workshop:
         copy = folder / "warehouse.duckdb"  # compiled statements name the catalog after the file
         shutil.copy(warehouse, copy)
         compiled = project.invoke(
-            "compile", "--select", "resource_type:model", "--indirect-selection", "empty", "--no-write-json", warehouse=copy, scratch=folder
+            "compile",
+            "--select",
+            "resource_type:model",
+            "--indirect-selection",
+            "empty",
+            "--no-write-json",
+            warehouse=copy,
+            scratch=folder,
         )
-        nodes = {result.node.unique_id: result.node for result in compiled.result.results
-                 if result.node.resource_type == "model"}
-        order = graphlib.TopologicalSorter({key: node.depends_on.nodes for key, node in sorted(nodes.items())})
+        nodes = {
+            result.node.unique_id: result.node
+            for result in compiled.result.results
+            if result.node.resource_type == "model"
+        }
+        order = graphlib.TopologicalSorter(
+            {key: node.depends_on.nodes for key, node in sorted(nodes.items())}
+        )
         return cls(
             duckdb.connect(copy),
             {
                 nodes[key].name: f"create or replace {nodes[key].config.materialized} "
                 f'{nodes[key].schema}."{nodes[key].name}" as {nodes[key].compiled_code}'
                 for key in order.static_order()
-                if key in nodes
+                if key in nodes and nodes[key].config.materialized != "ephemeral"
             },
         )
 
@@ -52,7 +64,9 @@ class Workshop:
                 continue
             self.connection.register("given", tables[extract])
             named = [name for name in ("school_year", *columns) if name in tables[extract]]
-            self.connection.execute(f"insert into raw.{extract} ({', '.join(named)}) select {', '.join(named)} from given")
+            self.connection.execute(
+                f"insert into raw.{extract} ({', '.join(named)}) select {', '.join(named)} from given"
+            )
 
     def frame(self, query: str) -> pd.DataFrame:
         return self.connection.execute(query).df()

@@ -85,14 +85,16 @@ def test_a_correction_changes_its_year_and_the_next_ones_comparison_and_nothing_
     assert f"loaded {YEAR} … {YEAR}" in result.output
     after = marts(home)
 
-    def moved(name: str) -> set[int]:
-        """Of the metrics that are about one year; who takes part for the first time also depends on earlier years."""
+    def moved(name: str, looks_back: bool = False) -> set[int]:
         both = pd.concat([before[name], after[name]])
-        both = both[~both["metric_id"].isin(["first_time_ap_ib", "equity_and_excellence"])]
+        both = both[(both["metric_id"] == "first_time_ap_ib") == looks_back]
         return set(both[~both.duplicated(keep=False)]["school_year"])
 
     assert moved("gap_metrics") == {2023}
     assert moved("gap_closure") == {2023, 2024}
+    # Who takes part for the first time rests on all years before: no year before the corrected one may move.
+    assert 2023 in moved("gap_metrics", looks_back=True)
+    assert min(moved("gap_metrics", looks_back=True) | moved("gap_closure", looks_back=True)) == 2023
 
     manifest = json.loads((home.releases(PARTNER) / "latest" / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["release_id"] != release

@@ -57,7 +57,9 @@ def test_no_student_is_in_the_history_or_the_ledger(demo):
 
 def test_what_the_runs_wrote_is_for_its_owner_only(demo):
     written = [demo.home.ledger, demo.home.dagster]
-    written += [demo.home.root / layer for layer in ("archive", "extracts", "quarantine", "warehouse", "releases")]
+    written += [
+        demo.home.root / layer for layer in ("archive", "extracts", "quarantine", "warehouse", "releases")
+    ]
     for top in written:
         for path in (top, *top.rglob("*")):
             if not path.is_symlink():

@@ -4,6 +4,7 @@ After a wanted change: `python -m tests.orchestration.test_definitions` rewrites
 """
 
 import datetime as dt
+import re
 import tempfile
 from pathlib import Path
 
@@ -11,42 +12,61 @@ import dagster as dg
 import pytest
 import yaml
 
+from equity_pipeline.defs.automation import ENVIRONMENTS
 from equity_pipeline.defs.location import definitions
 from equity_pipeline.defs.transform import PARTNER_FILE
 from equity_pipeline.storage.home import Home
+from tests.conftest import PARTNER_FILE as PARTNER_YAML
 
 LIST = Path(__file__).with_name("definitions.txt")
 
 
-def listed(location: dg.Definitions) -> list[str]:
-    """One line for each asset, check, job, schedule and sensor."""
+TODAY = dt.date(2025, 12, 1)
+ZONED = re.compile(r"_america_\w+$")  # a schedule for each time zone of the partners
+
+
+def listed(home: Home) -> list[str]:
+    """One line for each asset, check and job, and for each schedule and sensor of each environment."""
+    location = definitions(home, TODAY)
+    declared = [
+        line
+        for environment in ENVIRONMENTS
+        for line in _started(environment, definitions(home, TODAY, environment))
+    ]
     graph = location.resolve_asset_graph()
     repository = location.get_repository_def()
     return sorted(
         [f"asset {graph.get(key).group_name} {key.to_user_string()}" for key in graph.get_all_asset_keys()]
         + [f"check {key.asset_key.to_user_string()} {key.name}" for key in graph.asset_check_keys]
         + [f"job {job.name}" for job in repository.get_all_jobs() if not job.name.startswith("__")]
-        + [f"schedule {schedule.name} {schedule.cron_schedule}" for schedule in repository.schedule_defs]
-        + [f"sensor {sensor.name}" for sensor in repository.sensor_defs]
+        + declared
     )
 
 
-def empty() -> dg.Definitions:
-    with tempfile.TemporaryDirectory() as folder:
-        return definitions(Home(Path(folder)), dt.date(2025, 12, 1))
+def _started(environment: str, location: dg.Definitions) -> list[str]:
+    repository = location.get_repository_def()
+    return [f"sensor {environment} {sensor.name}" for sensor in repository.sensor_defs] + [
+        f"schedule {environment} {ZONED.sub('', one.name)} {one.cron_schedule}"
+        for one in repository.schedule_defs
+    ]
 
 
 @pytest.fixture
 def location(home, add_partner):
     add_partner("north")
     add_partner("south", "2023-24")
-    return definitions(home, dt.date(2025, 12, 1))
+    return definitions(home, TODAY)
 
 
-def test_the_definitions_are_the_listed_ones_with_or_without_partners(location):
+def test_the_definitions_are_the_listed_ones_in_every_environment_with_or_without_partners(
+    location, home, tmp_path
+):
     expected = LIST.read_text(encoding="utf-8").splitlines()
-    assert listed(location) == expected
-    assert listed(empty()) == expected
+    assert listed(home) == expected
+    zoned = ("nightly", "weekly", "term")
+    assert listed(Home(tmp_path / "empty")) == [
+        line for line in expected if not line.startswith(tuple(f"schedule prod {kind}" for kind in zoned))
+    ]
 
 
 def test_every_asset_says_what_it_is_whose_it_is_and_at_which_stage(location):
@@ -85,4 +105,9 @@ def test_the_workspace_file_loads_the_code_location():
 
 
 if __name__ == "__main__":
-    LIST.write_text("\n".join(listed(empty())) + "\n", encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "partners").mkdir()
+        (Path(folder) / "partners" / "north.yml").write_text(
+            PARTNER_YAML.format(partner_id="north", first_school_year="2021-22")
+        )
+        LIST.write_text("\n".join(listed(Home(Path(folder)))) + "\n", encoding="utf-8")

@@ -2,6 +2,7 @@ import datetime as dt
 
 from equity_pipeline.defs.partitions import (
     partitions,
+    partner_of,
     partner_year_key,
     range_tags,
     split_partner_year,
@@ -52,4 +53,13 @@ def test_range_tags_name_both_ends_and_the_partner():
         "dagster/asset_partition_range_start": "north|2021-22",
         "dagster/asset_partition_range_end": "north|2023-24",
         "partner": "north",
+        "school_year": "2021-22 to 2023-24",
     }
+    assert range_tags("north", 2024, 2024)["school_year"] == "2023-24"
+
+
+def test_a_run_says_whom_it_works_for_however_it_was_started():
+    assert partner_of({"partner": "north"}) == "north"
+    assert partner_of({"dagster/partition": "north|2021-22"}) == "north"
+    assert partner_of({"dagster/asset_partition_range_start": "east|2021-22"}) == "east"
+    assert partner_of({}) is None

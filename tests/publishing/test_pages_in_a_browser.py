@@ -12,8 +12,8 @@ from axe_playwright_python.sync_playwright import Axe
 
 from equity_pipeline.domain import school_years
 from equity_pipeline.publishing import words
+from equity_pipeline.publishing.page import slug
 from equity_pipeline.publishing.release import write_release
-from equity_pipeline.publishing.site import slug
 from equity_pipeline.storage.home import Home
 
 from .conftest import holds

@@ -1,7 +1,9 @@
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from markupsafe import Markup
 
 from equity_pipeline.publishing import words
 
@@ -45,8 +47,12 @@ def test_every_status_has_its_own_symbol_and_word():
     )
 
 
+def places(text: str) -> set[str]:
+    return set(re.findall(r"\{\w+\}", text))
+
+
 PUBLISHING = Path(words.__file__).parent
-SPANISH_PAGES = ("base", "table", "reading", "script")
+SPANISH_PAGES = ("shell", "base", "table", "reading")
 
 
 def strings(file: Path) -> set[str]:
@@ -54,7 +60,7 @@ def strings(file: Path) -> set[str]:
     text = file.read_text()
     if file.suffix == ".j2":
         return set(re.findall(r'(?<![\w.])_\("((?:[^"\\]|\\.)*)"', text))
-    return set(re.findall(r'(?<!\w)(?:say|self)\(\s*"((?:[^"\\]|\\.)*)"', text)) | set(
+    return set(re.findall(r'(?<!\w)(?:say|self|ENGLISH)\(\s*"((?:[^"\\]|\\.)*)"', text)) | set(
         re.findall(r"(?<!\w)say\('([^']*)'", text)
     )
 
@@ -68,17 +74,48 @@ def test_every_string_stands_in_the_catalogue():
 def test_the_spanish_pages_say_everything_in_spanish_with_the_same_places():
     said = set().union(
         *(strings(PUBLISHING / f"templates/{name}.html.j2") for name in SPANISH_PAGES),
-        strings(PUBLISHING / "tables.py"),
+        *(strings(PUBLISHING / name) for name in ("tables.py", "layouts.py", "sentences.py")),
     )
     said |= {part for step in words.STATUSES.values() for part in (step.words, step.meaning)} | set(
         words.MISSING.values()
     )
     said |= {words.HIDDEN_WORDS, words.NOT_ENOUGH, words.NOT_MEASURED}
-    spanish = words.catalogue()
+    spanish = {
+        text: entry.get("es", {}) if isinstance(entry, dict) else entry and {"other": entry}
+        for text, entry in words.catalogue().items()
+    }
     assert {text for text in said if not spanish.get(text)} == set()
-    for text, translated in spanish.items():
-        if translated:
-            assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", translated)), text
+    for text, forms in spanish.items():
+        for form in (forms or {}).values():
+            assert places(form) | {"{n}"} == places(text) | {"{n}"}, text
+
+
+def test_a_string_has_the_forms_of_its_number():
+    for number, said in ((0, "0 gaps"), (1, "1 gap"), (2, "2 gaps"), (1200, "1,200 gaps")):
+        assert words.ENGLISH("{n} gaps", n=number) == said
+    assert words.SPANISH("{n} gaps", n=1) == "1 brecha" and words.SPANISH("{n} gaps", n=3) == "3 brechas"
+    assert words.ENGLISH("{n} of {gaps} are closed", n=0, gaps="4 gaps") == "None of 4 gaps is closed"
+
+
+def test_every_plural_has_the_forms_of_its_languages_and_every_number_a_plural():
+    """A string with `n` that is not in the catalogue as a plural would say “1 gaps”."""
+    for text, entry in words.catalogue().items():
+        assert ("{n}" in text) <= isinstance(entry, dict), text
+        for forms in entry.values() if isinstance(entry, dict) else []:
+            assert {"one", "other"} <= set(forms) <= {"=0", "one", "many", "other"}, text
+            assert places(text) - {"{n}"} <= places(forms["other"]) <= places(text), text
+
+
+def test_lists_in_words():
+    say = words.ENGLISH.listed
+    assert [say(list("abcd")[:n]) for n in range(4)] == ["", "a", "a and b", "a, b and c"]
+    assert say(["a", "b", "c", "d"], 2) == "a, b and 2 more"
+    assert words.SPANISH.listed(["a", "b"]) == "a y b"
+
+
+def test_values_are_escaped_where_a_sentence_holds_markup():
+    said = words.ENGLISH("New files: {files}.", n=1, files=Markup("<bdi>{}</bdi>").format("<x>"))
+    assert said == "New file: <bdi>&lt;x&gt;</bdi>."
 
 
 def test_what_has_no_translation_is_said_in_english():
@@ -86,3 +123,21 @@ def test_what_has_no_translation_is_said_in_english():
     assert words.SPANISH.not_measured("not_measured: exam_results;climate_survey") == (
         "faltan los resultados de exámenes; faltan datos: climate survey"
     )
+
+
+def test_the_labels_of_the_gap_tracker_are_said_in_spanish():
+    seeds, spanish = PUBLISHING.parents[1] / "dbt_project/seeds/policy", words.catalogue()
+    metrics = pd.read_csv(seeds / "metrics.csv").query("publish == 'yes'")
+    said = {*metrics["label"], *metrics["definition"]}
+    for seed in ("dimensions", "subgroups"):
+        said |= set(pd.read_csv(seeds / f"{seed}.csv")["label"].dropna())
+    assert {text for text in said if not spanish.get(text)} == set()
+
+
+@pytest.mark.parametrize(
+    "template", sorted((PUBLISHING / "templates").glob("*.j2")), ids=lambda file: file.name
+)
+def test_no_template_speaks_past_the_catalogue(template):
+    text = re.sub(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", "", template.read_text(), flags=re.DOTALL)
+    text = re.sub(r"<[^>]*>", "", text)
+    assert re.findall(r"[^\W\d_]{2,}", text) == []

@@ -116,6 +116,5 @@ def test_libreoffice_opens_it_without_a_word(rows, tmp_path):
         capture_output=True, text=True, timeout=180, check=True,
     )  # fmt: skip
     assert (tmp_path / "gap_tracker.ods").is_file()
-    assert not [
-        line for line in made.stderr.splitlines() if "warn" in line.lower() or "error" in line.lower()
-    ]
+    said = [line for line in made.stderr.splitlines() if "warn" in line.lower() or "error" in line.lower()]
+    assert not [line for line in said if "javaldx" not in line], "that one is about a machine without Java"

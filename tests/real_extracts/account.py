@@ -15,6 +15,7 @@ from equity_pipeline.extracts.intake import load_extracts, take_delivery
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.partners import registry
 from equity_pipeline.storage.home import Home
+from tests.unmasked import unmasked
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,11 @@ class Account:
 
     def rows(self, extract: str) -> pl.DataFrame:
         """All stored rows of an extract, with `school_year`."""
-        return pl.concat(
-            pl.read_parquet(path, hive_partitioning=True)
-            for path in sorted((self.home.root / "extracts" / extract).rglob("*.parquet"))
+        return unmasked(
+            pl.concat(
+                pl.read_parquet(path, hive_partitioning=True)
+                for path in sorted((self.home.root / "extracts" / extract).rglob("*.parquet"))
+            )
         )
 
 

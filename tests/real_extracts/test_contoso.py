@@ -12,6 +12,7 @@ from equity_pipeline.extracts.intake import load_extracts, take_delivery
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.partners import registry
 from equity_pipeline.storage.home import Home
+from tests.unmasked import unmasked
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 EXTRACTS = Path(os.environ.get("EQUITY_EXTRACTS") or REPOSITORY.parent / "shared" / "extracts")
@@ -42,7 +43,8 @@ def delivered(name):
 
 
 def stored(home, extract):
-    return pl.read_parquet(home.extract(extract, "contoso", 2021) / "part-0.parquet", hive_partitioning=False)
+    path = home.extract(extract, "contoso", 2021) / "part-0.parquet"
+    return unmasked(pl.read_parquet(path, hive_partitioning=False))
 
 
 def test_every_record_is_accounted_for(home):

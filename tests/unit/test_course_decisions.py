@@ -29,7 +29,12 @@ def _load(tmp_path, text):
 def test_a_decision_holds_for_every_school_and_year_unless_it_says_less(tmp_path):
     more = '  - {course_id: "0042", level: other, school_id: "7", from: 2024-25}\n'
     everywhere, here = _load(tmp_path, TEXT + more).courses
-    assert (everywhere.course_id, everywhere.level, everywhere.school_id, everywhere.from_school_year) == ("0042", "ap", None, None)
+    assert (everywhere.course_id, everywhere.level, everywhere.school_id, everywhere.from_school_year) == (
+        "0042",
+        "ap",
+        None,
+        None,
+    )
     assert (here.school_id, here.from_school_year) == ("7", 2025)
 
 

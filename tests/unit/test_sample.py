@@ -577,3 +577,9 @@ def test_the_80_percent_index_flags_below_four_fifths_of_the_best_rate(successes
     ]
     found = recompute.compare(pd.DataFrame(rows).assign(not_measured=None))
     assert set(found.loc[found["subgroup"] == "female", "index80_flag"]) == {flagged}
+
+
+@pytest.mark.parametrize("seed", [1, 7])
+def test_districts_of_a_few_students_can_be_delivered(seed, tmp_path):
+    """Where chance gives nobody an incident, the table is empty."""
+    assert len(sample.write(Home(tmp_path), seed=seed, scale=0.01)) == 5

@@ -74,3 +74,27 @@ def test_files_of_one_name_are_told_apart_by_their_folder(tmp_path):
         ("students", "students", ["students/part*.csv"]),
         ("marks", "course_enrollments", ["marks/part*.csv"]),
     ]
+
+
+def test_a_student_export_with_a_school_also_gives_schools_and_enrollments(tmp_path):
+    path = tmp_path / "roster.csv"
+    path.write_text("Student Number,Grade,Gender,School Code\n1,9,F,55\n")
+    text, questions = scaffold.new_partner("north", [path], 2026)
+    sources = yaml.load(text, Loader=yaml.BaseLoader)["sources"]
+    assert [(one["name"], one["extract"], one["constants"]) for one in sources] == [
+        ("roster", "students", {"school_year": ""}),
+        ("roster_school_enrollments", "school_enrollments", {"school_year": "", "entry_date": ""}),
+        ("roster_schools", "schools", {"school_name": ""}),
+    ]
+    assert "roster.csv: which column, or which constant, is school_name of schools?" in questions
+    assert not any("not used" in question for question in questions)
+
+
+def test_a_single_federal_race_category_says_who_is_hispanic(tmp_path):
+    source, questions = guessed(
+        tmp_path, "Student Number,Grade,SY,FedRace\n1,9,2026,Black\n2,9,2026,Hispanic\n3,9,2026,Q\n"
+    )
+    assert source["columns"]["hispanic_latino"] == source["columns"]["races"] == "FedRace"
+    assert source["values"]["hispanic_latino"] == {"Black": "no", "Hispanic": "yes", "Q": "unknown"}
+    assert source["values"]["races"] == {"Black": "BlackOrAfricanAmerican", "Hispanic": "", "Q": ""}
+    assert any("what do the codes of FedRace mean" in question for question in questions)

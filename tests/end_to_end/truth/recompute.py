@@ -192,7 +192,9 @@ def outcomes(frames: Mapping[str, pd.DataFrame], students: pd.DataFrame) -> pd.D
     first = standing[standing["ap_ib"]].groupby("student_id")["school_year"].min()
     first = students["student_id"].map(first)
     seen_since = students["student_id"].map(students.groupby("student_id")["school_year"].min())
-    new = (students["grade_level"].eq("09") | (seen_since < students["school_year"])) & ~(first < students["school_year"])
+    new = (students["grade_level"].eq("09") | (seen_since < students["school_year"])) & ~(
+        first < students["school_year"]
+    )
     offered = pd.MultiIndex.from_frame(students[["school_year", "school_id"]]).isin(
         pd.MultiIndex.from_frame(seats.loc[seats["ap_ib"], ["school_year", "school_id"]])
     )
@@ -272,7 +274,9 @@ def _seats(frames: Mapping[str, pd.DataFrame], students: pd.DataFrame) -> pd.Dat
     )
 
 
-def _climate(frames: Mapping[str, pd.DataFrame], students: pd.DataFrame, per_student, among) -> dict[str, object]:
+def _climate(
+    frames: Mapping[str, pd.DataFrame], students: pd.DataFrame, per_student, among
+) -> dict[str, object]:
     """Attendance, discipline and survey answers, for the tables that there are."""
     key = ["school_year", "student_id"]
     result: dict[str, object] = {}
@@ -285,16 +289,24 @@ def _climate(frames: Mapping[str, pd.DataFrame], students: pd.DataFrame, per_stu
     if "discipline" in frames:
         for metric, actions in ACTIONS.items():
             events = frames["discipline"]
-            events = events[events["action"].isin(actions)].sort_values(["incident_date", "incident_id", "school_id"])
+            events = events[events["action"].isin(actions)].sort_values(
+                ["incident_date", "incident_id", "school_id"]
+            )
             where = events.drop_duplicates(key).set_index(key)["school_id"]
             where = where.reindex(pd.MultiIndex.from_frame(students[key])).set_axis(students.index)
-            result |= {f"n|{metric}": 1, f"s|{metric}": where.notna(), f"school|{metric}": where.fillna(students["school_id"])}
+            result |= {
+                f"n|{metric}": 1,
+                f"s|{metric}": where.notna(),
+                f"school|{metric}": where.fillna(students["school_id"]),
+            }
     if "survey_responses" in frames:
         items = frames["survey_items"].drop(columns="school_year", errors="ignore")
         answers = frames["survey_responses"].merge(items, on=["survey_id", "item_id"])
         answers = answers[answers["respondent_type"].eq("student") & answers["response"].notna()]
         points = answers["response"].astype(float)
-        points = points.where(answers["reverse"] != "yes", answers["scale_min"] + answers["scale_max"] - points)
+        points = points.where(
+            answers["reverse"] != "yes", answers["scale_min"] + answers["scale_max"] - points
+        )
         answers = answers.assign(favorable=[
             f"{value:.0f}" in favorable.split(";") for value, favorable in zip(points, answers["favorable"], strict=True)
         ])  # fmt: skip
@@ -361,7 +373,10 @@ def _student_counts(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     counts = every.merge(counts, on=["metric_id", *place], how="left").fillna({"n": 0, "successes": 0})
     on_file = _on_file(frames)
     missing = [
-        next((f"not_measured: {token}" for token in METRICS[metric] if year not in on_file.get(token, ())), None)
+        next(
+            (f"not_measured: {token}" for token in METRICS[metric] if year not in on_file.get(token, ())),
+            None,
+        )
         for metric, year in zip(counts["metric_id"], counts["school_year"], strict=True)
     ]
     counts["not_measured"] = pd.Series(missing, index=counts.index, dtype=object)
@@ -373,7 +388,9 @@ def _aggregate_counts(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """The delivered counts; what the district hides in one metric and shows in another is not measured there."""
     counts = frames["aggregate_counts"].dropna(subset=["n"])
     places = counts[["school_year", "school_id", "grade_level", "dimension", "subgroup"]].drop_duplicates()
-    rows = places.merge(pd.DataFrame({"metric_id": list(METRICS)}), how="cross").merge(counts, on=CELL, how="left")
+    rows = places.merge(pd.DataFrame({"metric_id": list(METRICS)}), how="cross").merge(
+        counts, on=CELL, how="left"
+    )
     return rows.assign(not_measured=np.where(rows["n"].isna(), "not_measured: aggregate_counts", None))
 
 
@@ -443,7 +460,9 @@ def compare(counts: pd.DataFrame) -> pd.DataFrame:
     rows["ppg2017_margin"] = np.maximum(1.96 * np.sqrt(0.25 / at), 0.03)
     rows["ppg2022_margin"] = np.maximum(1.96 * np.sqrt(own * (1 - own) / at), 0.02)
     rows["ppg2017_flag"] = _flag(sign * rate + rows["ppg2017_margin"], sign * overall)
-    rows["ppg2022_flag"] = _flag(sign * (rate - ratio(rows["rest_s"], rows["rest_n"])), -rows["ppg2022_margin"])
+    rows["ppg2022_flag"] = _flag(
+        sign * (rate - ratio(rows["rest_s"], rows["rest_n"])), -rows["ppg2022_margin"]
+    )
     # Where lower is better, the share that was spared is compared.
     spared = lambda good, of: good.where(sign == 1, of - good)
     best = spared(rows["highest_s"], rows["highest_n"]) * n
@@ -474,7 +493,9 @@ def _p_values(rows, n, s, ref_n, ref_s, apart) -> tuple[pd.Series, pd.Series]:
     pooled = (s + ref_s) / (n + ref_n).where((n > 0) & (ref_n > 0))
     spread = np.sqrt(pooled * (1 - pooled) * (1 / n.where(n > 0) + 1 / ref_n.where(ref_n > 0)))
     z = (rows["gap"] / spread.where(spread > 0)).where(spread != 0, 0.0)
-    raw = pd.Series([math.erfc(abs(v) / math.sqrt(2)) for v in z], index=rows.index).where(apart & pooled.notna())
+    raw = pd.Series([math.erfc(abs(v) / math.sqrt(2)) for v in z], index=rows.index).where(
+        apart & pooled.notna()
+    )
     adjusted = pd.Series(np.nan, index=rows.index)
     tested = rows[raw.notna() & rows["grade_level"].eq("_all")]
     for _, family in tested.groupby(["school_year", "metric_id", "reference"]):

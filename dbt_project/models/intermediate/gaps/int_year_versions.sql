@@ -17,8 +17,8 @@ students as (
 learners as (
   select school_year, {{ text_list("nullif(english_learner, 'unknown')") }} as el_rule
   from (
-    select distinct school_year, {{ answer_of_student('english_learner') }} as english_learner
-    from {{ ref('int_student_year') }}
+    select distinct students.school_year, {{ answer_of_student('english_learner', 'students') }} as english_learner
+    from {{ ref('int_student_year') }} as students
   ) as answers
   group by school_year
 ),

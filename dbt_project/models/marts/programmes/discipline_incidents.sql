@@ -1,0 +1,80 @@
+{{ config(tags=['with_discipline']) }}
+-- Students and incidents kept apart. `disability_at_incident` is the status on the day, where the sender states it; else the
+-- status of the school year, as in the dimension `disability_idea`.
+with
+
+events as (
+  select
+    discipline.school_year,
+    discipline.school_id,
+    discipline.student_id,
+    discipline.incident_id,
+    lower(trim(discipline.action)) as action,
+    discipline.days,
+    students.cell_1,
+    students.cell_2,
+    case
+      when discipline.disability_status is not null then discipline.disability_status
+      when {{ answer_of_student('disability_idea', 'students') }} = 'yes' then 'idea'
+      when {{ answer_of_student('section_504', 'students') }} = 'yes' then 'section_504'
+      when {{ answer_of_student('disability_idea', 'students') }} = 'no' then 'none'
+      else 'unknown'
+    end as disability_at_incident
+  from {{ source('raw', 'discipline') }} as discipline
+  inner join {{ ref('int_student_year') }} as students
+    on students.school_year = discipline.school_year and students.student_id = discipline.student_id
+),
+
+grouped as (
+  {% for cell in ['cell_1', 'cell_2'] -%}
+  select events.*, subgroups.dimension, subgroups.subgroup
+  from events
+  inner join {{ ref('int_cell_subgroup') }} as subgroups on subgroups.cell = events.{{ cell }}
+  where subgroups.dimension in ({{ one_way_dimensions() }})
+  union all
+  {% endfor -%}
+  select events.*, 'disability_at_incident' as dimension, events.disability_at_incident as subgroup
+  from events
+),
+
+counted as (
+  select
+    school_year,
+    coalesce(school_id, '_all') as school_id,
+    action,
+    dimension,
+    subgroup,
+    count(distinct student_id) as students,
+    count(distinct incident_id) as incidents,
+    count(distinct case when times > 1 then student_id end) as students_more_than_once,
+    sum(days) as days
+  from (
+    select *, count(*) over (partition by school_year, student_id, action, dimension, subgroup) as times
+    from grouped
+  ) as repeated
+  group by grouping sets ((school_year, action, dimension, subgroup), (school_year, action, dimension, subgroup, school_id))
+)
+
+select
+  partner.partner_id,
+  counted.school_year,
+  counted.school_id,
+  counted.action,
+  counted.dimension,
+  counted.subgroup,
+  enrolled.n as students_enrolled,
+  counted.students,
+  counted.students_more_than_once,
+  counted.incidents,
+  counted.days,
+  {{ divide('100 * counted.incidents', 'enrolled.n') }} as incidents_per_100_students
+from counted
+cross join {{ source('raw', 'partner') }} as partner
+left join {{ ref('int_student_counts') }} as enrolled
+  on
+    enrolled.metric_id = '_students'
+    and enrolled.grade_level = '_all'
+    and enrolled.school_year = counted.school_year
+    and enrolled.school_id = counted.school_id
+    and enrolled.dimension = counted.dimension
+    and enrolled.subgroup = counted.subgroup

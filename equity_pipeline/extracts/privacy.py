@@ -1,0 +1,91 @@
+"""What of a person may leave the archive, and in what shape.
+
+Belongs here: pseudonyms, and what becomes of every other thing that tells who somebody is. Does not belong here: the
+keys (storage.keys), or which columns a format has (adapters).
+
+Ids of people become HMAC-SHA-256 pseudonyms under the partner's key, the same in every file and school year, so that
+whatever was joined by an id still is. Of a birth date the month stays: what the rules need is to see that two people
+share an id. Prose is no answer and no code: it is withheld. Columns that no contract names are never stored at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import polars as pl
+
+from equity_pipeline.adapters.base import LINE
+from equity_pipeline.extracts.distinct import by_distinct
+
+PERSONS = frozenset(
+    {"student_id", "state_id", "respondent_id", "staff_id", "teacher_id", "observer_id"}
+)
+"""Columns that hold the id of a person, in any extract."""
+WITHHELD = "_free_text"
+"""What stands in the place of prose."""
+_PROSE = ("response", "behavior", "comment_theme", "gender_identity")
+_LONGEST_CODE = 60
+_BIRTH_DATE = "birth_date"
+_DIGITS = 32
+_SHA256_BLOCK = 64
+
+
+class Pseudonyms:
+    """One partner's pseudonyms. `key_id` tells which key made them, and nothing about the key."""
+
+    def __init__(self, key: bytes) -> None:
+        key = hashlib.sha256(key).digest() if len(key) > _SHA256_BLOCK else key
+        padded = key.ljust(_SHA256_BLOCK, b"\0")
+        # HMAC by its definition (RFC 2104): the two states that depend on the key alone are kept, which halves its cost.
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in padded))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in padded))
+        self.key_id = self._of("key id", "")[:16]
+
+    def _of(self, kind: str, text: str) -> str:
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(f"{kind}\0{text}".encode())
+        outer.update(inner.digest())
+        return outer.hexdigest()[:_DIGITS]
+
+    def person(self, text: str) -> str:
+        """The pseudonym of an id: 128 bits of its HMAC-SHA-256, in hexadecimal digits."""
+        return self._of("person", text.strip())
+
+    def persons(self, ids: pl.Series) -> pl.Series:
+        """The pseudonyms of a column of ids; what is null or blank stays."""
+        distinct = ids.unique().drop_nulls()
+        hidden = [self.person(text) if text.strip() else text for text in distinct]
+        return ids.replace_strict(distinct, pl.Series(hidden, dtype=pl.String), return_dtype=pl.String)
+
+    def hidden(self, rows: pl.DataFrame, says: Mapping[str, str] | None = None) -> pl.DataFrame:
+        """Rows as they may leave the archive. `says`: which canonical column each column is; by default its name."""
+        columns = {column: (says or {}).get(column, column) for column in rows.columns}
+        return rows.with_columns(
+            *(self.persons(rows[column]) for column, said in columns.items() if said in PERSONS),
+            *(_month(rows[column]) for column, said in columns.items() if said == _BIRTH_DATE),
+            *(_without_prose(rows[column]) for column, said in columns.items() if said in _PROSE),
+        )
+
+    def delivered(self, rows: pl.DataFrame, says: Mapping[str, str]) -> pl.DataFrame:
+        """Delivered records as they may stand in quarantine: of a column of which `says` knows nothing, only the name."""
+        unknown = [column for column in rows.columns if column not in says and column != LINE]
+        return self.hidden(rows, says).with_columns(pl.lit(None, pl.String).alias(name) for name in unknown)
+
+
+def _month(dates: pl.Series) -> pl.Series:
+    """ISO dates as the first of their month; other text stays, for the contract to refuse, without its digits."""
+    text = pl.first()
+    iso = text.str.contains(r"^\s*\d{4}-\d{2}-\d{2}")
+    month = pl.when(iso & text.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False).is_not_null())
+    reduced = month.then(text.str.replace(r"^\s*(\d{4}-\d{2})-\d{2}", "$1-01")).otherwise(
+        text.str.replace_all(r"\d", "0")
+    )
+    return by_distinct(dates, lambda texts: texts.select(reduced))[0]
+
+
+def _without_prose(texts: pl.Series) -> pl.Series:
+    """Codes and answers from a list, several with `;` between them, stay; prose is withheld."""
+    longest = pl.first().str.split(";").list.eval(pl.element().str.len_chars()).list.max()
+    told = pl.when(longest > _LONGEST_CODE).then(pl.lit(WITHHELD)).otherwise(pl.first())
+    return by_distinct(texts, lambda column: column.select(told.alias(column.columns[0])))[0]

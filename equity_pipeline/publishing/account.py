@@ -1,0 +1,69 @@
+"""The pages about the numbers: what changed, data quality, methods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from equity_pipeline.publishing import quality, tracker, words
+from equity_pipeline.publishing.page import Page, Site
+
+_LINES = 200  # restated groups that a page lists; more is for the data files
+
+
+def changes_pages(site: Site) -> Iterator[Page]:
+    changes = site.edition.changes
+    lines = [
+        {
+            "year": int(r["school_year"]), "where": site.place(r["school_id"]),
+            "metric": site.labels.metric(r["metric_id"]), "dimension": site.labels.dimension(r["dimension"]),
+            "group": site.labels.subgroup(r["dimension"], r["subgroup"]),
+            "before": _said(site, r["rate_before"], r["n_before"], r["suppressed_before"]),
+            "now": _said(site, r["rate"], r["n"], r["suppressed"]),
+        }
+        for r in changes.groups.head(_LINES).to_dict("records")
+    ]  # fmt: skip
+    more = max(0, len(changes.groups) - _LINES)
+    title = site.say("What changed since the last release")
+    yield Page("changes.html", "changes.html.j2", title, {"changes": changes, "lines": lines, "more": more})
+
+
+def quality_pages(site: Site) -> Iterator[Page]:
+    yield Page(
+        "quality.html",
+        "quality.html.j2",
+        site.say("Data quality"),
+        quality.account(site.context, site.partner, site.years),
+    )
+
+
+def methods_pages(site: Site) -> Iterator[Page]:
+    labels = site.labels
+    metrics = (
+        labels.metrics[labels.metrics["metric_id"].isin(site.metrics)].sort_values("sort").to_dict("records")
+    )
+    used = {row["dimension"] for row in site.rows}
+    dimensions = [
+        row | {"reference": _reference_words(site, row["dimension"])}
+        for row in labels.dimensions[labels.dimensions["dimension"].isin(used)]
+        .sort_values("sort")
+        .to_dict("records")
+    ]
+    yield Page("methods.html", "methods.html.j2", site.say("Methods"), {
+        "metrics": metrics, "dimensions": dimensions, "policy": labels.policy.to_dict("records"),
+        "references": words.REFERENCES, "minimum_cell": site.partner.privacy.minimum_cell,
+    })  # fmt: skip
+
+
+def _said(site: Site, rate: object, n: object, hidden: object) -> str:
+    if pd.isna(rate):
+        return site.say(words.HIDDEN_WORDS if hidden == "privacy" else "no figure")
+    return site.say("{rate} of {count}", rate=words.percent(rate), count=words.count(n))
+
+
+def _reference_words(site: Site, dimension: str) -> str:
+    chosen = tracker.headline_reference(site.labels, dimension)
+    if chosen == "designated":
+        return site.labels.subgroup(dimension, site.labels.reference_subgroup(dimension))
+    return site.say({"rest": "everyone else", "overall": "all students"}[chosen])

@@ -1,0 +1,37 @@
+"""The programmes' part of a release: protected tables and the pages made of them, absent where a partner has no data.
+
+Belongs here: which marts of `models/marts/programmes` leave, how, and what each programme's reader sees first. Does not
+belong here: any number that the warehouse does not hold, and the frame around the pages.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import duckdb
+import pandas as pd
+
+from equity_pipeline.publishing.page import Section
+from equity_pipeline.publishing.programmes import climate
+from equity_pipeline.publishing.programmes.page import Reader
+from equity_pipeline.publishing.programmes.protect import Released, released
+
+# Each module says what leaves (`TABLES`) and what is made of it (`pages`).
+MODULES: dict[str, tuple[str, ModuleType]] = {"climate": ("Climate and discipline", climate)}
+TABLES: dict[str, Released] = {name: rule for _, module in MODULES.values() for name, rule in module.TABLES.items()}
+SECTIONS = tuple(
+    Section(key, label, "program", lambda site, module=module: module.pages(Reader(site.context, site.frames)))
+    for key, (label, module) in MODULES.items()
+)
+
+
+def read(con: duckdb.DuckDBPyConnection, minimum_cell: int, policy: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The programmes' marts that a finished warehouse holds and that have a row, as they may leave."""
+    minimum_classes = int(policy.set_index("key").loc["minimum_classes", "value"])
+    marts = con.execute("select table_name from duckdb_tables() where schema_name = 'marts'").fetchall()
+    there = {name for (name,) in marts}
+    frames = {}
+    for name, rule in sorted(TABLES.items()):
+        if name in there and len(frame := con.execute(f"from marts.{name}").df()):
+            frames[name] = released(frame, rule, minimum_cell, minimum_classes)
+    return frames

@@ -1,0 +1,91 @@
+"""What the programmes' marts may say of people: numbers rounded down, rates as bands, means of enough people.
+
+Rates follow the rule of all others (disclosure/intervals.py): no exact count, bands that widen as groups get smaller.
+A column that no `Released` names does not leave.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from equity_pipeline.disclosure import intervals
+
+TENS = 10
+
+
+@dataclass(frozen=True)
+class Share:
+    """`successes` of `n` people → `<n>` rounded down and `<name>_low`, `<name>_high`; nothing else of the two leaves."""
+
+    name: str
+    n: str
+    successes: str
+
+
+@dataclass(frozen=True)
+class Released:
+    """How a mart leaves. `about`: columns that rest on nobody's answer or record; `shares`; `means`: column → the number
+    of people that it is a mean of, rounded to a tenth of its unit; `tens`: column → people, numbers of events rounded
+    down to tens; `classes`: the number of classes, which must reach the policy's minimum for the row to speak."""
+
+    about: tuple[str, ...]
+    shares: tuple[Share, ...] = ()
+    means: dict[str, str] = field(default_factory=dict)
+    tens: dict[str, str] = field(default_factory=dict)
+    classes: str | None = None
+
+
+def released(frame: pd.DataFrame, rule: Released, minimum_cell: int, minimum_classes: int) -> pd.DataFrame:
+    """The rows as they may leave, in the order of `about`. `suppressed`: the first share, or all means, are hidden."""
+    enough = (
+        frame[rule.classes].fillna(0).ge(minimum_classes).to_numpy(bool)
+        if rule.classes
+        else np.ones(len(frame), bool)
+    )
+    columns: dict[str, object] = {name: frame[name] for name in rule.about}
+    shown = []
+    for share in rule.shares:
+        people = bands(frame[share.n].where(enough), frame[share.successes], minimum_cell)
+        shown.append(people["students"].notna().to_numpy())
+        columns |= {
+            share.n: people["students"], f"{share.name}_low": people["low"], f"{share.name}_high": people["high"],
+        }  # fmt: skip
+    for mean, n in rule.means.items():
+        told = enough & frame[n].fillna(0).ge(minimum_cell).to_numpy(bool)
+        columns[mean] = frame[mean].where(told).astype(float).round(1)
+        columns[n] = (frame[n].where(told) // TENS * TENS).astype("Int64")
+        shown.append(told)
+    for number, people in rule.tens.items():
+        told = frame[people].fillna(0).ge(minimum_cell)
+        columns[number] = (frame[number].where(told) // TENS * TENS).astype("Int64")
+    if rule.classes:
+        columns[rule.classes] = frame[rule.classes].where(enough).astype("Int64")
+    result = pd.DataFrame(columns)
+    if shown:
+        result["suppressed"] = ~(shown[0] if rule.shares else np.logical_or.reduce(shown))
+    return result.sort_values(list(rule.about), ignore_index=True, kind="stable")
+
+
+def bands(n: pd.Series, successes: pd.Series, minimum_cell: int) -> pd.DataFrame:
+    """`students` rounded down, and the bounds of the rate as shares of 1; null where nothing may be said."""
+    known = (n.notna() & successes.notna()).to_numpy()
+    whole = [column.astype("Float64").fillna(0).to_numpy(float).astype(np.int64) for column in (n, successes)]
+    none = np.zeros(len(n), dtype=int)
+    said = intervals.shown(*whole, none, none, minimum_cell)
+    told = pd.Series(known & ~said["hidden"].to_numpy(), index=n.index)
+    number = intervals.is_number(said["low"].to_numpy(), said["high"].to_numpy())
+    return pd.DataFrame(
+        {
+            "students": pd.Series(said["n_low"].to_numpy(), index=n.index, dtype="Int64").where(told),
+            "low": pd.Series(said["low"].to_numpy() / 100, index=n.index).where(told),
+            "high": pd.Series(np.where(number, said["low"], said["high"]) / 100, index=n.index).where(told),
+        }
+    )
+
+
+def ratio(low: float, high: float, other_low: float, other_high: float) -> tuple[float, float] | None:
+    """The range of a ratio of two rates of which bands are known; None where the other may be 0."""
+    return (low / other_high, high / other_low) if other_low > 0 else None

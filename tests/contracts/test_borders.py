@@ -1,0 +1,159 @@
+"""A run of one partner can't reach another's data: tried from files, zips, partner files, SQL and the command line."""
+
+from __future__ import annotations
+
+import io
+import stat
+import zipfile
+
+import duckdb
+import pytest
+from click.testing import CliRunner
+
+from equity_pipeline.cli import main
+from equity_pipeline.domain.errors import EquityError, PartnerFileError
+from equity_pipeline.extracts.intake import take_delivery
+from equity_pipeline.partners import registry
+from equity_pipeline.storage.confined import confined
+from tests.contracts.test_intake import deliver, load_all, partner
+
+SECRET = "S7777777"
+THEIRS = f"school_year,student_id,grade_level\n2026,{SECRET},9\n"
+ANY = {"name": "own", "format": "canonical", "extract": "students", "files": ["*"]}
+
+
+@pytest.fixture
+def south(home):
+    """Another partner with data in every layer, and our own empty landing."""
+    deliver(home, "students.csv", THEIRS, partner_id="south")
+    take_delivery(home, partner(ANY, partner_id="south"))
+    load_all(home, partner(ANY, partner_id="south"))
+    home.landing("test_sd").mkdir(parents=True)
+    duckdb.connect(str(home.root / "south.duckdb")).execute("create table t as select 1").close()
+    return home
+
+
+def nothing_came(home):
+    taken = take_delivery(home, partner(ANY))
+    assert not [one for one in taken if one.status == "accepted"]
+    ours = [path for top in home.folders_of("test_sd") for path in top.rglob("*") if not path.is_symlink()]
+    assert not [path for path in ours if path.is_file() and SECRET.encode() in path.read_bytes()]
+
+
+def zipped(name, content, attributes=0):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        entry = zipfile.ZipInfo(name)
+        entry.external_attr = attributes << 16
+        archive.writestr(entry, content)
+    return out.getvalue()
+
+
+def link_to_a_file(home):
+    (home.landing("test_sd") / "students.csv").symlink_to(home.landing("south") / "students.csv")
+
+
+def link_to_a_folder(home):
+    (home.landing("test_sd") / "more").symlink_to(home.landing("south"))
+
+
+def zip_with_a_way_up(home):
+    deliver(home, "students.zip", zipped("../south/students.csv", "student_id"))
+
+
+def zip_with_a_link(home):
+    deliver(home, "students.zip", zipped("students.csv", "../south/students.csv", stat.S_IFLNK | 0o777))
+
+
+def zip_with_an_absolute_path(home):
+    deliver(home, "students.zip", zipped(str(home.landing("south") / "students.csv"), "student_id"))
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [link_to_a_file, link_to_a_folder, zip_with_a_way_up, zip_with_a_link, zip_with_an_absolute_path],
+)
+def test_what_lies_in_landing_leads_nowhere_else(south, attack):
+    attack(south)
+    nothing_came(south)
+
+
+@pytest.mark.parametrize("pattern", ["../south/*", "*/../../south/students.csv", "/**/students.csv"])
+def test_a_pattern_of_files_matches_only_what_landed(south, pattern):
+    assert take_delivery(south, partner(ANY | {"files": [pattern]})) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "read_csv('../south/students.csv')", "(select student_id from read_csv('x.csv'))", "pragma_table_info('x')",
+        "getenv('HOME')", "student_id; attach 'x'", "(SELECT 1 FROM self)",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("where", ["computed", "where"])
+def test_an_expression_of_a_partner_file_reads_no_file(south, text, where):
+    deliver(south, "students.csv", "school_year,student_id,grade_level\n2026,x,9\n")
+    said = {"computed": {"sex": text}} if where == "computed" else {"where": text}
+    source = ANY | {
+        "format": "delimited",
+        "columns": {"student_id": "student_id"},
+        "constants": {"grade_level": "9"},
+    }
+    [result] = take_delivery(south, partner(source | said))
+    assert (result.status, "is not an SQL expression" in result.message) == ("refused", True)
+
+
+@pytest.mark.parametrize(
+    "partner_id", ["../south", "south/..", "South", "a;b", "a b", "{{ x }}", "x" * 40, "", "."]
+)
+def test_an_id_is_no_path(south, partner_id):
+    path = south.partners / "north.yml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = f"partner_id: {partner_id!r}\nname: N\nstate: CA\ntimezone: UTC\nfirst_school_year: 2024-25\n"
+    path.write_text(text + "sources: [{name: a, format: canonical, files: ['*']}]\n")
+    with pytest.raises(PartnerFileError):
+        registry.load(path)
+    path.unlink()
+    with pytest.raises(ValueError, match="must match"):
+        south.landing(partner_id)
+    assert (
+        CliRunner().invoke(main, ["run", "--home", str(south.root), "--partner", partner_id]).exit_code == 2
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["!!python/object/apply:os.system ['true']", "a: &a [*a]\nb: {<<: *a}", "&a [" * 300]
+)
+def test_a_partner_file_is_data(south, text):
+    path = south.partners / "north.yml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    with pytest.raises(EquityError):
+        registry.load(path)
+
+
+def test_the_database_reaches_the_partners_folders_only(south):
+    scratch = south.warehouse("test_sd").parent
+    scratch.mkdir(parents=True)
+    (scratch / "link.parquet").symlink_to(next((south.root / "extracts").rglob("*.parquet")))
+    theirs = next((south.root / "extracts").rglob("*.parquet"))
+    tried = [
+        f"from read_parquet('{theirs}')",
+        f"from read_parquet('{scratch}/../../extracts/**/*.parquet')",
+        f"from read_parquet('{scratch}/link.parquet')",
+        f"from read_csv('{south.landing('south')}/students.csv')",
+        f"from read_text('{south.landing('south')}/students.csv')",
+        f"from glob('{south.landing('south')}/*')",
+        f"attach '{south.root}/south.duckdb' as south",
+        f"copy (select 1) to '{south.root}/out.csv'",
+        f"export database '{south.root}/out'",
+        "install httpfs", "load httpfs", "set enable_external_access = true", "set allowed_directories = ['/']",
+        "reset lock_configuration", "pragma enable_external_access = true", "from '/etc/passwd'",
+    ]  # fmt: skip
+    with confined(scratch / "warehouse.duckdb", south.folders_of("test_sd")) as connection:
+        for statement in tried:
+            with pytest.raises(duckdb.Error):
+                found = connection.execute(statement).fetchall()
+                assert not found, statement
+                raise duckdb.Error("nothing found")
+    assert not (south.root / "out.csv").exists()

@@ -1,0 +1,132 @@
+"""One student is struck out of files of every format; nobody else's record is touched, and nothing of hers is left."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+
+import polars as pl
+import pytest
+
+from equity_pipeline.domain.errors import EquityError
+from equity_pipeline.extracts.intake import pending_files, take_delivery
+from equity_pipeline.extracts.ledger import Ledger
+from equity_pipeline.extracts.privacy import Pseudonyms
+from equity_pipeline.partners.erasure import erase_student
+from equity_pipeline.storage import keys, trail
+from tests.contracts.test_intake import deliver, load_all, partner
+from tests.contracts.test_privacy import bytes_of, texts_of
+
+HER = "S9000417"
+ROSTER = {
+    "academicSessions.csv": "sourcedId,type,title,startDate,endDate,schoolYear\ny,schoolYear,y,2025-08-01,2026-06-01,2026\n",
+    "orgs.csv": "sourcedId,name,type\no,School,school\n",
+    "users.csv": f"sourcedId,orgSourcedIds,role,identifier,givenName,grades,agentSourcedIds\nu1,o,student,{HER},Canary,09,\n"
+    "u2,o,student,S9000418,Bob,10,\n",
+    "courses.csv": "sourcedId,title\nc,Biology\n",
+    "classes.csv": "sourcedId,courseSourcedId,schoolSourcedId,termSourcedIds\nk,c,o,y\n",
+    "enrollments.csv": "sourcedId,classSourcedId,schoolSourcedId,userSourcedId,role\ne1,k,o,u1,student\ne2,k,o,u2,student\n",
+}
+XML = (
+    f"<x><Student><StudentUniqueId>{HER}</StudentUniqueId><BirthData><BirthDate>2010-01-02</BirthDate></BirthData>"
+    "</Student><Student><StudentUniqueId>S9000418</StudentUniqueId></Student></x>"
+)
+
+
+def zipped(members):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+SOURCES = [
+    {"name": "own", "format": "canonical", "files": ["*students*.csv"]},
+    {"name": "sis", "format": "oneroster", "files": ["roster.zip"], "options": {"student_id": "identifier"}},
+    {"name": "edfi", "format": "edfi", "files": ["edfi.zip"]},
+]
+HEADER = "school_year,student_id,grade_level,sex\n"
+
+
+@pytest.fixture
+def three_kinds(home):
+    deliver(
+        home,
+        "students.csv",
+        f'{HEADER}2025,{HER},8,F\n2025,S9000418,9,"F"\n2025,{HER},97,F\n2025,{HER},oops\n',
+    )
+    utf16 = f"{HEADER}2024,S9000418,8,M\n2024,{HER},7,F\n".encode("utf-16")
+    deliver(home, "old_students.csv", utf16)
+    deliver(home, "roster.zip", zipped(ROSTER))
+    people = [{"studentUniqueId": HER, "birthDate": "2010-01-02"}, {"studentUniqueId": "S9000418"}]
+    lines = "".join(json.dumps(one) + "\n" for one in people)
+    deliver(
+        home,
+        "edfi.zip",
+        zipped({"students.json": json.dumps(people), "a/students.jsonl": lines, "S.xml": XML}),
+    )
+    deliver(home, "unclaimed.txt", f"about {HER}\n")
+    one = partner(*SOURCES)
+    take_delivery(home, one)
+    load_all(home, one)
+    return home, one
+
+
+def test_nothing_of_her_is_left_and_everything_of_the_others(three_kinds):
+    home, one = three_kinds
+    hers = Pseudonyms(keys.key(home, "test_sd")).person(HER)
+    others = Pseudonyms(keys.key(home, "test_sd")).person("S9000418")
+    assert hers in texts_of(home.root)
+    receipt = json.loads(erase_student(home, one, HER).read_text())
+
+    assert receipt["one_student"] == {"files_rewritten": 5, "ids_blanked": 1, "records_removed": 9}
+    assert HER.encode() not in bytes_of(home.root)
+    for path in [*home.archive("test_sd").rglob("*.zip"), *home.landing("test_sd").glob("*.zip")]:
+        with zipfile.ZipFile(path) as archive:
+            content = b"".join(map(archive.read, archive.namelist()))
+        assert HER.encode() not in content
+        assert b"Canary" not in content
+        assert b",u1," not in content
+        assert b"S9000418" in content
+    assert HER.encode("utf-16-le") not in bytes_of(home.root)
+    left = texts_of(home.root)
+    assert hers not in left
+    assert others in left
+    assert hers.encode() not in bytes_of(home.root)
+
+    assert pending_files(home, one) == []
+    assert take_delivery(home, one)
+    assert Ledger(home).counts("test_sd")["loaded"] > 0
+    texts = {path.name: path.read_bytes() for path in home.landing("test_sd").glob("*.csv")}
+    assert texts["students.csv"].decode() == f'{HEADER}2025,S9000418,9,"F"'
+    assert texts["old_students.csv"].decode("utf-16") == f"{HEADER}2024,S9000418,8,M"
+    assert trail.entries(home, "erased")[-1]["detail"] == {"one_student": receipt["one_student"]}
+    assert trail.check(home).fault is None
+
+
+def test_a_workbook_goes_whole(home):
+    workbook = io.BytesIO()
+    pl.DataFrame({"school_year": ["2026"], "student_id": [HER], "grade_level": ["9"]}).write_excel(workbook)
+    deliver(home, "students.xlsx", workbook.getvalue())
+    deliver(home, "students.csv", f"{HEADER}2026,other,9,F\n")
+    one = partner({"name": "own", "format": "canonical", "files": ["students.*"]})
+    take_delivery(home, one)
+    load_all(home, one)
+    receipt = json.loads(erase_student(home, one, HER).read_text())
+    assert receipt["one_student"] == {"files_removed_whole": 1}
+    assert [path.name for path in home.landing("test_sd").iterdir()] == ["students.csv"]
+    assert len(list(home.archive("test_sd").iterdir())) == 1
+    assert Ledger(home).pending("test_sd") == set()
+    stored = pl.read_parquet(home.extract("students", "test_sd", 2026) / "*.parquet", hive_partitioning=False)
+    assert stored.height == 1
+
+
+def test_who_is_in_no_file_can_not_be_erased(three_kinds):
+    home, one = three_kinds
+    before = bytes_of(home.archive("test_sd"))
+    with pytest.raises(EquityError, match="no file names this student") as told:
+        erase_student(home, one, "S9999999")
+    assert "S9999999" not in str(told.value)
+    assert bytes_of(home.archive("test_sd")) == before

@@ -1,0 +1,146 @@
+"""Only pseudonyms leave the archive: attacked with names in every column, keys that are not secret, and new keys."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from equity_pipeline.domain.errors import EquityError
+from equity_pipeline.extracts.contracts import EXTRACTS
+from equity_pipeline.extracts.intake import pending_files, take_delivery
+from equity_pipeline.extracts.ledger import Ledger
+from equity_pipeline.extracts.privacy import PERSONS, WITHHELD, Pseudonyms
+from equity_pipeline.storage import keys
+from tests.contracts.test_intake import deliver, load_all, partner, rejected
+
+DELIMITED = {
+    "name": "sis", "format": "delimited", "extract": "students", "files": ["*.csv"],
+    "columns": {"student_id": "ID", "grade_level": "Grade", "birth_date": "Born", "gender_identity": "Gender"},
+    "constants": {"school_year": "2026"},
+}  # fmt: skip
+
+
+def bytes_of(folder):
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def texts_of(folder):
+    """Every cell of every Parquet file as text: pages are compressed, so that bytes alone prove nothing."""
+    frames = [pl.read_parquet(path, hive_partitioning=False) for path in folder.rglob("*.parquet")]
+    return "\n".join(str(cell) for frame in frames for row in frame.rows() for cell in row)
+
+
+@given(key=st.binary(min_size=32, max_size=100), text=st.text())
+def test_a_pseudonym_is_the_hmac_of_the_id(key, text):
+    whole = hmac.new(
+        key, b"person\0" + text.strip().encode("utf-8", "surrogatepass"), hashlib.sha256
+    ).hexdigest()
+    assert Pseudonyms(key).person(text) == whole[:32]
+
+
+def test_names_addresses_and_mail_never_leave_the_archive_and_ids_only_as_pseudonyms(home):
+    deliver(
+        home, "stu.csv",
+        "ID,Name,Mail,Grade,Born,Gender,Note\n"
+        "S000001,Canary One,one@canary.example,09,2010-05-17,female,Canary note\n"
+        "S000002,Canary Two,two@canary.example,97,2010-05-17,female,Canary note\n"
+        "S000003,Canary Three,three@canary.example\n"
+        f"S000004,Canary Four,four@canary.example,10,17-Mai-2010,{'Canary prose ' * 9},Canary note\n"
+        "S000005,Canary Five,five@canary.example,11,2010-06-30,female,Canary note\n",
+    )  # fmt: skip
+    one = partner(DELIMITED)
+    take_delivery(home, one)
+    load_all(home, one)
+    people = Pseudonyms(keys.key(home, "test_sd"))
+    stored = pl.read_parquet(home.extract("students", "test_sd", 2026) / "*.parquet", hive_partitioning=False)
+    assert set(stored["student_id"]) == {people.person(f"S00000{number}") for number in (1, 5)}
+    assert set(stored["birth_date"].cast(pl.String)) == {"2010-05-01", "2010-06-01"}
+    told = {row["_line"]: row for row in rejected(home, "students", 2026).to_dicts()}
+    assert (told[3]["_column"], told[3]["_value"], told[3]["Grade"]) == ("grade_level", "97", "97")
+    assert told[5]["_value"] == "00-Mai-0000"
+    assert (told[3]["Name"], told[3]["Mail"], told[3]["Note"], told[5]["Gender"]) == (
+        None,
+        None,
+        None,
+        WITHHELD,
+    )
+    for layer in ("extracts", "quarantine"):
+        left = texts_of(home.root / layer)
+        assert not [mark for mark in ("Canary", "canary", "S0000", "-17", "17-Mai") if mark in left]
+    archived = bytes_of(home.root / "archive")
+    assert b"Canary One" in archived
+    others = b"".join(path.read_bytes() for path in home.root.glob("*") if path.is_file())
+    assert b"anary" not in others
+    assert b"S00000" not in others
+
+
+@pytest.mark.parametrize("extract", EXTRACTS.values(), ids=EXTRACTS)
+def test_every_column_of_a_persons_id_is_known_as_one(extract):
+    ids = {c.name for c in extract.columns if c.name.endswith("_id") and c.name.split("_")[0] in {"student", "respondent", "staff", "teacher", "observer"}}  # fmt: skip
+    assert ids <= PERSONS
+
+
+def test_the_same_person_has_one_pseudonym_in_all_files_of_a_partner_and_another_at_another_partner(home):
+    ours, theirs = (Pseudonyms(keys.key(home, partner_id)) for partner_id in ("north", "south"))
+    assert ours.person(" 0042 ") == ours.person("0042") != ours.person("42")
+    assert ours.person("0042") != theirs.person("0042")
+    assert ours.persons(pl.Series(["a", None, "", "a"])).to_list() == [
+        ours.person("a"),
+        None,
+        "",
+        ours.person("a"),
+    ]
+
+
+def test_a_key_is_secret_and_made_once(home, monkeypatch):
+    monkeypatch.delenv("EQUITY_KEYS")
+    with ThreadPoolExecutor(8) as pool:
+        made = set(pool.map(lambda _: keys.key(home, "north"), range(16)))
+    assert len(made) == 1
+    path = home.keys / "north.key"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert [file.name for file in home.keys.iterdir()] == ["north.key"]
+    path.chmod(0o640)
+    with pytest.raises(EquityError, match="others may read this key"):
+        keys.key(home, "north")
+    path.chmod(0o600)
+    path.write_text("short")
+    with pytest.raises(EquityError, match="no key of 64 hexadecimal digits") as told:
+        keys.key(home, "north")
+    assert "short" not in str(told.value)
+
+
+def test_a_key_may_lie_outside_the_home(home, tmp_path, monkeypatch):
+    monkeypatch.setenv("EQUITY_KEYS", str(tmp_path / "secrets"))
+    keys.key(home, "north")
+    assert os.listdir(tmp_path / "secrets") == ["north.key"]
+    assert not home.keys.exists()
+
+
+def test_a_new_key_makes_everything_anew(home, monkeypatch, tmp_path):
+    monkeypatch.setenv("EQUITY_KEYS", str(tmp_path / "keys"))
+    deliver(home, "students.csv", "school_year,student_id,grade_level\n2026,a,9\n2026,b,99\n")
+    take_delivery(home, partner())
+    load_all(home, partner())
+    assert pending_files(home, partner()) == []
+    before = Pseudonyms(keys.key(home, "test_sd")).person("a")
+    assert before in texts_of(home.root / "extracts")
+
+    keys.rotate(home, "test_sd")
+    assert pending_files(home, partner()) == ["students.csv"]
+    take_delivery(home, partner())
+    load_all(home, partner())
+    after = Pseudonyms(keys.key(home, "test_sd")).person("a")
+    assert after != before
+    assert after in texts_of(home.root / "extracts")
+    assert before not in texts_of(home.root)
+    assert Ledger(home).counts("test_sd")["loaded"] == 1

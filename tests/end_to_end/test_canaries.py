@@ -1,0 +1,175 @@
+"""Marked values in every column of what a partner sends, and a search through everything that a run leaves behind.
+
+Searched is every file outside landing, archive, extracts, quarantine and warehouse, what the command printed, and what
+lies in the machine's folder for temporary files; Parquet cells and zipped members are unpacked first. In extracts,
+quarantine and warehouse no id or name may stand as it was delivered.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import zipfile
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+from equity_pipeline.cli import main
+from equity_pipeline.extracts.contracts import EXTRACTS
+from equity_pipeline.storage import trail
+from equity_pipeline.storage.home import Home
+from tests.contracts.test_contracts import GOOD
+
+OF_STUDENTS = (
+    "students", "school_enrollments", "course_enrollments", "exam_results", "readiness_scores", "attendance",
+    "discipline", "survey_responses", "initiative_members",
+)  # fmt: skip
+PUBLIC = {
+    "school_id",
+    "course_id",
+    "survey_id",
+    "item_id",
+    "initiative_id",
+    "exam_code",
+    "exam_name",
+    "section_id",
+}
+"""Names of schools, courses, exams and questions are nobody's secret, and their pages show them."""
+STUDENTS = 60
+PERSONAL = {"Full Name": "Kanari Name", "Home Address": "Kanari Street 1", "Email": "kanari@kanari.example"}
+KANARI = re.compile(rb"(?i)kanari")
+PARTNER_FILE = """\
+partner_id: north
+name: North
+state: CA
+timezone: America/Los_Angeles
+first_school_year: 2024-25
+programs: [{school_year: 2025-26, program: action_for_equity, phase: access}]
+sources:
+  - {name: canonical, format: canonical, files: ["*.csv"]}
+"""
+
+
+def student(number: int) -> str:
+    return f"KANARI{number:04d}"
+
+
+def delivery(extract: str) -> str:
+    """Good rows of sixty students and, of one more, a row for each column with a marked value in it."""
+    contract, good = EXTRACTS[extract], GOOD[extract]
+    header = [*(column.name for column in contract.columns), *PERSONAL]
+    rows = []
+    for number in range(STUDENTS):
+        ids = {name: student(number) for name in ("student_id", "respondent_id") if name in good}
+        race = {"races": ("Asian", "White")[number % 2], "behavior": "Fighting", "mark": ""}
+        own = {name: value for name, value in (race | ids).items() if name in good}
+        rows.append({**good, **own, **PERSONAL})
+    marked = [c.name for c in contract.columns if c.name not in PUBLIC and c.name != contract.year]
+    for name in marked if extract in OF_STUDENTS else ():
+        rows.append(rows[0] | {"student_id": student(9000 + len(rows)), name: f"Kanari in {name}"})
+    out = io.StringIO()
+    writer = csv.DictWriter(out, header, restval="", extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows if extract in OF_STUDENTS else [good | PERSONAL])
+    return out.getvalue() + ("Kanari is no record\n" if extract in OF_STUDENTS else "")
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory):
+    """A home in which the partner was run, what was printed, and where temporary files went."""
+    folder = tmp_path_factory.mktemp("canaries")
+    home, scratch = Home(folder / "home"), folder / "scratch"
+    scratch.mkdir()
+    landing = home.landing("north")
+    landing.mkdir(parents=True)
+    home.partners.mkdir()
+    home.partner_file("north").write_text(PARTNER_FILE)
+    for extract in EXTRACTS:
+        (landing / f"{extract}.csv").write_text(delivery(extract))
+    (landing / "kanari.csv").write_text("Kanari\n1\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(scratch))
+        patch.setattr("tempfile.tempdir", str(scratch))
+        told = CliRunner().invoke(main, ["run", "--home", str(home.root)]).output
+        told += CliRunner().invoke(main, ["status", "--home", str(home.root)]).output
+        told += CliRunner().invoke(main, ["run", "--home", str(home.root)]).output
+    assert "release" in told
+    assert (home.releases("north") / "latest").exists(), told
+    return home, told, scratch
+
+
+def contents(path: Path) -> bytes:
+    """The bytes of a file, those of its cells if it is Parquet, and of its members if it is a zip."""
+    data = path.read_bytes()
+    if path.suffix == ".parquet":
+        return data + pl.read_parquet(path, hive_partitioning=False).write_csv().encode()
+    if data.startswith(b"PK"):
+        with zipfile.ZipFile(path) as archive:
+            return data + b"".join(map(archive.read, archive.namelist()))
+    return data
+
+
+def test_no_marked_value_is_left_anywhere_else(left):
+    home, told, scratch = left
+    planted = sum(path.read_bytes().count(b"anari") for path in home.landing("north").iterdir())
+    assert planted > 1000
+    inside = [home.root / layer for layer in ("landing", "archive", "extracts", "quarantine", "warehouse")]
+    searched = [
+        path
+        for top in (home.root, scratch)
+        for path in top.rglob("*")
+        if path.is_file()
+        and not path.is_symlink()
+        and not any(path.is_relative_to(layer) for layer in inside)
+    ]
+    assert len(searched) > 40
+    # A file's own name is the partner's word for it, and the ledger and its checks must say it.
+    assert [path for path in searched if KANARI.search(contents(path).replace(b"kanari.csv", b""))] == []
+    assert not KANARI.search(told.replace("kanari.csv", "").encode())
+
+
+def test_no_id_and_no_name_is_left_as_it_was_delivered(left):
+    home, _, _ = left
+    rows = b""
+    for layer in ("extracts", "quarantine"):
+        rows += b"".join(contents(path) for path in (home.root / layer).rglob("*.parquet"))
+    with duckdb.connect(str(home.warehouse("north")), read_only=True) as warehouse:
+        tables = warehouse.execute("select schema_name, table_name from duckdb_tables()").fetchall()
+        for schema, table in tables:
+            rows += str(warehouse.execute(f'select * from "{schema}"."{table}"').fetchall()).encode()
+    rows += home.warehouse("north").read_bytes()
+    assert len(rows) > 100_000
+    for planted in (rb"KANARI\d{4}", rb"Kanari (Name|Street|is no record)", rb"kanari@"):
+        assert not re.search(planted, rows), planted
+
+
+def test_everything_is_for_its_owner_only(left):
+    home, _, _ = left
+    written = [p for p in home.root.rglob("*") if not p.is_symlink() and "landing" not in p.parts and "partners" not in p.parts]  # fmt: skip
+    open_ = [path for path in written if path.stat().st_mode & 0o077]
+    assert len(written) > 200
+    assert open_ == []
+
+
+def test_one_student_can_be_erased_from_the_command_line_and_the_record_holds(left):
+    home, _, _ = left
+    done = CliRunner().invoke(main, ["erase", "--home", str(home.root), "--partner", "north", "--student-id", student(7)])  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "erased one student of north; receipt:" in done.output
+    found = [
+        path for path in home.root.rglob("*") if path.is_file() and student(7).encode() in contents(path)
+    ]
+    assert found == []
+    assert any(student(8).encode() in path.read_bytes() for path in home.landing("north").iterdir())
+    students = pl.read_parquet(home.extract("students", "north", 2026) / "*.parquet", hive_partitioning=False)
+    assert students.height >= STUDENTS - 1
+    actions = {entry["action"] for entry in trail.entries(home)}
+    assert {"ran", "delivered", "released", "erased"} <= actions
+    checked = CliRunner().invoke(main, ["status", "--home", str(home.root), "--audit"])
+    assert (checked.exit_code, "head" in checked.output) == (0, True)
+    home.trail.write_text(home.trail.read_text().replace("erased", "nothing"))
+    assert CliRunner().invoke(main, ["status", "--home", str(home.root), "--audit"]).exit_code == 1

@@ -1,0 +1,72 @@
+"""The three sample partners that are in a programme, a fifth of their size, each built and published once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pytest
+
+from equity_pipeline import sample
+from equity_pipeline.extracts import intake
+from equity_pipeline.partners import registry
+from equity_pipeline.publishing import source
+from equity_pipeline.publishing.programmes import MODULES
+from equity_pipeline.publishing.programmes.page import Reader
+from equity_pipeline.sample import SampleDistrict
+from equity_pipeline.storage.home import Home
+from equity_pipeline.warehouse import build
+
+SCALE = 0.2
+
+
+class Built:
+    """A partner's finished warehouse, what is released of its programmes, and the truth that it was made from."""
+
+    def __init__(self, district: SampleDistrict, root: Path) -> None:
+        self.tables = district.tables
+        home = Home(root)
+        file = home.partner_file(district.partner_id)
+        file.parent.mkdir(parents=True)
+        file.write_text(district.partner_file)
+        district.deliver(home.landing(district.partner_id))
+        partner = registry.load(file)
+        intake.take_delivery(home, partner)
+        for year in range(2022, 2027):
+            intake.load_extracts(home, partner, year)
+        build.build(home, partner)
+        self.warehouse = home.warehouse(partner.partner_id)
+        marts, self.context = source.read(home, partner)
+        self.pages = {
+            page.path: page
+            for _, module in MODULES.values()
+            for page in module.pages(Reader(self.context, marts))
+        }
+
+    @property
+    def released(self) -> dict[str, pd.DataFrame]:
+        return self.context.programmes
+
+    def mart(self, name: str) -> pd.DataFrame:
+        with duckdb.connect(str(self.warehouse), read_only=True) as con:
+            return con.execute(f"from marts.{name} order by all").df()
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A table of the truth."""
+        return pd.DataFrame(self.tables[name].to_dict(as_series=False))
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory) -> Callable[[str], Built]:
+    """A function: a partner by its id."""
+    districts = {district.partner_id: district for district in sample.generate(scale=SCALE)}
+    made: dict[str, Built] = {}
+
+    def of(partner_id: str) -> Built:
+        if partner_id not in made:
+            made[partner_id] = Built(districts[partner_id], tmp_path_factory.mktemp(partner_id))
+        return made[partner_id]
+
+    return of

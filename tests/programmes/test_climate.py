@@ -1,0 +1,129 @@
+"""Equity Communities of Practice on the sample partner Harborview: every figure against the generator's own tables."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.end_to_end.truth import recompute
+
+
+@pytest.fixture(scope="module")
+def harborview(built):
+    return built("harborview_ps")
+
+
+@pytest.fixture(scope="module")
+def truth(harborview):
+    gaps = recompute.gap_metrics(harborview.tables)
+    return gaps[gaps["grade_level"] == "_all"]
+
+
+def test_climate_compares_each_group_with_everyone_else(harborview, truth):
+    mart = harborview.mart("climate")
+    keys = ["school_year", "school_id", "metric_id", "dimension", "subgroup"]
+    both = mart.merge(truth[truth["reference"] == "rest"], on=keys, suffixes=("", "_true"))
+    both = both[both["metric_id"] != "chronically_absent"]  # Ed-Fi states days absent, not days enrolled
+    assert len(both) > 500
+    for column in ("n", "successes", "reference_n", "reference_successes"):
+        assert both[column].equals(both[f"{column}_true"].astype(both[column].dtype)), column
+
+
+def test_a_risk_ratio_stands_only_where_the_idea_minimums_are_reached(harborview):
+    mart = harborview.mart("climate")
+    told = mart[mart["risk_ratio"].notna()]
+    assert len(told) and (told[["n", "reference_n"]] >= 30).all().all()
+    assert (told[["successes", "reference_successes"]] >= 10).all().all()
+    black = told[
+        (told["school_id"] == "_all") & (told["subgroup"] == "black") & (told["metric_id"] == "referred")
+    ]
+    assert (black["risk_ratio"] > 1.5).all() and black[
+        "risk_ratio"
+    ].mean() > 2  # planted: 0.17 against 0.07 to 0.09
+
+
+def test_students_and_incidents_are_counted_apart(harborview):
+    events, students = (
+        harborview.table("discipline"),
+        recompute.population({name: harborview.table(name) for name in ("students", "school_enrollments")}),
+    )
+    events = events.merge(
+        students[["school_year", "student_id", "hispanic_latino"]], on=["school_year", "student_id"]
+    )
+    true = events.groupby(["school_year", "action"]).agg(
+        students=("student_id", "nunique"), incidents=("incident_id", "nunique")
+    )
+    mart = harborview.mart("discipline_incidents")
+    mart = mart[(mart["dimension"] == "all_students") & (mart["school_id"] == "_all")].set_index(
+        ["school_year", "action"]
+    )
+    assert mart["students"].sort_index().tolist() == true["students"].sort_index().tolist()
+    assert mart["incidents"].sort_index().tolist() == true["incidents"].sort_index().tolist()
+    assert (mart["incidents"] > mart["students"]).any()
+
+
+def test_areas_are_ranked_by_their_widest_clear_gap(harborview, truth):
+    area = {"chronically_absent": "engagement"} | dict.fromkeys(recompute.ACTIONS, "discipline")
+    one_way = ["race_ethnicity", "economically_disadvantaged", "english_learner", "disability_idea", "sex"]
+    clear = truth[
+        (truth["reference"] == "designated")
+        & truth["dimension"].isin(one_way)
+        & truth["reliable"].astype(bool)
+    ]
+    clear = clear[(clear["metric_id"] != "chronically_absent") & (clear["subgroup"] != "unknown")]
+    lower = clear["metric_id"].isin(recompute.LOWER_IS_BETTER)
+    clear = clear[(lower & (clear["gap_low"] > 0)) | (~lower & (clear["gap_high"] < 0))]
+    clear = clear.assign(area=clear["metric_id"].map(area).fillna("academics"), h=clear["cohens_h"].abs())
+    mart = harborview.mart("focus_areas")
+    mart = mart[mart["focus_area"] != "engagement"]
+    for (year, school), of in mart.groupby(["school_year", "school_id"]):
+        here = clear[(clear["school_year"] == year) & (clear["school_id"] == school)]
+        widest = here.groupby("area")["h"].max().sort_values(ascending=False)
+        ranked = of.sort_values("evidence_rank")
+        assert ranked["focus_area"].tolist()[: len(widest)] == widest.index.tolist()
+        counted = dict(zip(ranked["focus_area"], ranked["clear_gaps"], strict=True))
+        assert {a: n for a, n in counted.items() if n} == here.groupby("area").size().to_dict()
+
+
+def test_a_cycle_is_tied_to_the_rate_it_is_about(harborview, truth):
+    mart = harborview.mart("cycles_of_inquiry").set_index("cycle_id")
+    rate = truth[(truth["reference"] == "overall") & (truth["school_id"] == "_all")].set_index(
+        ["metric_id", "dimension", "subgroup", "school_year"]
+    )["rate"]
+    black = ("suspended_any", "race_ethnicity", "black")
+    assert mart.loc["C1", "baseline_rate"] == pytest.approx(rate[(*black, 2024)])
+    assert mart.loc["C1", "latest_rate"] == pytest.approx(rate[(*black, 2025)])
+    assert mart.loc["C2", "latest_rate"] == pytest.approx(rate[(*black, 2026)])
+    assert (
+        mart["target_met"].tolist()
+        == (mart["latest_rate"] <= mart["target_rate"])
+        .where(mart["metric_id"] == "suspended_any", mart["latest_rate"] >= mart["target_rate"])
+        .tolist()
+    )
+    assert mart["decision"].fillna("").to_dict() == {"C1": "adapt", "C2": "", "C3": "abandon"}
+
+
+def test_pages_and_packs(harborview):
+    assert {"programmes/climate.html", "programmes/cycles.html", "programmes/presentation.html", "programmes/pack_students.html",
+            "programmes/pack_staff.html", "programmes/pack_parents.html"} <= set(harborview.pages)  # fmt: skip
+    minimum = harborview.context.minimum_cell
+    for name in ("students", "staff", "parents"):
+        for block in harborview.pages[f"programmes/pack_{name}.html"].values["blocks"]:
+            assert all(int(row[1].replace(",", "")) >= 2 * minimum for row in block.table.rows)
+    cycle = next(b for b in harborview.pages["programmes/cycles.html"].values["blocks"] if b.id == "cycle-c1")
+    assert "C1 begins" in cycle.picture and "adapt" in cycle.picture
+
+
+def test_nothing_exact_leaves(harborview):
+    frame, mart = harborview.released["climate"], harborview.mart("climate")
+    assert not {"successes", "rate", "risk_ratio", "reference_successes"} & set(frame)
+    keys = ["school_year", "school_id", "metric_id", "dimension", "subgroup"]
+    both = frame.merge(mart, on=keys, suffixes=("", "_true"))
+    small = both["n_true"] < harborview.context.minimum_cell
+    assert both.loc[small, "n"].isna().all() and both.loc[small, "suppressed"].all()
+    shown = both[both["n"].notna()]
+    assert (shown["n"] % 10 == 0).all()
+    inside = (shown["rate"] >= shown["rate_low"] - 1e-9) & (shown["rate"] <= shown["rate_high"] + 0.01)
+    assert inside.all()
+    # A rate of fewer than 600 students is a band, wide enough for several numbers of them.
+    width = (shown["rate_high"] - shown["rate_low"]) * shown["n_true"]
+    assert (width[shown["n_true"] < 600] > 3).all()
