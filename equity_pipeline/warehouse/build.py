@@ -150,7 +150,7 @@ def _run_dbt(
     run = project.invoke(
         "build", "--exclude-resource-type", "unit_test", "--no-write-json", "--no-use-colors",
         "--exclude", " ".join(["tag:project", *(f"tag:with_{extract}" for extract in empty)]),
-        warehouse=warehouse, scratch=scratch, parquet=home.root / "extracts", manifest=project.uncompiled(), callbacks=[ended],
+        warehouse=warehouse, scratch=scratch, folders=home.folders_of(partner_id), manifest=project.uncompiled(), callbacks=[ended],
     )  # fmt: skip
     if run.result is None:
         raise BuildError(f"{partner_id}: dbt stopped before the first model ({type(run.exception).__name__})")

@@ -13,7 +13,7 @@ import json
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,12 +48,12 @@ def invoke(
     *command: str,
     warehouse: Path,
     scratch: Path,
-    parquet: Path | None = None,
+    folders: Iterable[Path] = (),
     manifest: Manifest | None = None,
     callbacks: list[Callable[[Any], None]] | None = None,
 ) -> dbtRunnerResult:
     """Run one dbt command on a warehouse file, in this process; everything that dbt writes goes to `scratch`, and what the
-    warehouse reads beside its own file is below `parquet`."""
+    warehouse reads beside its own file is in `folders`."""
     from dbt.cli.main import dbtRunner  # takes 2 s, and only a build needs it
 
     arguments = [
@@ -63,12 +63,17 @@ def invoke(
             {"metric_ids": metric_ids(), "crossed_attributes": _crossed_attributes()}
         ),
     ]  # fmt: skip
-    environment = {"EQUITY_WAREHOUSE": str(warehouse), "EQUITY_PARQUET": str(parquet or scratch), "DO_NOT_TRACK": "1"}
+    environment = {"EQUITY_WAREHOUSE": str(warehouse), "EQUITY_FOLDERS": _sql_list(folders), "DO_NOT_TRACK": "1"}
     with _IN_PROCESS, _environment(**environment):
         try:
             return dbtRunner(manifest=manifest, callbacks=callbacks or []).invoke(arguments)
         finally:
             _let_go_of_the_file()
+
+
+def _sql_list(folders: Iterable[Path]) -> str:
+    listed = (f"{folder.resolve()}/".replace("'", "''") for folder in folders)
+    return "[" + ", ".join(f"'{folder}'" for folder in listed) + "]"
 
 
 def _let_go_of_the_file() -> None:

@@ -163,6 +163,7 @@ def test_what_the_files_do_not_hold_is_not_measured_and_never_zero(query):
         "ap_stem_enrollment": "not_measured: ap_stem_courses", "equity_and_excellence": "not_measured: exam_history",
         "belonging_favorable": "not_measured: survey_belonging", "chronically_absent": "not_measured: attendance",
         "expectations_favorable": "not_measured: survey_expectations",
+        "ap_potential_enrolled": "not_measured: ap_ib_courses",
         **dict.fromkeys(["suspended_oss", "suspended_iss", "suspended_any", "referred", "expelled"], "not_measured: discipline"),
     }  # fmt: skip
     assert rows.loc[2023, "reason"]["first_time_ap_ib"] == "not_measured: earlier_years"

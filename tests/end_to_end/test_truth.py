@@ -65,3 +65,15 @@ def test_marts_for_one_reader_say_what_the_truth_says(demo, true_gaps, partner_i
     expected = expected.merge(actual[CELL], on=CELL)
     assert len(expected.columns) > len(CELL) + 5
     assert_equal(actual, expected, CELL)
+
+
+@pytest.mark.parametrize("partner_id", ["lakeview_sd", "riverside_usd"])
+def test_marts_of_programmes_and_of_three_years(demo, true_gaps, partner_id):
+    gaps, district = true_gaps[partner_id], demo.districts[partner_id]
+    closure = recompute.gap_closure(gaps, district.partner_file)
+    place = ["school_year", "school_id", "dimension", "subgroup"]
+    assert_equal(mart(demo.home, partner_id, "sustainability"), recompute.sustainability(gaps, closure), place)
+    for program in ("tools_package", "equity_leader_lab"):
+        expected = recompute.clients(gaps, closure, district.partner_file, program)
+        assert_equal(mart(demo.home, partner_id, program), expected, [*place, "metric_id"])
+    assert_equal(mart(demo.home, partner_id, "course_funnel"), recompute.course_funnel(district.tables), [*place, "step"])

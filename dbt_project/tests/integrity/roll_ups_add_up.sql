@@ -47,10 +47,6 @@ from counts as taken
 inner join counts as passed
   on
     passed.metric_id = 'exam_passed_of_takers'
-    and passed.school_year = taken.school_year
-    and passed.school_id = taken.school_id
-    and passed.grade_level = taken.grade_level
-    and passed.dimension = taken.dimension
-    and passed.subgroup = taken.subgroup
+    and {{ same('passed', 'taken', ['school_year', 'school_id', 'grade_level', 'dimension', 'subgroup']) }}
 where taken.metric_id = 'exam_taken' and taken.successes <> passed.n
 having count(*) > 0

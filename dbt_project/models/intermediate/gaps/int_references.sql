@@ -83,31 +83,14 @@ select
   {%- endfor %}
 from counts
 left join known
-  on
-    known.school_year = counts.school_year
-    and known.school_id = counts.school_id
-    and known.grade_level = counts.grade_level
-    and known.metric_id = counts.metric_id
-    and known.dimension = counts.dimension
+  on {{ same('known', 'counts', ['school_year', 'school_id', 'grade_level', 'metric_id', 'dimension']) }}
 left join overall
-  on
-    overall.school_year = counts.school_year
-    and overall.school_id = counts.school_id
-    and overall.grade_level = counts.grade_level
-    and overall.metric_id = counts.metric_id
+  on {{ same('overall', 'counts', ['school_year', 'school_id', 'grade_level', 'metric_id']) }}
 left join ranked as highest
   on
-    highest.school_year = counts.school_year
-    and highest.school_id = counts.school_id
-    and highest.grade_level = counts.grade_level
-    and highest.metric_id = counts.metric_id
-    and highest.dimension = counts.dimension
+    {{ same('highest', 'counts', ['school_year', 'school_id', 'grade_level', 'metric_id', 'dimension']) }}
     and highest.choice = 1
 left join counts as designated
   on
-    designated.school_year = counts.school_year
-    and designated.school_id = counts.school_id
-    and designated.grade_level = counts.grade_level
-    and designated.metric_id = counts.metric_id
-    and designated.dimension = counts.dimension
+    {{ same('designated', 'counts', ['school_year', 'school_id', 'grade_level', 'metric_id', 'dimension']) }}
     and designated.subgroup = counts.reference_subgroup
