@@ -74,9 +74,9 @@ def tables(seed: int, students: int = 70) -> Tables:
                             key | {"assessment": assessment, "section": section, "score": dice.randint(*scores)}
                         )
             if dice.random() < 0.8:
-                enrolled = dice.choice([5, 17.5, 90, 180])
+                enrolled = dice.choice([5.0, 17.5, 90.0, 180.0])
                 rows["attendance"].append(key | {
-                    "school_id": school_id, "days_enrolled": enrolled, "days_absent": dice.randint(0, int(enrolled) // 5) + dice.choice([0, 0.5]),
+                    "school_id": school_id, "days_enrolled": enrolled, "days_absent": dice.randint(0, int(enrolled) // 5) + dice.choice([0.0, 0.5]),
                 })  # fmt: skip
             for incident in range(dice.choice([0, 0, 0, 1, 2])):
                 rows["discipline"].append(key | {

@@ -58,7 +58,7 @@ def test_a_failed_test_leaves_the_old_warehouse_and_tells_no_value(copy):
     assert (
         "counts_sd" in message
         and "counts_rates_and_intervals_are_ordered" in message
-        and "(1 rows)" in message
+        and " rows)" in message
     )
     assert "471" not in message and "closes" not in message
     assert any(node.status == "fail" for node in raised.value.results)
