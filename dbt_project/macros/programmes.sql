@@ -10,3 +10,6 @@
 
 {# Programme tables compare groups one way; crossings hold too few people in most of them. #}
 {% macro one_way_dimensions() %}'all_students', 'race_ethnicity', 'student_of_color', 'economically_disadvantaged', 'english_learner', 'disability_idea', 'sex'{% endmacro %}
+
+{# The newest day that the data knows of: no clock, so that the same files give the same answer. #}
+{% macro newest_day() %}(select coalesce(max(as_of), max({{ date_of('school_year', 6, 30) }})) from {{ source('raw', 'deliveries') }}){% endmacro %}

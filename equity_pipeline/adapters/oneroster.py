@@ -1,8 +1,8 @@
 """OneRoster CSV (1EdTech), versions 1.0, 1.1 and 1.2, and Microsoft School Data Sync 2.1, which is close to it: one zip
 or folder is one delivery.
 
-A delta set lists only what changed. It comes in one zip with the bulk set that it changes, a folder each; of several
-sets the later (by the date in the folder's name, else by `dateLastModified`) replaces records and deletes those that it
+A delta set lists only what changed. It comes in one zip with the bulk set that it changes, a folder each, or alone after
+the delivery of that set (`read_on`); of several sets the later (by the date in the folder's name, else by `dateLastModified`) replaces records and deletes those that it
 calls `tobedeleted`.
 
 Belongs here: what OneRoster's tables mean and how they refer to each other. Does not belong here: the text of CSV
@@ -113,6 +113,34 @@ def read(path: Path, name: str, source: Source) -> list[RawTable]:
     Raises:
         DeliveryError: not a OneRoster set (a core file is absent), one table twice, or unreadable text.
     """
+    return _whole(_tables_in(path, name), name)
+
+
+def read_on(deliveries: Iterable[tuple[Path, str]], source: Source) -> list[RawTable]:
+    """The tables of a bulk set and of the delta sets after it, each a delivery of its own (path and name).
+
+    Raises:
+        DeliveryError: as `read`.
+    """
+    several = list(deliveries)
+    return _whole([table for path, name in several for table in _tables_in(path, name)], several[-1][1])
+
+
+def changes_only(path: Path, name: str) -> bool:
+    """Whether the delivery is a delta set alone: its manifest calls a file a delta, and no set in it has none.
+
+    Raises:
+        DeliveryError: its manifest can't be read.
+    """
+    manifests = [
+        _deltas(_normal("manifest", read_delimited(content, f"{name}!{member}"))[0])
+        for member, content in members(path, name)
+        if PurePosixPath(member).name.lower() == "manifest.csv"
+    ]
+    return bool(manifests) and all(manifests)
+
+
+def _tables_in(path: Path, name: str) -> list[RawTable]:
     known = {f"{table}.csv".lower(): table for table in _COLUMNS}
     tables: dict[tuple[PurePosixPath, str], RawTable] = {}
     for member, content in members(path, name):
@@ -127,16 +155,20 @@ def read(path: Path, name: str, source: Source) -> list[RawTable]:
                 remedy="send one set per zip or folder",
             )
         tables[file.parent, table] = _dated(read_delimited(content, f"{name}!{member}"))
-    present = {table for _, table in tables}
+    return [
+        tables[key] for key in sorted(tables, key=lambda key: (str(key[0]), list(_COLUMNS).index(key[1])))
+    ]
+
+
+def _whole(tables: list[RawTable], name: str) -> list[RawTable]:
+    present = {_table_of(table) for table in tables}
     if absent := [f"{table}.csv" for table in _REQUIRED if table not in present]:
         raise DeliveryError(
             f"not a whole OneRoster set: {', '.join(absent)} absent",
             file=name,
             remedy="export all rostering files together, in bulk",
         )
-    return [
-        tables[key] for key in sorted(tables, key=lambda key: (str(key[0]), list(_COLUMNS).index(key[1])))
-    ]
+    return tables
 
 
 def _dated(table: RawTable) -> RawTable:

@@ -1,5 +1,6 @@
 """What a person does to what is on file, as runs like any other, so that the history says when it happened."""
 
+import datetime as dt
 import os
 
 import dagster as dg
@@ -13,12 +14,41 @@ from equity_pipeline.storage import keys, trail
 from equity_pipeline.storage.home import Home
 
 ERASE, ERASE_STUDENT, REKEY, ROTATE_KEY = "erase", "erase_student", "rekey", "rotate_key"
+RETENTION = "retention"
 STUDENT_ID = "EQUITY_ERASE_STUDENT_ID"
 
 
 def corrections(home: Home) -> list[dg.JobDefinition]:
     """The jobs that change what is on file of one partner."""
-    return [erase(home), erase_student(home), rekey(home), rotate_key(home)]
+    return [erase(home), erase_student(home), rekey(home), rotate_key(home), retention(home)]
+
+
+def nightly(job: dg.JobDefinition) -> dg.ScheduleDefinition:
+    """Retention is looked after every night."""
+    return dg.ScheduleDefinition(
+        name=f"{RETENTION}_nightly",
+        job=job,
+        cron_schedule="0 3 * * *",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )
+
+
+def retention(home: Home) -> dg.JobDefinition:
+    """A job that removes what is older than each partner's `retention`."""
+
+    @dg.op
+    def remove_what_is_too_old(context: dg.OpExecutionContext) -> None:
+        for partner_id, partner in registry.load_valid(home)[0].items():
+            with told_to_a_person(), turn(home, partner_id):
+                receipt = erasure.retain(home, partner, dt.date.today())
+            if receipt:
+                context.log.info(f"receipt: {receipt}")
+
+    @dg.job(name=RETENTION, description="Remove what is older than a partner's retention; writes receipts.")
+    def retention_job() -> None:
+        remove_what_is_too_old()
+
+    return retention_job
 
 
 def erase(home: Home) -> dg.JobDefinition:

@@ -23,6 +23,7 @@ from equity_pipeline.defs.partitions import PARTNER
 from equity_pipeline.storage import atomic
 from equity_pipeline.storage.home import Home
 
+POSTGRES_URL = "EQUITY_POSTGRES_URL"
 _OPEN_SHARDS = 8
 
 
@@ -73,14 +74,22 @@ class KeptOpenEventLog(SqliteEventLogStorage):
 
 
 def settings(home: Home) -> dict[str, Any]:
-    """`dagster.yaml` for one machine: no telemetry, one run per partner at a time, dead runs give their slots back."""
-    return {
+    """`dagster.yaml`: no telemetry, one run per partner at a time, dead runs give their slots back and are tried once
+    more. The history lies in the home, or in the PostgreSQL of `$EQUITY_POSTGRES_URL` where that is set; its password is
+    not written down."""
+    if os.environ.get(POSTGRES_URL):
+        storage = {"storage": {"postgres": {"postgres_url": {"env": POSTGRES_URL}}}}
+    else:
+        storage = {
+            "event_log_storage": {
+                "module": "equity_pipeline.defs.history",
+                "class": "KeptOpenEventLog",
+                "config": {"base_dir": str(home.dagster / "history" / "runs")},
+            }
+        }
+    return storage | {
         "telemetry": {"enabled": False},
-        "event_log_storage": {
-            "module": "equity_pipeline.defs.history",
-            "class": "KeptOpenEventLog",
-            "config": {"base_dir": str(home.dagster / "history" / "runs")},
-        },
+        "nux": {"enabled": False},
         # What a step prints is kept nowhere: a library's traceback may quote a cell.
         "compute_logs": {
             "module": "dagster._core.storage.noop_compute_log_manager",
@@ -88,17 +97,22 @@ def settings(home: Home) -> dict[str, Any]:
         },
         "concurrency": {
             "runs": {
-                "max_concurrent_runs": 2,
+                "max_concurrent_runs": max(2, os.cpu_count() or 1),
+                # Our tag, and those that Dagster gives to what is launched in its UI.
                 "tag_concurrency_limits": [
-                    {"key": PARTNER, "value": {"applyLimitPerUniqueValue": True}, "limit": 1}
+                    {"key": key, "value": {"applyLimitPerUniqueValue": True}, "limit": 1}
+                    for key in (PARTNER, "dagster/partition", f"dagster/partition/{PARTNER}")
                 ],
             }
         },
+        "freshness": {"enabled": True},
         "run_monitoring": {
             "enabled": True,
             "free_slots_after_run_end_seconds": 60,
             "start_timeout_seconds": 300,
         },
+        # Of a run whose process died; what a step said is final, it has been tried again by its own policy.
+        "run_retries": {"enabled": True, "max_retries": 1, "retry_on_asset_or_op_failure": False},
         "retention": {
             "schedule": {"purge_after_days": 90},
             "sensor": {"purge_after_days": {"skipped": 7, "failure": 30, "success": 90}},
@@ -130,3 +144,8 @@ def open_instance(home: Home) -> dg.DagsterInstance:
     with (home.dagster / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         return dg.DagsterInstance.from_config(str(home.dagster))
+
+
+if __name__ == "__main__":  # before services share a home: write dagster.yaml, make or renew Dagster's tables
+    with open_instance(Home.resolve()) as instance:
+        instance.upgrade()

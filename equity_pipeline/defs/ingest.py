@@ -213,11 +213,17 @@ def _found(
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
 ) -> dg.AssetCheckResult:
     """A check that passes where nothing was found. `found`: lines for a person, or partner → lines."""
+    lines = (
+        found
+        if isinstance(found, list)
+        else [f"{one}: {line}" for one, said in found.items() for line in said]
+    )
     return dg.AssetCheckResult(
         check_name=name,
         asset_key=asset,
         passed=not found,
         severity=severity,
+        description="\n\n".join(lines) or None,
         metadata={"found": dg.MetadataValue.json(found)},
     )
 

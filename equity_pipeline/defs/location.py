@@ -8,7 +8,7 @@ import warnings
 import dagster as dg
 
 from equity_pipeline.defs.automation import ENVIRONMENTS, automation
-from equity_pipeline.defs.erasure import corrections
+from equity_pipeline.defs.erasure import corrections, nightly
 from equity_pipeline.defs.ingest import due_date_checks, ingest_assets
 from equity_pipeline.defs.jobs import jobs
 from equity_pipeline.defs.partitions import partitions
@@ -30,7 +30,7 @@ def definitions(home: Home, today: dt.date, environment: str = "dev") -> dg.Defi
     for problem in problems:
         warnings.warn(f"left out: {problem}", stacklevel=2)
     keys = partitions(partners, Ledger(home).school_years() if home.ledger.exists() else (), today)
-    all_jobs = jobs(keys)
+    all_jobs, by_hand = jobs(keys), corrections(home)
     sensors, schedules = automation(home, partners, all_jobs, environment)
     warehouse = warehouse_assets(home, keys)
     marts = sorted(key for key, group in warehouse.group_names_by_key.items() if group == "marts")
@@ -44,9 +44,9 @@ def definitions(home: Home, today: dt.date, environment: str = "dev") -> dg.Defi
     return dg.Definitions(
         assets=[partner_file_asset(keys), *assets],
         asset_checks=[due_date_checks(home, partners)],
-        jobs=[*all_jobs, *corrections(home)],
+        jobs=[*all_jobs, *by_hand],
         sensors=sensors,
-        schedules=schedules,
+        schedules=[*schedules, *(nightly(by_hand[-1]) for _ in {"nightly"} & ENVIRONMENTS[environment])],
         executor=dg.in_process_executor,  # a run has a process of its own already; its steps follow each other
     )
 

@@ -111,7 +111,9 @@ def whole_way(
     """
     history.prepare(home)
     # The one with most to read first: at the end no processor waits for it alone.
-    due = sorted((one for one in partners if years or _has_work(home, one)), key=lambda one: -_landed_bytes(home, one))
+    due = sorted(
+        (one for one in partners if years or _has_work(home, one)), key=lambda one: -_landed_bytes(home, one)
+    )
     steps: list[Step] = []
     if due:
         say(f"working on {', '.join(partner.partner_id for partner in due)}")

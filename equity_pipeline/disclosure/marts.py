@@ -1,247 +1,149 @@
-"""The marts as they may leave: every value that rests on a hidden count is null, in every mart, by one
-table."""
+"""The marts as they may leave: a base of rounded students and banded rates, and all else worked out from it."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
-from equity_pipeline.disclosure.model import CELL, Group, everyone, published
-from equity_pipeline.disclosure.suppress import Cell, Protection, suppress
+from equity_pipeline.disclosure.derive import Derivation
+from equity_pipeline.disclosure.model import CELL, DISTRICT, published
+from equity_pipeline.disclosure.publication import WHOLE, band
+from equity_pipeline.disclosure.suppress import protect
 from equity_pipeline.domain.errors import DisclosureError
 
 # Columns that rest on no count: what the row is about and which rules made it.
 STATED = frozenset(
     [
-        "partner_id",
-        "school_year",
-        "school_year_label",
-        "school_id",
-        "school_name",
-        "grade_level",
-        "program",
-        "phase",
-        "metric_id",
-        "metric_label",
-        "dimension",
-        "dimension_label",
-        "subgroup",
-        "subgroup_label",
-        "reference",
-        "metric_version",
-        "policy_version",
-        "race_standard",
-        "econ_basis",
-        "snapshot_date",
-        "extract_as_of",
-        "baseline_school_year",
-        "goal_gap",
-        "alternate_risk_ratio_reason",
+        "partner_id", "school_year", "school_year_label", "school_id", "school_name", "grade_level", "program", "phase",
+        "metric_id", "metric_label", "dimension", "dimension_label", "subgroup", "subgroup_label", "reference",
+        "reference_subgroup", "metric_version", "policy_version", "race_standard", "econ_basis", "snapshot_date",
+        "extract_as_of", "baseline_school_year", "goal_gap", "alternate_risk_ratio_reason",
     ]
-)
-
-_OWN = frozenset({"own"})
-_REFERENCE = frozenset({"reference"})
-_GAP = _OWN | _REFERENCE
-_CHANGE = _GAP | {"prior"}
-
-# Column → whose counts it is made of: the group's `own`, the row's `reference`, the group's references
-# `rest`, `overall` and `highest` (which some
-# columns use on every row), and the same group's gap in the `prior` year, the year `before_prior` and the
-# `baseline` year.
-RESTS_ON = {
-    **dict.fromkeys(["n", "successes", "rate", "ppg2017_margin", "ppg2022_margin"], _OWN),
-    **dict.fromkeys(["reference_n", "reference_successes", "reference_rate"], _REFERENCE),
-    **dict.fromkeys(
-        [
-            "gap",
-            "gap_low",
-            "gap_high",
-            "rate_ratio",
-            "odds_ratio",
-            "cohens_h",
-            "parity_index_adjusted",
-            "p_value",
-            "risk_ratio",
-            "risk_ratio_reason",
-            "alternate_risk_ratio",
-            "students_needed",
-            "seats_gap",
-        ],
-        _GAP,
-    ),
-    **dict.fromkeys(["reliable", "reason"], _GAP),
-    **dict.fromkeys(["representation_index", "ppg2017_flag"], _OWN | {"overall"}),
-    "ppg2022_flag": _OWN | {"rest"},
-    "index80_flag": _OWN | {"highest"},
-    "prior_gap": frozenset({"prior"}),
-    "baseline_gap": frozenset({"baseline"}),
-    **dict.fromkeys(
-        ["gap_change", "gap_change_low", "gap_change_high", "leveled_down", "status", "what_changed"], _CHANGE
-    ),
-    **dict.fromkeys(["comparable_to_prior_year", "comparability_reason"], _CHANGE),
-    "years_to_parity": _CHANGE | {"baseline"},
-    "on_track": _GAP | {"baseline"},
-    "prior_status": frozenset({"prior", "before_prior"}),
-    **dict.fromkeys(["urgency", "what_to_do", "urgency_rank"], _CHANGE | {"before_prior"}),
-}
+)  # fmt: skip
+BANDS = ["rate_band", "reference_rate_band"]
+_Z = 1.959963984540054
+# Standard deviation of a number anywhere in a band, in widths of the band.
+_UNIFORM = 1 / np.sqrt(12)
 
 
 def protect_marts(
-    marts: dict[str, pd.DataFrame], minimum_cell: int, dimensions: pd.DataFrame
+    marts: dict[str, pd.DataFrame], minimum_cell: int, dimensions: pd.DataFrame, derivation: Derivation
 ) -> dict[str, pd.DataFrame]:
-    """The marts with every value null that rests on a hidden count, or that would let one be worked out.
+    """The published marts: same columns, plus `suppressed`, `suppression_reason` and the bands (`BANDS`).
 
-    Rows keep their order; key columns are never null. Rows of kinds that are not published
-    (`model.published`) are left out. Added
-    columns: `suppressed` (all values of the row are null), `suppression_reason` (`privacy`, `not_measured`
-    or null) and `rate_band`
-    (null). A row whose own counts are shown and whose reference is not keeps its own and loses its reference
-    and gap.
+    `n` is rounded, `rate` is the middle of its band, `successes` are never published. Every other value is worked out
+    from these by the SQL of the marts; intervals are widened by what rounding adds. A suppressed row keeps its keys and
+    has no value.
 
     Args:
-        marts: name → frame; `gap_metrics` must be among them and the others have rows for its groups only. A
-        mart without a
-            `reference` column is about the designated one.
+        marts: the restricted marts by name; only the counts of `gap_metrics` are used.
         minimum_cell: the partner's `privacy.minimum_cell`, students.
-        dimensions: the seed: `dimension`, `reference_subgroup`, `partitioning`, `crosses`, `publish_level`.
+        dimensions: the seed.
+        derivation: the SQL of the warehouse.
 
     Raises:
-        DisclosureError: a column that no rule knows, a row that `gap_metrics` does not have, a reference
-        that is not what the
-            model says it is, or counts that can't be protected.
+        DisclosureError: counts that can't be protected, a dimension without a row in the seed, or a mart that needs
+            more than the published counts.
     """
-    marts = {name: frame[published(frame, dimensions)] for name, frame in marts.items()}
-    gap_metrics = marts["gap_metrics"]
-    _check_dimensions(gap_metrics, dimensions)
-    cells = gap_metrics[[*CELL, "n", "successes"]].drop_duplicates()
-    masks = _Masks(gap_metrics, suppress(cells, dimensions, minimum_cell))
-    return {name: _protect(name, frame, masks) for name, frame in marts.items()}
-
-
-def _check_dimensions(gap_metrics: pd.DataFrame, dimensions: pd.DataFrame) -> None:
-    if unknown := sorted(set(gap_metrics["dimension"]) - set(dimensions["dimension"])):
+    gaps = marts["gap_metrics"]
+    gaps = gaps[published(gaps, dimensions)]
+    if unknown := sorted(set(gaps["dimension"]) - set(dimensions["dimension"])):
         raise DisclosureError(
             f"dimensions without a row in the seed dimensions: {', '.join(unknown)}; add them to it"
         )
+    cells = gaps[[*CELL, "n", "successes", "reason"]].drop_duplicates(CELL).reset_index(drop=True)
+    base = _base(cells, dimensions, minimum_cell)
+    measured = _derive_gaps(cells, base, derivation)
+    result = {name: measured[name] if name in measured else derivation.run(name) for name in marts}
+    gaps = measured["gap_metrics"]
+    return {name: _finish(result[name][list(marts[name].columns)], base, gaps) for name in marts}
 
 
-class _Masks:
-    """Which counts behind a row of any mart are shown."""
-
-    def __init__(self, gap_metrics: pd.DataFrame, protection: Protection) -> None:
-        self.protection = protection
-        self.reference: dict[tuple[Cell, str], bool] = {}
-        counts = {cell: row for cell, row in zip(_cells(gap_metrics), gap_metrics.itertuples(), strict=True)}
-        for cell, row in zip(_cells(gap_metrics), gap_metrics.itertuples(), strict=True):
-            self.reference[cell, row.reference] = self._reference_shown(cell, row, counts)
-
-    def _reference_shown(self, cell: Cell, row: tuple, counts: dict[Cell, tuple]) -> bool:
-        if row.reference == "rest":
-            return cell in self.protection.rest_shown
-        if pd.isna(row.reference_n):
-            return True
-        group = (
-            everyone(cell.group.school_id)
-            if row.reference == "overall"
-            else Group(cell.group.school_id, cell.group.dimension, row.reference_subgroup)
-        )
-        other = counts.get(Cell(cell.school_year, cell.metric_id, group))
-        if (
-            other is None
-            or pd.isna(other.n)
-            or other.n != row.reference_n
-            or other.successes != row.reference_successes
-        ):
-            raise DisclosureError(
-                f"gap_metrics states a reference {row.reference!r} in {cell.group.dimension} that is not the group it names; "
-                "nothing is published"
-            )
-        return Cell(cell.school_year, cell.metric_id, group) in self.protection.shown
-
-    def own(self, cell: Cell) -> bool:
-        return cell in self.protection.shown
-
-    def gap_or_absent(self, cell: Cell, reference: str) -> bool:
-        """Whether the gap of a row of another year is shown, or there is no such row or no such
-        measurement."""
-        if (cell, reference) not in self.reference or cell in self.protection.not_measured:
-            return True
-        return self.own(cell) and self.reference[cell, reference]
-
-    def whose(self) -> dict[str, Callable[[Cell, str, object], bool]]:
-        """Each name used in `RESTS_ON` → whether those counts of a row (cell, reference, baseline year) are
-        shown."""
-
-        def years_back(years: int) -> Callable[[Cell, str, object], bool]:
-            return lambda c, r, _: self.gap_or_absent(c._replace(school_year=c.school_year - years), r)
-
-        def baseline(cell: Cell, reference: str, year: object) -> bool:
-            return pd.isna(year) or self.gap_or_absent(cell._replace(school_year=int(year)), reference)
-
-        return {
-            "own": lambda c, r, _: self.own(c),
-            "reference": lambda c, r, _: self.reference[c, r],
-            **{
-                name: lambda c, r, _, name=name: self.reference.get((c, name), False)
-                for name in ("rest", "overall", "highest")
-            },
-            "prior": years_back(1),
-            "before_prior": years_back(2),
-            "baseline": baseline,
+def _base(cells: pd.DataFrame, dimensions: pd.DataFrame, minimum_cell: int) -> pd.DataFrame:
+    """What is shown of every group, by `CELL`: `n`, `rate`, `rate_band`, `width` of the band and `hidden`; a group that was
+    not measured is neither hidden nor shown."""
+    said = protect(cells, dimensions, minimum_cell)
+    base = pd.DataFrame(index=pd.MultiIndex.from_frame(cells[CELL])).join(said)
+    hidden = base["hidden"].astype("boolean").fillna(False).to_numpy(bool)
+    shown = ~hidden & base["hidden"].notna().to_numpy()
+    low, high = base["low"], base["high"]
+    texts = [band(int(a), int(b)) if s else None for a, b, s in zip(low, high, shown, strict=True)]
+    return pd.DataFrame(
+        {
+            "n": base["n"].astype("Int64").where(shown),
+            "rate": ((low + high) / (2 * WHOLE)).where(shown),
+            "width": ((high - low) / WHOLE).where(shown),
+            "rate_band": pd.Series(texts, index=base.index, dtype=object),
+            "hidden": hidden,
         }
-
-
-def _cells(frame: pd.DataFrame) -> list[Cell]:
-    columns = [frame[name].tolist() for name in CELL]
-    return [Cell(int(year), metric, Group(*group)) for year, metric, *group in zip(*columns, strict=True)]
-
-
-def _protect(mart: str, frame: pd.DataFrame, masks: _Masks) -> pd.DataFrame:
-    values = [name for name in frame.columns if name not in STATED and name != "reference_subgroup"]
-    if unknown := [name for name in values if name not in RESTS_ON]:
-        raise DisclosureError(
-            f"mart {mart}: no rule says which counts {', '.join(unknown)} rest on; declare it in disclosure/marts.py"
-        )
-    cells = _cells(frame)
-    references = frame["reference"].tolist() if "reference" in frame else ["designated"] * len(frame)
-    baselines = (
-        frame["baseline_school_year"].tolist() if "baseline_school_year" in frame else [None] * len(frame)
     )
-    if any(
-        (cell, reference) not in masks.reference for cell, reference in zip(cells, references, strict=True)
-    ):
-        raise DisclosureError(f"mart {mart} has rows that gap_metrics does not have; nothing is published")
-    keys = list(zip(cells, references, baselines, strict=True))
-    shown = {name: np.array([test(*key) for key in keys], dtype=bool) for name, test in masks.whose().items()}
-    result = frame.copy()
-    # A row is suppressed whole when the counts it is about are hidden: its own, and in a mart of gaps alone
-    # the reference's as well.
-    whole = shown["own"] if "n" in frame else shown["own"] & shown["reference"]
-    for name in values:
-        result[name] = _where(
-            frame[name], np.logical_and.reduce([whole, *(shown[who] for who in sorted(RESTS_ON[name]))])
+
+
+def _derive_gaps(cells: pd.DataFrame, base: pd.DataFrame, derivation: Derivation) -> dict[str, pd.DataFrame]:
+    """`gap_metrics` and `gap_closure` on the base."""
+    derivation.put_counts(
+        cells[CELL].assign(
+            grade_level=DISTRICT,
+            n=base["n"].to_numpy(),
+            successes=(base["n"].astype("Float64") * base["rate"]).to_numpy(float, na_value=np.nan),
+            reason=cells["reason"].where(cells["n"].isna(), None),
+            counted_from=None,
         )
-    not_measured = np.array([cell in masks.protection.not_measured for cell in cells], dtype=bool)
-    if "reason" in frame:
-        result["reason"] = result["reason"].astype(object).mask(not_measured, frame["reason"])
-    if "reference_subgroup" in frame:
-        # Which group is highest is read off the counts; the other references are policy.
-        free = np.array(references, dtype=object) != "highest"
-        result["reference_subgroup"] = _where(
-            frame["reference_subgroup"], free | (shown["own"] & shown["reference"])
+    )
+    gaps = _widened(derivation.run("gap_metrics"), base)
+    derivation.put("gap_metrics", gaps)
+    derivation.run("int_gap_level")
+    return {"gap_metrics": gaps, "gap_closure": derivation.run("gap_closure")}
+
+
+def _widened(gaps: pd.DataFrame, base: pd.DataFrame) -> pd.DataFrame:
+    """Intervals as wide as sampling and banding make them together, both at 95 %. The rest of a group is taken to be as
+    coarse as the group itself."""
+    own = base["width"].reindex(pd.MultiIndex.from_frame(gaps[CELL])).to_numpy(float)
+    other = base["width"].reindex(reference_cells(gaps)).to_numpy(float)
+    banding = _Z * _UNIFORM * np.hypot(own, np.where(np.isnan(other), own, other))
+    # The last bit of a difference of round numbers must not decide whether a gap is within the tolerance.
+    gap = gaps["gap"].astype(float).round(12)
+    return gaps.assign(
+        gap=gap,
+        students_needed=np.floor(gaps["students_needed"].astype("Float64") + 1e-9).astype("Int64"),
+        gap_low=np.maximum(gap - np.hypot(gap - gaps["gap_low"].astype(float), banding), -1),
+        gap_high=np.minimum(gap + np.hypot(gaps["gap_high"].astype(float) - gap, banding), 1),
+    )
+
+
+def reference_cells(gaps: pd.DataFrame) -> pd.MultiIndex:
+    """The cell that each row of `gap_metrics` is compared with; of `rest`, which is no cell, one that is not there."""
+    everyone = gaps["reference"] == "overall"
+    return pd.MultiIndex.from_frame(
+        gaps[CELL].assign(
+            dimension=gaps["dimension"].where(~everyone, "all_students"),
+            subgroup=gaps["reference_subgroup"].where(gaps["reference_subgroup"].notna(), ""),
         )
-    if "urgency_rank" in frame:
-        # Ranks closed up, so that no missing number says where a hidden row stood.
-        result["urgency_rank"] = (
-            result.groupby("school_year")["urgency_rank"].rank(method="dense").astype("Int64")
-        )
-    result["suppressed"] = ~whole
-    result["suppression_reason"] = np.select([whole, not_measured], [None, "not_measured"], "privacy")
-    result["rate_band"] = None
-    return result
+    )
+
+
+def _finish(frame: pd.DataFrame, base: pd.DataFrame, gaps: pd.DataFrame) -> pd.DataFrame:
+    """The frame with `suppressed`, its reason and the bands, and no value in a suppressed row."""
+    of_reference = [*CELL, "reference"]
+    keys = frame if "reference" in frame else frame.assign(reference="designated")
+    own = base.reindex(pd.MultiIndex.from_frame(frame[CELL]))
+    compared = gaps.set_index(of_reference).reindex(pd.MultiIndex.from_frame(keys[of_reference]))
+    reference = base["rate_band"].reindex(
+        reference_cells(keys.assign(reference_subgroup=compared["reference_subgroup"].to_numpy()))
+    )
+    absent = own["n"].isna().to_numpy() & ~own["hidden"].to_numpy(bool)
+    # Rows of gaps alone have nothing to say where the gap has not.
+    hidden = own["hidden"].to_numpy(bool) if "n" in frame else ~absent & compared["gap"].isna().to_numpy()
+    result = frame.assign(rate_band=own["rate_band"].to_numpy(), reference_rate_band=reference.to_numpy())
+    for column in {"successes", "reference_successes"} & set(result):
+        result[column] = pd.array([pd.NA] * len(result), "Int64")
+    for column in [c for c in result.columns if c not in STATED]:
+        result[column] = _where(result[column], ~hidden & (~absent | (column == "reason")))
+    return result.assign(
+        suppressed=hidden | absent,
+        suppression_reason=np.select([absent, hidden], ["not_measured", "privacy"], None),
+    )
 
 
 def _where(column: pd.Series, shown: np.ndarray) -> pd.Series:

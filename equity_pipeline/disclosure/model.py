@@ -32,6 +32,11 @@ COUNT_IDENTITIES = {
     ("ap_stem_enrollment", "n"): ("ap_ib_enrollment", "n"),
 }
 
+# metric, count → the metric and count whose students it is some of.
+NESTED = {("course_grade_c_or_better", "n"): ("ap_ib_enrollment", "successes")}
+# Metrics of everyone: a group has a row exactly when it has a student, so their students are at least 1.
+POPULATION = frozenset({"ap_ib_enrollment"})
+
 _OF_COLOR = (
     "american_indian_or_alaska_native", "asian", "black", "hispanic", "middle_eastern_or_north_african",
     "native_hawaiian_or_pacific_islander", "two_or_more",

@@ -10,7 +10,9 @@ on the order in which files came, except between undated versions of one file.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import glob
+import hashlib
 import json
 import shutil
 from collections import Counter, OrderedDict
@@ -36,6 +38,7 @@ from equity_pipeline.extracts.reading import (
     Item,
     Part,
     accepted,
+    changes_only,
     check_year,
     claiming,
     header_changes,
@@ -122,7 +125,9 @@ def pending_files(home: Home, partner: Partner) -> list[str]:
         if before is None or (renamed and matching(partner, item.name)):
             due.append(item.name)
     due += [
-        one["file"] for one in known.values() if one["mapping"] != _mapping_now(home, partner, one["file"])
+        one["file"]
+        for one in known.values()
+        if one["mapping"] != _mapping_now(home, partner, one, known.values())
     ]
     loads = Ledger(home).loads(partner.partner_id)
     held = _held(partner, loads)
@@ -133,13 +138,42 @@ def pending_files(home: Home, partner: Partner) -> list[str]:
     return list(dict.fromkeys([*due, *released, *accepted_since]))
 
 
-def _mapping_now(home: Home, partner: Partner, file: str) -> str:
-    """The fingerprint of the mapping that reads a file now; that of no source where several quarrel over it."""
+def _mapping_now(
+    home: Home, partner: Partner, delivery: dict[str, Any], known: Iterable[dict[str, Any]]
+) -> str:
+    """The fingerprint of the mapping that reads a delivery now; that of no source where several quarrel over it."""
     try:
-        sources = claiming(partner, file)
+        sources = claiming(partner, delivery["file"])
     except DeliveryError:
         sources = []
-    return mapping_of(partner, sources, _people(home, partner))
+    is_delta = "based_on" in json.loads(delivery["inferred"])
+    return _mapping(home, partner, sources, _based_on(delivery, known) if is_delta else [])
+
+
+BasedOn = list[list[str]]
+"""sha256 and name of each delivery that one changes, the oldest first."""
+
+
+def _mapping(home: Home, partner: Partner, sources: list[Source], based_on: BasedOn) -> str:
+    """The fingerprint of all that the reading of a delivery depends on: see `mapping_of`, and what it changes."""
+    mapping = mapping_of(partner, sources, _people(home, partner))
+    return hashlib.sha256(f"{mapping}{json.dumps(based_on)}".encode()).hexdigest() if based_on else mapping
+
+
+def _based_on(delivery: dict[str, Any], known: Iterable[dict[str, Any]]) -> BasedOn:
+    """The deliveries that a delta changes: the newest whole one of its source before it, and the deltas since."""
+    known = list(known)
+    next_number = 1 + max((one.get("sequence", 0) for one in known), default=0)
+
+    def age(one: dict[str, Any]) -> tuple[str, int]:
+        return version(one["file"]).dated, one.get("sequence", next_number)
+
+    chain: BasedOn = []
+    for one in sorted(known, key=age):
+        if one["status"] == "accepted" and one["source"] == delivery["source"] and age(one) < age(delivery):
+            part = [one["sha256"], one["file"]]
+            chain = [*chain, part] if "based_on" in json.loads(one["inferred"]) else [part]
+    return chain
 
 
 def rekey(home: Home, partner: Partner, file: str, school_year: int, because: str) -> None:
@@ -210,7 +244,7 @@ def take_delivery(home: Home, partner: Partner) -> list[DeliveryResult]:
     held: dict[str, list[dict[str, Any]]] = {}
     for load in ledger.loads(partner.partner_id):
         held.setdefault(load["sha256"], []).append(load)
-    for sha, before in known.items():
+    for sha, before in sorted(known.items(), key=lambda one: _is_delta(home, partner, one[1])):
         taken = _take(home, partner, ledger, before, held.get(sha, []))
         results.append(taken)
         if taken.new:
@@ -218,12 +252,21 @@ def take_delivery(home: Home, partner: Partner) -> list[DeliveryResult]:
                 home, "delivered", partner.partner_id, delivery_id=taken.delivery_id, status=taken.status,
                 source=taken.source,
             )  # fmt: skip
+    ledger.forget_before(partner.partner_id, partner.retention.first_kept(dt.date.today()))
     messages = _hold_back(ledger, partner, drift.stale(home, partner))
     _forget_readings(home, partner, ledger)
     return [
         replace(one, message=messages[one.delivery_id]) if messages.get(one.delivery_id) else one
         for one in results
     ]
+
+
+def _is_delta(home: Home, partner: Partner, delivery: dict[str, Any]) -> bool:
+    """Whether a delivery waits for others that it changes."""
+    path = _archive_path(home, partner, delivery["sha256"], delivery["file"])
+    with contextlib.suppress(DeliveryError):
+        return changes_only(path, delivery["file"], claiming(partner, delivery["file"]))
+    return False
 
 
 def _hold_back(ledger: Ledger, partner: Partner, stale: set[int]) -> dict[str, str | None]:
@@ -275,7 +318,7 @@ def _held(partner: Partner, loads: list[dict[str, Any]]) -> dict[tuple[str, str,
             units[_unit(load)] = load
     held, standing = {}, {}
     for unit, load in sorted(units.items(), key=lambda one: (_age(one[1]), one[0])):
-        name = (unit[0], version(load["delivered_file"]).logical, *unit[2:])
+        name = (unit[0], _logical(load), *unit[2:])
         before = standing.get(name, 0)
         if far_fewer(rows[unit], before) and not accepted(partner, load["delivered_file"]):
             held[unit] = (rows[unit], before)
@@ -295,19 +338,25 @@ def _take(
     says of the delivery and its loads."""
     file, delivery_id = before["file"], before["sha256"][:16]
     sources: list[Source] = []
+    based_on: BasedOn = []
     found = _Learned()
     status, message = "accepted", None
     try:
         sources = claiming(partner, file)
-        if before["status"] == "accepted" and before["mapping"] == mapping_of(
-            partner, sources, _people(home, partner)
-        ):
+        if changes_only(_archive_path(home, partner, before["sha256"], file), file, sources):
+            based_on = _based_on(before | {"source": sources[0].name}, ledger.deliveries(partner.partner_id))
+            if not based_on:
+                raise DeliveryError(
+                    "it holds only changes (delta), and no whole set of its source came before",
+                    file=file, remedy="send a bulk export",
+                )  # fmt: skip
+        if before["status"] == "accepted" and before["mapping"] == _mapping(home, partner, sources, based_on):
             return DeliveryResult(
                 file, delivery_id, "accepted", before["source"], None, False, _rows_found(held),
                 tuple(json.loads(before["inferred"])["warnings"]),
             )  # fmt: skip
         if sources:
-            found = _learn(home, partner, before["sha256"], file, sources)
+            found = _learn(home, partner, before["sha256"], file, sources, based_on)
             if not rekeyed(partner, file):
                 check_year(file, _rows_found(found.loads))
         else:
@@ -323,12 +372,12 @@ def _take(
     changes = header_changes(headers_before(ledger, partner, before["sha256"], file), found.headers)
     delivery = {
         "delivery_id": delivery_id, "sha256": before["sha256"], "file": file, "size": before["size"],
-        "source": ", ".join(source.name for source in sources) or None, "mapping": mapping_of(partner, sources, _people(home, partner)),
+        "source": ", ".join(source.name for source in sources) or None, "mapping": _mapping(home, partner, sources, based_on),
         "status": status, "message": message,
         "as_of": max(filter(None, [version(file).as_of, *(t.get("as_of") for t in found.tables.values())]), default=None),
         "inferred": {
             "tables": found.tables, "headers": found.headers, "warnings": [*found.warnings, *changes],
-            "skipped": found.skipped,
+            "skipped": found.skipped, **({"based_on": based_on} if based_on else {}),
         },
     }  # fmt: skip
     for extract in EXTRACTS:
@@ -355,7 +404,9 @@ class _Learned:
     unreadable: dict[str, list[pl.DataFrame | Path]] = field(default_factory=dict)
 
 
-def _learn(home: Home, partner: Partner, sha256: str, file: str, sources: list[Source]) -> _Learned:
+def _learn(
+    home: Home, partner: Partner, sha256: str, file: str, sources: list[Source], based_on: BasedOn
+) -> _Learned:
     if all(map(in_blocks, sources)):
         reading = _reading(home, partner, sha256, file, sources)
         return _Learned(
@@ -379,7 +430,7 @@ def _learn(home: Home, partner: Partner, sha256: str, file: str, sources: list[S
                 for one in reading.found
             },
         )
-    parts = _read(home, partner, sha256, file, sources)
+    parts = _read(home, partner, sha256, file, sources, based_on)
     return _Learned(
         {name: table.inferred for part in parts for name, table in part.tables.items()},
         headers_of(parts),
@@ -468,9 +519,13 @@ def _held_rows(
     home: Home, partner: Partner, load: dict[str, Any], contract: Extract
 ) -> Iterator[pl.DataFrame]:
     """Quarantine of a file that was held back for want of rows."""
-    sources = [one for one in _sources_of(home, partner, load) if one.name == load["source"]]
+    [source] = (one for one in _sources_of(home, partner, load) if one.name == load["source"])
     path = _archive_path(home, partner, load["sha256"], load["delivered_file"])
-    for parts in parts_by_block(partner, path, load["delivered_file"], sources[0], _people(home, partner)):
+    if in_blocks(source):
+        blocks = parts_by_block(partner, path, load["delivered_file"], source, _people(home, partner))
+    else:
+        blocks = iter([[_part_of(home, partner, load, contract)]])
+    for parts in blocks:
         for part in parts:
             rows = part.rows.filter(pl.col(YEAR) == load["school_year"])
             if part.extract == contract and rows.height:
@@ -606,13 +661,14 @@ def _reading(home: Home, partner: Partner, sha256: str, file: str, sources: list
 _readings: OrderedDict[tuple[str, ...], list[Part]] = OrderedDict()
 
 
-def _read(home: Home, partner: Partner, sha256: str, file: str, sources: list[Source]) -> list[Part]:
+def _read(
+    home: Home, partner: Partner, sha256: str, file: str, sources: list[Source], based_on: BasedOn
+) -> list[Part]:
     """Read and map an archived delivery; the latest readings are kept, so that five school years read a file once."""
-    key = (partner.partner_id, sha256, file, mapping_of(partner, sources, _people(home, partner)))
+    key = (partner.partner_id, sha256, file, _mapping(home, partner, sources, based_on))
     if key not in _readings:
-        _readings[key] = read_parts(
-            partner, _archive_path(home, partner, sha256, file), file, sources, _people(home, partner)
-        )
+        path, *earlier = ((_archive_path(home, partner, *one), one[1]) for one in ([sha256, file], *based_on))
+        _readings[key] = read_parts(partner, *path, sources, _people(home, partner), earlier)
     _readings.move_to_end(key)
     while len(_readings) > 1 and sum(map(_bytes, _readings.values())) > _CACHE_BYTES:
         _readings.popitem(last=False)
@@ -673,7 +729,7 @@ def _standing(partner: Partner, loads: list[dict[str, Any]]) -> tuple[list[dict[
         named = version(load["delivered_file"])
         candidate = ((named.dated, load["sequence"]), load)
         own_year = load["last_year"] if load["source"] in adding else 0
-        key = (load["source"], named.logical, own_year)
+        key = (load["source"], _logical(load), own_year)
         newest[key] = max(newest.get(key, candidate), candidate, key=lambda one: one[0])
     by_age = sorted(newest.items(), key=lambda one: (one[1][0][0], one[0]), reverse=True)
     standing = sorted((load for _, (_, load) in by_age), key=lambda load: rank[load["source"]])
@@ -687,8 +743,18 @@ def _part_of(home: Home, partner: Partner, load: dict[str, Any], contract: Extra
         DeliveryError: the partner file reads it in another way now.
     """
     sources = _sources_of(home, partner, load)
-    parts = _read(home, partner, load["sha256"], load["delivered_file"], sources)
+    parts = _read(home, partner, load["sha256"], load["delivered_file"], sources, _recorded_base(load))
     return next(part for part in parts if part.source.name == load["source"] and part.extract == contract)
+
+
+def _recorded_base(load: dict[str, Any]) -> BasedOn:
+    return json.loads(load["based_on"] or "[]")
+
+
+def _logical(load: dict[str, Any]) -> str:
+    """The logical name of a delivery's file; a delta is a version of the file that it changes."""
+    base = _recorded_base(load)
+    return version(base[0][1] if base else load["delivered_file"]).logical
 
 
 def _sources_of(home: Home, partner: Partner, load: dict[str, Any]) -> list[Source]:
@@ -698,7 +764,7 @@ def _sources_of(home: Home, partner: Partner, load: dict[str, Any]) -> list[Sour
         DeliveryError: the partner file reads it in another way now.
     """
     sources = claiming(partner, load["delivered_file"])
-    if mapping_of(partner, sources, _people(home, partner)) != load["mapping"]:
+    if _mapping(home, partner, sources, _recorded_base(load)) != load["mapping"]:
         raise DeliveryError(
             "its mapping changed since it was taken in",
             file=load["delivered_file"],

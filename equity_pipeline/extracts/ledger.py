@@ -176,6 +176,14 @@ class Ledger:
                 "DELETE FROM deliveries WHERE partner_id = ? AND delivery_id = ?", [partner_id, delivery_id]
             )
 
+    def forget_before(self, partner_id: str, school_year: int) -> None:
+        """Forget the loads of earlier school years, which are kept no more."""
+        with self._transaction() as con:
+            con.execute(
+                "DELETE FROM loads WHERE partner_id = ? AND school_year > 0 AND school_year < ?",
+                [partner_id, school_year],
+            )
+
     def hold(self, partner_id: str, messages: dict[str, str | None], reopened: set[tuple[str, int]]) -> None:
         """Say of deliveries (by id) that they don't replace what they would, or no longer; `reopened`: extracts and
         school years to be loaded again because of that."""
@@ -192,10 +200,11 @@ class Ledger:
     def loads(
         self, partner_id: str, school_year: int | None = None, extract: str | None = None
     ) -> list[dict[str, Any]]:
-        """Loads with their delivery's `delivered_file`, `sha256`, `mapping`, `sequence` and `as_of` and the last school
-        year that it holds, `last_year`, in a fixed order."""
+        """Loads with their delivery's `delivered_file`, `sha256`, `mapping`, `sequence`, `as_of` and `based_on` (JSON) and
+        the last school year that it holds, `last_year`, in a fixed order."""
         return self._rows(
             "SELECT l.*, d.file AS delivered_file, d.sha256, d.mapping, d.sequence, d.as_of, "
+            "json_extract(d.inferred, '$.based_on') AS based_on, "
             "(SELECT max(m.school_year) FROM loads m WHERE m.partner_id = l.partner_id "
             "AND m.delivery_id = l.delivery_id) AS last_year FROM loads l JOIN deliveries d USING (partner_id, delivery_id) WHERE partner_id = ? AND records > 0 "
             "AND (? IS NULL OR school_year = ?) AND (? IS NULL OR extract = ?) "

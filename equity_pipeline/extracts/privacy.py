@@ -18,9 +18,7 @@ import polars as pl
 from equity_pipeline.adapters.base import LINE
 from equity_pipeline.extracts.distinct import by_distinct
 
-PERSONS = frozenset(
-    {"student_id", "state_id", "respondent_id", "staff_id", "teacher_id", "observer_id"}
-)
+PERSONS = frozenset({"student_id", "state_id", "respondent_id", "staff_id", "teacher_id", "observer_id"})
 """Columns that hold the id of a person, in any extract."""
 WITHHELD = "_free_text"
 """What stands in the place of prose."""

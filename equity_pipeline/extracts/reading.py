@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -235,9 +235,16 @@ def mapping_of(partner: Partner, sources: list[Source], people: Pseudonyms) -> s
 
 
 def read_parts(
-    partner: Partner, path: Path, file: str, sources: list[Source], people: Pseudonyms
+    partner: Partner,
+    path: Path,
+    file: str,
+    sources: list[Source],
+    people: Pseudonyms,
+    based_on: Sequence[tuple[Path, str]] = (),
 ) -> list[Part]:
     """Read and map a delivery by each source that claims it; one part per source and extract.
+
+    `based_on`: path and name of the deliveries that it only changes.
 
     Raises:
         EquityError: it can't be read or mapped as a whole.
@@ -245,9 +252,19 @@ def read_parts(
     parts = []
     for source in sources:
         adapter = ADAPTERS[source.format]
-        tables = adapter.read(path, file, source)
+        tables = (
+            adapter.read_on([*based_on, (path, file)], source)
+            if based_on
+            else adapter.read(path, file, source)
+        )
         parts += _parts(tables, adapter.map(tables, source, partner), source, partner, file, people)
     return parts
+
+
+def changes_only(path: Path, file: str, sources: list[Source]) -> bool:
+    """Whether a delivery only says what changed since another."""
+    adapters = [ADAPTERS[source.format] for source in sources]
+    return any(adapter.changes_only(path, file) for adapter in adapters if hasattr(adapter, "changes_only"))
 
 
 def in_blocks(source: Source) -> bool:
@@ -258,11 +275,8 @@ def in_blocks(source: Source) -> bool:
 def parts_by_block(
     partner: Partner, path: Path, file: str, source: Source, people: Pseudonyms
 ) -> Iterator[list[Part]]:
-    """The same as `read_parts` of one source, one block of the file after the other where it can be read so."""
+    """The same as `read_parts`, one block of the file after the other; for sources that can be read so."""
     adapter = ADAPTERS[source.format]
-    if not in_blocks(source):
-        yield read_parts(partner, path, file, [source], people)
-        return
     for table in adapter.blocks(path, file, source):
         yield _parts([table], adapter.map([table], source, partner), source, partner, file, people)
 

@@ -73,6 +73,46 @@ def erase_student(home: Home, partner: Partner, student_id: str) -> Path:
     return _receipt(home, partner.partner_id, {"one_student": dict(sorted(counts.items()))})
 
 
+def retain(home: Home, partner: Partner, today: dt.date) -> Path | None:
+    """Remove what is older than the partner's `retention`: extracts and quarantine of earlier school years, and the
+    deliveries that hold nothing newer, from archive and `landing/`; the receipt, or None where there was nothing.
+
+    A file that holds a kept year as well stays whole until its last year has passed. The warehouse follows with the next
+    run; releases stay.
+    """
+    first = partner.retention.first_kept(today)
+    ledger = Ledger(home)
+    counts: Counter[str] = Counter()
+    last_year = {load["sha256"]: load["last_year"] for load in ledger.loads(partner.partner_id)}
+    for delivery in ledger.deliveries(partner.partner_id):
+        if 0 < last_year.get(delivery["sha256"], 0) < first:
+            _remove(home, partner, ledger, delivery)
+            counts["files_removed"] += 1
+    for layer in ("extracts", "quarantine"):
+        for folder in (home.root / layer).glob(f"*/partner_id={partner.partner_id}/school_year=*"):
+            if 0 < int(folder.name.removeprefix("school_year=")) < first:
+                counts[f"{layer}_removed"] += 1
+                shutil.rmtree(folder)
+    if not counts:
+        return None
+    ledger.forget_before(partner.partner_id, first)
+    ledger.compact()
+    return _receipt(home, partner.partner_id, {"older_than": first, **dict(sorted(counts.items()))})
+
+
+def _remove(home: Home, partner: Partner, ledger: Ledger, delivery: dict[str, Any]) -> None:
+    """Remove a delivered file from the archive and `landing/`; its school years are loaded again without it."""
+    for item in landed(home.landing(partner.partner_id)):
+        if item.sha256() == delivery["sha256"]:
+            for file in item.set_of or (item.path,):
+                file.unlink()
+    shutil.rmtree(home.archive(partner.partner_id) / delivery["sha256"], ignore_errors=True)
+    for extract in EXTRACTS:
+        folder = home.quarantine(extract, partner.partner_id, UNREADABLE_YEAR)
+        quarantine.write_delivery(folder, delivery["delivery_id"], [])
+    ledger.reopen(partner.partner_id, delivery["delivery_id"])
+
+
 def _strike_delivery(
     home: Home,
     partner: Partner,
@@ -90,17 +130,14 @@ def _strike_delivery(
     struck = strike(path, delivery["file"], sources, student_id)
     if not (struck.records or struck.blanked or struck.gone):
         return
+    if struck.gone:
+        counts["files_removed_whole"] += 1
+        _remove(home, partner, ledger, delivery)
+        return
     landed_as = [item for item in landed(home.landing(partner.partner_id)) if item.sha256() == sha256]
     for extract in EXTRACTS:
         folder = home.quarantine(extract, partner.partner_id, UNREADABLE_YEAR)
         quarantine.write_delivery(folder, delivery["delivery_id"], [])
-    if struck.gone:
-        counts["files_removed_whole"] += 1
-        shutil.rmtree(path.parent)
-        for item in landed_as:
-            item.path.unlink()
-        ledger.reopen(partner.partner_id, delivery["delivery_id"])
-        return
     counts["files_rewritten"] += 1
     counts["records_removed"] += struck.records
     counts["ids_blanked"] += struck.blanked

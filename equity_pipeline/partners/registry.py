@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -121,6 +122,16 @@ class Rekey(_Strict):
     because: str = Field(min_length=3)
 
 
+class Retention(_Strict):
+    """How many school years a partner's records are kept, the current one included; all where it is not said."""
+
+    school_years: int | None = Field(default=None, ge=1)
+
+    def first_kept(self, today: dt.date) -> int:
+        """The earliest school year that is kept; 0 where all are."""
+        return school_years.of_date(today) - self.school_years + 1 if self.school_years else 0
+
+
 class Partner(_Strict):
     """A partner as its file describes it."""
 
@@ -137,6 +148,7 @@ class Partner(_Strict):
     accepted_files: list[AcceptedFile] = []
     accepted_drift: list[AcceptedDrift] = []
     rekey: list[Rekey] = []
+    retention: Retention = Retention()
     courses: list[CourseDecision] = []
 
     @model_validator(mode="after")

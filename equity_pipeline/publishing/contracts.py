@@ -40,13 +40,13 @@ STATUSES = [
 # years, whose suppression is their own, say already.
 _STATED = {*KEYS, "prior_gap", "prior_status", "baseline_gap", "reference_subgroup", "reason", "metric_version", "policy_version", "race_standard", "econ_basis",
            "snapshot_date", "extract_as_of", "comparable_to_prior_year", "comparability_reason", "goal_gap",
-           "baseline_school_year", "suppressed", "suppression_reason", "n_band", "rate_band", "reference_n_band", "reference_rate_band", "gap_band"}  # fmt: skip
+           "baseline_school_year", "suppressed", "suppression_reason"}  # fmt: skip
 _IDENTIFIES = re.compile(
     r"(?!(?:partner|school|metric)_id$).*_id$|.*(?:first|last|middle|full|student)_?name|birth|e_?mail|phone|address|gpa$"
 )
 
 _ADDED = {"prior_status": TEXT, "urgency": INTEGER, "urgency_rank": INTEGER}
-_BANDS = ["n_band", "rate_band", "reference_n_band", "reference_rate_band", "gap_band"]
+_BANDS = ["rate_band", "reference_rate_band"]
 _FLAGGED = {**dict.fromkeys(_BANDS, TEXT), "suppressed": FLAG, "suppression_reason": TEXT}
 _TYPES = {
     "gap_metrics": {
@@ -93,7 +93,7 @@ def _column(name: str, dtype: object) -> pa.Column:
         checks,
         nullable=name not in KEYS and name != "suppressed",
         coerce=dtype is not None,
-        required=name not in _BANDS,
+
     )
 
 
@@ -138,7 +138,7 @@ def check(mart: str, frame: pd.DataFrame) -> pd.DataFrame:
         raise DisclosureError(
             f"mart {mart} may not be published: {said}; see publishing/contracts.py"
         ) from None
-    columns = [c for c in _TYPES.get(mart, dict.fromkeys(frame.columns)) if c in frame]
+    columns = list(_TYPES.get(mart, dict.fromkeys(frame.columns)))
     return frame[columns].sort_values([key for key in KEYS if key in columns], ignore_index=True)
 
 

@@ -10,11 +10,8 @@ from equity_pipeline.publishing import contracts, manifest
 _PUBLISHED = {
     "suppressed": "Whether the values of the row are hidden; they are null then, and the row stays.",
     "suppression_reason": "`privacy`: showing it would show something about few students; `not_measured`: the data needed is not on file.",
-    "n_band": "The range that n lies in, where the number itself is not shown.",
-    "rate_band": "The range that the rate lies in, where the number itself is not shown.",
-    "reference_n_band": "The range that reference_n lies in, where the number itself is not shown.",
-    "reference_rate_band": "The range that the reference rate lies in, where the number itself is not shown.",
-    "gap_band": "The range that the gap lies in, where the number itself is not shown.",
+    "rate_band": "The range that the rate lies in; `rate` is its middle. Null where the rate is a whole percent.",
+    "reference_rate_band": "The range that the reference rate lies in; `reference_rate` is its middle.",
 }
 _REASONS = {"suppression_reason": ["privacy", "not_measured"], "status": contracts.STATUSES}
 

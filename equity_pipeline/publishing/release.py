@@ -54,6 +54,7 @@ def publish(home: Home, partner: Partner) -> Release:
     """
     # Imported here: a release can be rendered and tested without a warehouse, a ledger or a solver at hand.
     from equity_pipeline.disclosure.attack import audit, certificate
+    from equity_pipeline.disclosure.derive import Derivation
     from equity_pipeline.disclosure.marts import protect_marts
     from equity_pipeline.publishing import source
 
@@ -64,13 +65,15 @@ def publish(home: Home, partner: Partner) -> Release:
             "snapshot date; deliver students and school_enrollments (or aggregate_counts) of one school year"
         )
     smallest, dimensions = partner.privacy.minimum_cell, context.labels.dimensions
-    frames = protect_marts(marts, smallest, dimensions)
+    derivation = Derivation(home.warehouse(partner.partner_id))
+    rules = derivation.rules()
+    frames = protect_marts(marts, smallest, dimensions, derivation)
     return write_release(
         home,
         partner,
         frames,
         context,
-        lambda folder: certificate(audit(folder, dimensions, smallest), dimensions),
+        lambda folder: certificate(audit(folder, rules, smallest), rules),
     )
 
 

@@ -32,9 +32,14 @@ def not_shown(say: Language = ENGLISH) -> Markup:
     ).format(say(words.HIDDEN_WORDS), words.HIDDEN)
 
 
+def rate_of(row: dict) -> str | None:
+    """The band that a rate lies in, or the rate where it is shown as a number."""
+    return row["rate_band"] or (None if row["rate"] is None else words.percent(row["rate"]))
+
+
 def share(row: dict, say: Language = ENGLISH) -> str:
     """`38.1% of 412`, with the range in place of a number that is only known as one."""
-    rate = row["rate_band"] if row["rate"] is None else words.percent(row["rate"])
+    rate = rate_of(row)
     n = row["n_band"] if row["n"] is None else words.count(row["n"])
     return say("{rate} of {count}", rate=rate, count=n) if rate and n else rate or (f"n {n}" if n else "")
 
@@ -58,7 +63,7 @@ def cell(row: dict | None, *, small: str = "n", say: Language = ENGLISH) -> Mark
         return Markup('<span class="void">{}</span>').format(say(said))
     n = row["n_band"] if row["n"] is None else words.count(row["n"])
     if state in ("reference", "everyone"):
-        rate = row["rate_band"] if row["rate"] is None else words.percent(row["rate"])
+        rate = rate_of(row)
         return Markup('<span class="rate">{}</span><span class="n">n {}</span>').format(
             say("rate {rate}", rate=rate) if small == "rate" else rate, n
         )

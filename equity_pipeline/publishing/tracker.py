@@ -25,7 +25,7 @@ _CLOSURE = ["prior_gap", "gap_change", "status", "leveled_down", "goal_gap", "on
 
 _METRICS = ["n", "rate", "reference_subgroup", "reference_rate", "gap", "gap_low", "gap_high", "students_needed", "reliable",
             "reason", "suppressed", "suppression_reason"]  # fmt: skip
-BANDS = ["n_band", "rate_band", "gap_band"]
+BANDS = ["n_band", "rate_band", "reference_rate_band", "gap_band"]
 
 # Dimensions that repeat or contain another one; the start page counts and ranks each gap once.
 OVERLAPPING = (

@@ -153,7 +153,7 @@ def _cells(row: dict[str, object], context: Context) -> list[object]:
         "District" if row["school_id"] == "_all" else context.school(row["school_id"]),
         labels.dimension(row["dimension"]), row["group"], compared,
         row["n_band"] if row["n"] is None else row["n"],
-        row["rate_band"] if row["rate"] is None else row["rate"], row["reference_rate"],
+        row["rate_band"] or row["rate"], row["reference_rate_band"] or row["reference_rate"],
         row["gap_band"] if row["gap"] is None else _points(row["gap"]) if told else None,
         *(_points(row[c]) if told else None for c in ("gap_low", "gap_high", "gap_change")),
         f"{step.symbol} {step.words}" if step else None, row["students_needed"] if told else None, _points(row["goal_gap"]), _note(row),

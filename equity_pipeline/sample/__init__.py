@@ -19,7 +19,7 @@ from equity_pipeline.sample.writers import (
     edfi,
     oneroster,
     powerschool,
-    programmes,
+    programme_files,
 )
 from equity_pipeline.storage.atomic import new_file
 from equity_pipeline.storage.home import Home
@@ -35,10 +35,10 @@ def generate(seed: int = SEED, scale: float = 1.0) -> list[SampleDistrict]:
     `scale` multiplies the number of students; the stories are told at 1, smaller ones are for quick tests.
     """
     shapes = (
-        (profiles.RIVERSIDE, (canonical, college_board_ap, programmes)),
+        (profiles.RIVERSIDE, (canonical, college_board_ap, programme_files)),
         (profiles.LAKEVIEW, (oneroster, college_board_ap)),
-        (profiles.CEDAR_VALLEY, (powerschool, college_board_ap, programmes)),
-        (profiles.HARBORVIEW, (edfi, programmes)),
+        (profiles.CEDAR_VALLEY, (powerschool, college_board_ap, programme_files)),
+        (profiles.HARBORVIEW, (edfi, programme_files)),
         (profiles.PRAIRIE_ROSE, (aggregate,)),
     )
     return [

@@ -212,6 +212,8 @@ def _finish(warehouse: Path, inputs: str, results: list[NodeResult]) -> list[Nod
             counted.append(result)
         raw.let_go(connection)
         connection.execute("create schema build")
+        connection.execute("create table build.models (position integer, schema varchar, name varchar, sql varchar)")
+        connection.executemany("insert into build.models values (?, ?, ?, ?)", _models(results))
         connection.execute("create table build.inputs as select ? as digest", [inputs])
         connection.execute(
             "create table build.results (unique_id varchar, status varchar, message varchar, rows bigint)"
@@ -222,6 +224,13 @@ def _finish(warehouse: Path, inputs: str, results: list[NodeResult]) -> list[Nod
         )
         connection.execute("checkpoint")
     return counted
+
+
+def _models(results: list[NodeResult]) -> list[tuple[int, str, str, str]]:
+    """The SQL of each model in the order they were built: a release runs some of it again on protected counts."""
+    nodes = [project.parsed().nodes[result.unique_id] for result in results]
+    models = [node for node in nodes if node.resource_type == "model" and node.compiled_code]
+    return [(place, node.schema, node.name, node.compiled_code) for place, node in enumerate(models)]
 
 
 def _results_of(warehouse: Path, inputs: str) -> list[NodeResult] | None:

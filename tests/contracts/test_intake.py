@@ -57,9 +57,7 @@ def load_all(home, one):
 
 def stored(home, extract, year, partner_id="test_sd"):
     return unmasked(
-        pl.read_parquet(
-            home.extract(extract, partner_id, year) / "part-0.parquet", hive_partitioning=False
-        )
+        pl.read_parquet(home.extract(extract, partner_id, year) / "part-0.parquet", hive_partitioning=False)
     )
 
 

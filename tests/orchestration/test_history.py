@@ -19,9 +19,10 @@ def test_dagster_yaml_switches_telemetry_off_and_lets_one_run_work_for_a_partner
     history.prepare(home)
     written = yaml.safe_load((home.dagster / "dagster.yaml").read_text())
     assert written["telemetry"] == {"enabled": False}
-    assert written["concurrency"]["runs"]["tag_concurrency_limits"] == [
-        {"key": "partner", "value": {"applyLimitPerUniqueValue": True}, "limit": 1}
-    ]
+    limits = written["concurrency"]["runs"]["tag_concurrency_limits"]
+    assert {"key": "partner", "value": {"applyLimitPerUniqueValue": True}, "limit": 1} in limits
+    assert 0 < written["run_retries"]["max_retries"] <= 2
+    assert written["run_retries"]["retry_on_asset_or_op_failure"] is False
     assert written["run_monitoring"]["free_slots_after_run_end_seconds"] > 0
 
 

@@ -42,7 +42,7 @@ class Built:
         self.pages = {
             page.path: page
             for _, module in MODULES.values()
-            for page in module.pages(Reader(self.context, marts))
+            for page in module.pages(Reader(self.context, marts, partner))
         }
 
     @property

@@ -247,7 +247,7 @@ def _closure(gaps: pd.DataFrame, who: Partner) -> pd.DataFrame:
     frame = frame.assign(
         partner_id=who.partner_id, baseline_school_year=2023, baseline_gap=np.nan, seats_gap=frame["students_needed"],
         years_to_parity=np.nan, on_track=(frame["gap"] >= frame["goal_gap"] - 0.05).where(frame["goal_gap"].notna()),
-        comparable_to_prior_year=True, comparability_reason=None, rate_band=None,
+        comparable_to_prior_year=True, comparability_reason=None, rate_band=None, reference_rate_band=None,
     )  # fmt: skip
     values = ["gap", "prior_gap", "gap_change", "gap_change_low", "gap_change_high", "seats_gap", "goal_gap", "status",
               "leveled_down", "on_track", "baseline_gap", "years_to_parity", "baseline_school_year"]  # fmt: skip
@@ -258,7 +258,7 @@ def _closure(gaps: pd.DataFrame, who: Partner) -> pd.DataFrame:
     return frame[["partner_id", "school_year", *keys[:1], "metric_id", "dimension", "subgroup", "reference", *values[:1],
                   "prior_gap", "baseline_school_year", "baseline_gap", "gap_change", "gap_change_low", "gap_change_high",
                   "status", "leveled_down", "seats_gap", "years_to_parity", "goal_gap", "on_track",
-                  "comparable_to_prior_year", "comparability_reason", "suppressed", "suppression_reason", "rate_band"]]  # fmt: skip
+                  "comparable_to_prior_year", "comparability_reason", "suppressed", "suppression_reason", "rate_band", "reference_rate_band"]]  # fmt: skip
 
 
 URGENCY = {"reopened": 1, "widening": 2, "open": 3, "narrowing": 4, "closed": 5, "maintained_closed": 6, "reversed": 6,
@@ -273,7 +273,7 @@ COLUMNS = ["partner_id", "school_year", "school_id", "grade_level", "metric_id",
           "risk_ratio_reason", "alternate_risk_ratio", "alternate_risk_ratio_reason", "ppg2017_margin",
            "ppg2017_flag", "ppg2022_margin", "ppg2022_flag", "index80_flag", "students_needed", "reliable", "reason",
            "metric_version", "policy_version", "race_standard", "econ_basis", "snapshot_date", "extract_as_of",
-           "suppressed", "suppression_reason", "rate_band"]  # fmt: skip
+           "suppressed", "suppression_reason", "rate_band", "reference_rate_band"]  # fmt: skip
 
 
 def frames(
@@ -291,7 +291,7 @@ def frames(
     gaps = pd.concat([_gaps(counts, r) for r in ("designated", "overall", "rest")], ignore_index=True)
     gaps = gaps.assign(
         partner_id=who.partner_id, metric_version="1", policy_version="1", race_standard="1997", econ_basis="meal_status",
-        snapshot_date=pd.to_datetime(gaps["school_year"].sub(1).astype(str) + "-10-01").dt.date, extract_as_of=None, rate_band=None,
+        snapshot_date=pd.to_datetime(gaps["school_year"].sub(1).astype(str) + "-10-01").dt.date, extract_as_of=None, rate_band=None, reference_rate_band=None,
     )  # fmt: skip
     gaps = gaps.astype(
         {c: object for c in ("ppg2017_flag", "ppg2022_flag", "index80_flag", "reliable", "reason")}
@@ -310,7 +310,7 @@ def frames(
                                               ignore_index=True)  # fmt: skip
     phase = METRICS.set_index("metric_id")["phase"]
     keep = ["partner_id", "school_year", "school_id", "metric_id", "dimension", "subgroup", "reference", "n", "rate", "gap",
-            "students_needed", "suppressed", "suppression_reason", "rate_band"]  # fmt: skip
+            "students_needed", "suppressed", "suppression_reason", "rate_band", "reference_rate_band"]  # fmt: skip
     by_phase = {
         p: gaps.loc[gaps["metric_id"].map(phase) == p, keep].reset_index(drop=True)
         for p in ("access", "success")
@@ -334,7 +334,7 @@ def frames(
     ]
     tools = tools[["partner_id", *keys, "school_name", "metric_label", "dimension_label", "subgroup_label", "prior_status", "status", "prior_gap", "gap", "gap_change", "leveled_down", "seats_gap",
                    "comparable_to_prior_year", "comparability_reason", "urgency", "what_to_do", "urgency_rank", "suppressed",
-                   "suppression_reason", "rate_band"]]  # fmt: skip
+                   "suppression_reason", "rate_band", "reference_rate_band"]]  # fmt: skip
     return {
         "gap_metrics": gaps,
         "gap_closure": closure,

@@ -12,15 +12,28 @@ import duckdb
 import pandas as pd
 
 from equity_pipeline.publishing.page import Section
-from equity_pipeline.publishing.programmes import climate
+from equity_pipeline.publishing.programmes import climate, equity, evaluation, needs, scorecard
 from equity_pipeline.publishing.programmes.page import Reader
 from equity_pipeline.publishing.programmes.protect import Released, released
 
 # Each module says what leaves (`TABLES`) and what is made of it (`pages`).
-MODULES: dict[str, tuple[str, ModuleType]] = {"climate": ("Climate and discipline", climate)}
-TABLES: dict[str, Released] = {name: rule for _, module in MODULES.values() for name, rule in module.TABLES.items()}
+MODULES: dict[str, tuple[str, ModuleType]] = {
+    "action_for_equity": ("Action for Equity", equity),
+    "scorecard": ("Opportunity scorecard", scorecard),
+    "climate": ("Climate and discipline", climate),
+    "needs": ("Needs and plan", needs),
+    "evaluation": ("Evaluation", evaluation),
+}
+TABLES: dict[str, Released] = {
+    name: rule for _, module in MODULES.values() for name, rule in module.TABLES.items()
+}
 SECTIONS = tuple(
-    Section(key, label, "program", lambda site, module=module: module.pages(Reader(site.context, site.frames)))
+    Section(
+        key,
+        label,
+        "program",
+        lambda site, module=module: module.pages(Reader(site.context, site.frames, site.partner)),
+    )
     for key, (label, module) in MODULES.items()
 )
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 from markupsafe import Markup, escape
 
 from equity_pipeline.domain import school_years
+from equity_pipeline.partners.registry import Partner
 from equity_pipeline.publishing import words
 from equity_pipeline.publishing.context import Context
 from equity_pipeline.publishing.page import Page
@@ -54,6 +55,7 @@ class Reader:
 
     context: Context
     frames: dict[str, pd.DataFrame]
+    partner: Partner
 
     def rows(self, table: str) -> list[dict]:
         """The rows of a programme's table as plain values, in the table's order; none where it is absent."""

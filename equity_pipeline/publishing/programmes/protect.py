@@ -27,24 +27,27 @@ class Share:
 
 @dataclass(frozen=True)
 class Released:
-    """How a mart leaves. `about`: columns that rest on nobody's answer or record; `shares`; `means`: column → the number
-    of people that it is a mean of, rounded to a tenth of its unit; `tens`: column → people, numbers of events rounded
-    down to tens; `classes`: the number of classes, which must reach the policy's minimum for the row to speak."""
+    """How a mart leaves. `about`: columns that rest on nobody's answer or record. The others are column → the number of
+    people that it rests on: `means` are rounded to a tenth of their unit, `indices` to a hundredth (so that a difference
+    of rates is told in whole points), `tens` rounded down to tens; `same_people` are further shares of the first share's
+    people. `classes` and `people`: a row speaks only where there are as many as the policy's and the partner's minimum."""
 
     about: tuple[str, ...]
     shares: tuple[Share, ...] = ()
+    same_people: tuple[str, ...] = ()
     means: dict[str, str] = field(default_factory=dict)
+    indices: dict[str, str] = field(default_factory=dict)
     tens: dict[str, str] = field(default_factory=dict)
     classes: str | None = None
+    people: str | None = None
 
 
 def released(frame: pd.DataFrame, rule: Released, minimum_cell: int, minimum_classes: int) -> pd.DataFrame:
     """The rows as they may leave, in the order of `about`. `suppressed`: the first share, or all means, are hidden."""
-    enough = (
-        frame[rule.classes].fillna(0).ge(minimum_classes).to_numpy(bool)
-        if rule.classes
-        else np.ones(len(frame), bool)
-    )
+    enough = np.ones(len(frame), bool)
+    for number, minimum in ((rule.classes, minimum_classes), (rule.people, minimum_cell)):
+        if number:
+            enough &= frame[number].fillna(0).ge(minimum).to_numpy(bool)
     columns: dict[str, object] = {name: frame[name] for name in rule.about}
     shown = []
     for share in rule.shares:
@@ -53,11 +56,15 @@ def released(frame: pd.DataFrame, rule: Released, minimum_cell: int, minimum_cla
         columns |= {
             share.n: people["students"], f"{share.name}_low": people["low"], f"{share.name}_high": people["high"],
         }  # fmt: skip
-    for mean, n in rule.means.items():
-        told = enough & frame[n].fillna(0).ge(minimum_cell).to_numpy(bool)
-        columns[mean] = frame[mean].where(told).astype(float).round(1)
-        columns[n] = (frame[n].where(told) // TENS * TENS).astype("Int64")
-        shown.append(told)
+    for name in rule.same_people:
+        first = frame[rule.shares[0].n].where(enough)
+        people = bands(first, first * frame[name], minimum_cell)
+        columns |= {f"{name}_low": people["low"], f"{name}_high": people["high"]}
+    for numbers, digits in ((rule.means, 1), (rule.indices, 2)):
+        for number, people in numbers.items():
+            told = enough & frame[people].fillna(0).ge(minimum_cell).to_numpy(bool)
+            columns[number] = frame[number].where(told).astype(float).round(digits)
+            shown.append(told)
     for number, people in rule.tens.items():
         told = frame[people].fillna(0).ge(minimum_cell)
         columns[number] = (frame[number].where(told) // TENS * TENS).astype("Int64")

@@ -1,0 +1,99 @@
+{{ config(tags=['with_class_ratings']) }}
+-- A share of seats is a ratio of two sums over classes; its variance is that of such a ratio with classes drawn as wholes
+-- (Cochran, Sampling Techniques, 3rd ed., section 6.3, without the finite population correction), with Student's t.
+with
+
+classes as (
+  select * from {{ ref('int_scorecard_class') }}
+  union all
+  select
+    school_year, collection_window, '_all' as school_id, concat(school_id, ' ', section_id) as section_id, resource, dimension, subgroup,
+    method, observations, students, seats, met
+  from {{ ref('int_scorecard_class') }}
+),
+
+shares as (
+  select
+    school_year, collection_window, school_id, resource, dimension, subgroup, method,
+    count(*) as classes,
+    {{ sum_whole('observations') }} as observations,
+    {{ sum_whole('students') }} as students,
+    {{ sum_in_order('seats', 'section_id') }} as seats,
+    {{ sum_in_order('met', 'section_id') }} as met
+  from classes
+  group by 1, 2, 3, 4, 5, 6, 7
+),
+
+spread as (
+  select
+    classes.school_year, classes.collection_window, classes.school_id, classes.resource, classes.dimension, classes.subgroup,
+    {{ sum_in_order('power(classes.met - classes.seats * shares.met / shares.seats, 2)', 'classes.section_id') }} as squares
+  from classes
+  inner join shares using (school_year, collection_window, school_id, resource, dimension, subgroup)
+  group by 1, 2, 3, 4, 5, 6
+),
+
+estimated as (
+  select
+    shares.*,
+    {{ divide('shares.met', 'shares.seats') }} as rate,
+    case when shares.classes > 4 then
+      {{ t_quantile('policy.confidence_z', '(shares.classes - 1)') }}
+      * sqrt({{ divide('shares.classes', 'shares.classes - 1') }} * spread.squares) / shares.seats end as margin
+  from shares
+  inner join spread using (school_year, collection_window, school_id, resource, dimension, subgroup)
+  cross join {{ ref('int_policy') }} as policy
+),
+
+versions as (
+  select resource, max(metric_id) as metric_id, max(instrument_version) as instrument_version, max(threshold_version) as threshold_version
+  from {{ ref('scorecard_instruments') }}
+  group by resource
+),
+
+goals as (
+  select
+    estimated.school_year, goals.resource, goals.school_id, goals.dimension, goals.subgroup, goals.goal_rate, goals.due_on,
+    row_number() over (
+      partition by estimated.school_year, goals.resource, goals.school_id, goals.dimension, goals.subgroup order by goals.due_on
+    ) as choice
+  from {{ source('raw', 'scorecard_goals') }} as goals
+  inner join (select distinct school_year from estimated) as estimated
+    on {{ school_year_of('goals.due_on') }} >= estimated.school_year
+)
+
+select
+  partner.partner_id,
+  estimated.school_year,
+  estimated.collection_window,
+  estimated.school_id,
+  estimated.resource,
+  versions.metric_id,
+  estimated.dimension,
+  estimated.subgroup,
+  estimated.method,
+  versions.instrument_version,
+  versions.threshold_version,
+  estimated.classes,
+  estimated.observations,
+  estimated.students,
+  estimated.seats,
+  estimated.met,
+  estimated.rate,
+  greatest(0.0, estimated.rate - estimated.margin) as rate_low,
+  least(1.0, estimated.rate + estimated.margin) as rate_high,
+  100.0 * estimated.margin as margin_points,
+  goals.goal_rate,
+  goals.due_on as goal_due_on,
+  estimated.rate >= goals.goal_rate as goal_met
+from estimated
+cross join {{ source('raw', 'partner') }} as partner
+inner join versions on versions.resource = estimated.resource
+left join goals
+  on
+    goals.school_year = estimated.school_year
+    and goals.resource = estimated.resource
+    and goals.school_id = estimated.school_id
+    and goals.dimension = estimated.dimension
+    and goals.subgroup = estimated.subgroup
+    and goals.choice = 1

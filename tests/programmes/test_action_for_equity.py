@@ -1,0 +1,98 @@
+"""Action For Equity on Riverside: voice, beliefs, eligibility and the leader lab say what the marts say."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from equity_pipeline.publishing.programmes import equity
+from equity_pipeline.publishing.programmes.protect import Released, Share, released
+from tests.end_to_end.truth import recompute
+
+
+@pytest.fixture(scope="module")
+def riverside(built):
+    return built("riverside_usd")
+
+
+@pytest.fixture(scope="module")
+def blocks(riverside):
+    return {
+        block.id: block for block in riverside.pages["programmes/action_for_equity.html"].values["blocks"]
+    }
+
+
+def test_the_phase_comes_first(blocks):
+    assert next(iter(blocks)) == "phase"
+    phases = [line[1] for line in blocks["phase"].table.rows]
+    assert phases[0] == "Access" and phases == sorted(phases)
+
+
+def test_voice_stands_beside_access(riverside, blocks):
+    mart = riverside.mart("student_voice")
+    mart = mart[
+        (mart["school_year"] == 2026) & (mart["school_id"] == "_all") & (mart["dimension"] == "all_students")
+    ]
+    responses, items = riverside.table("survey_responses"), riverside.table("survey_items")
+    asked = responses[
+        (responses["school_year"] == 2026)
+        & (responses["respondent_type"] == "student")
+        & responses["response"].notna()
+    ]
+    asked = asked.merge(items[["survey_id", "item_id", "construct"]], on=["survey_id", "item_id"])
+    people = recompute.population({n: riverside.table(n) for n in ("students", "school_enrollments")})
+    asked = asked[asked["student_id"].isin(people.loc[people["school_year"] == 2026, "student_id"])]
+    true = asked.groupby("construct")["respondent_id"].nunique()
+    assert mart.groupby("construct")["respondents"].sum().to_dict() == true.to_dict()
+    assert (mart["access_successes"] <= mart["access_n"]).all()
+    assert {line[1] for line in blocks["voice"].table.rows} >= {"Belonging", "Expectations"}
+
+
+def test_staff_beliefs(blocks):
+    assert "Fair discipline" in {line[0] for line in blocks["beliefs"].table.rows}
+
+
+def test_eligibility_needs_every_gap_closed_or_narrowing():
+    rows = [
+        ("a", "race_ethnicity", "black", "closed"), ("a", "race_ethnicity", "hispanic", "narrowing"),
+        ("b", "race_ethnicity", "black", "closed"), ("b", "economically_disadvantaged", "yes", "open"),
+        ("c", "race_ethnicity", "black", "not_measurable"),
+        ("d", "sex", "female", "open"), ("d", "race_ethnicity", "black", "maintained_closed"),
+    ]  # fmt: skip
+    closure = pd.DataFrame(rows, columns=["school_id", "dimension", "subgroup", "status"]).assign(
+        school_year=2026, metric_id="ap_ib_enrollment", reference="designated"
+    )
+    told = equity.eligibility(
+        pd.concat([closure, closure.assign(school_year=2025, status="widening")])
+    ).set_index("school_id")
+    assert told["eligible"].to_dict() == {"a": True, "b": False, "d": True}
+    assert told["gaps"].to_dict() == {"a": 2, "b": 2, "d": 1}
+
+
+def test_the_lab_shows_the_gap_before_and_since(riverside, blocks):
+    [row] = riverside.mart("leader_lab_policies").to_dict("records")
+    gaps = riverside.mart("gap_metrics")
+    gaps = gaps[(gaps["school_id"] == "0101") & (gaps["metric_id"] == "ap_ib_enrollment") & (gaps["subgroup"] == "black")
+                & (gaps["dimension"] == "race_ethnicity") & (gaps["reference"] == "designated") & (gaps["grade_level"] == "_all")]  # fmt: skip
+    gaps = gaps.set_index("school_year")["gap"]
+    assert row["adopted_school_year"] == 2024
+    assert row["gap_before"] == pytest.approx(gaps[2023]) and row["latest_gap"] == pytest.approx(gaps[2026])
+    [line] = blocks["lab"].table.rows
+    assert line[1].startswith("Every tenth grader")
+
+
+def test_a_rule_lets_nothing_out_that_it_does_not_name():
+    frame = pd.DataFrame(
+        {
+            "place": ["a", "b", "c"],
+            "n": [5, 40, 1000],
+            "s": [5, 10, 333],
+            "mean": [1.11, 2.22, 3.33],
+            "secret": [1, 2, 3],
+        }
+    )
+    told = released(frame, Released(("place",), (Share("rate", "n", "s"),), means={"mean": "n"}), 10, 5)
+    assert list(told) == ["place", "n", "rate_low", "rate_high", "mean", "suppressed"]
+    assert told["suppressed"].tolist() == [True, False, False]
+    assert told["n"].tolist()[1:] == [40, 1000] and pd.isna(told["mean"][0]) and told["mean"][1] == 2.2
+    assert (told["rate_low"][2], told["rate_high"][2]) == (0.33, 0.33)
