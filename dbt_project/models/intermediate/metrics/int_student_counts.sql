@@ -1,3 +1,4 @@
+-- depends_on: {{ ref('int_discipline_event') }}
 -- One pass over the students for all metrics: they are collapsed to the cells of a place (school, grade), twice, before anything
 -- is fanned out over subgroups. While that is done, all metrics of a cell lie side by side in one row.
 {%- set metrics = {} %}
@@ -6,23 +7,24 @@
   {%- do metrics.update({metric_id: model.get('config', {}).get('meta', {})}) %}
 {%- endfor %}
 {%- for step, reached in funnel_steps().items() %}
-  {%- do metrics.update({step: {'n': '1', 'successes': 'case when ' ~ reached ~ ' then 1 else 0 end', 'has_rows': false}}) %}
+  {%- do metrics.update({step: {'n': '1', 'successes': 'case when ' ~ reached ~ ' then 1 else 0 end'}}) %}
 {%- endfor %}
-{%- do metrics.update({'_students': {'n': '1', 'successes': '0', 'has_rows': false}}) %}
+{%- do metrics.update({'_students': {'n': '1', 'successes': '0'}}) %}
 {#- What is added up over students, each once, and the metrics that add rows of their own. -#}
 {%- set sums = [] %}
 {%- set with_rows = [] %}
 {%- for metric_id, of in metrics.items() %}
   {%- for expression in [of.get('n'), of.get('successes')] if expression and expression not in sums %}{% do sums.append(expression) %}{% endfor %}
-  {%- if of.get('has_rows', true) %}{% do with_rows.append(metric_id) %}{% endif %}
+  {%- if 'actions' in of or 'n' not in of %}{% do with_rows.append(metric_id) %}{% endif %}
 {%- endfor %}
 
 with
 
 row_counts as (
   {% for metric_id in with_rows -%}
+  {%- set actions = metrics[metric_id].get('actions') %}
   select '{{ metric_id }}' as metric_id, school_year, school_id, grade_level, cell_1, cell_2, n, successes
-  from {{ ref('int_metric__' ~ metric_id) }}
+  from {% if actions %}({{ discipline_moves(actions) }}) as moves{% else %}{{ ref('int_metric__' ~ metric_id) }}{% endif %}
   {% if not loop.last %}union all{% endif %}
   {% endfor %}
 ),
