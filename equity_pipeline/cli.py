@@ -308,8 +308,9 @@ def audit(release: Path) -> None:
 @main.command()
 @click.option("--partner", "partner_id", required=True)
 @click.option("--student-id", help="Only this student, by the id that the partner's files have.")
+@click.option("--keep-releases", is_flag=True, help="Leave what was published of the partner: it holds no person.")
 @_with_home
-def erase(home: Home, partner_id: str, student_id: str | None) -> None:
+def erase(home: Home, partner_id: str, student_id: str | None, keep_releases: bool) -> None:
     """Remove a partner, or one student, from every layer and write an erasure receipt."""
     _known(home, (partner_id,))
     from equity_pipeline.defs import erasure, history, runs
@@ -317,7 +318,8 @@ def erase(home: Home, partner_id: str, student_id: str | None) -> None:
 
     with history.open_instance(home) as instance:
         if student_id is None:
-            _correct(home, instance, erasure.ERASE, "erase_partner", partner_id=partner_id)
+            said = {"partner_id": partner_id, "keep_releases": keep_releases}
+            _correct(home, instance, erasure.ERASE, "erase_partner", **said)
         else:
             os.environ[erasure.STUDENT_ID] = student_id
             try:
@@ -334,7 +336,7 @@ def erase(home: Home, partner_id: str, student_id: str | None) -> None:
             click.echo("network: release written again")
 
 
-def _correct(home: Home, instance: Any, job: str, op: str, **config: str) -> None:
+def _correct(home: Home, instance: Any, job: str, op: str, **config: Any) -> None:
     """Run a job of one op for a partner."""
     from equity_pipeline.defs import runs
 

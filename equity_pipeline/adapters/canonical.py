@@ -26,7 +26,7 @@ from equity_pipeline.adapters.delimited import (
 )
 from equity_pipeline.adapters.readers import members
 from equity_pipeline.domain.errors import DeliveryError
-from equity_pipeline.extracts.contracts import EXTRACTS
+from equity_pipeline.extracts.contracts import EXTRACTS, IDENTITY, Extract
 from equity_pipeline.partners.registry import Partner, Source
 
 
@@ -69,12 +69,18 @@ def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped
         present = {header.strip().casefold() for table in its_tables for header in table.frame.columns}
         columns = {
             name: source.columns.get(name, name)
-            for name in ("school_year", *(column.name for column in contract.columns))
+            for name in ("school_year", *(column.name for column in contract.columns), *_identity(contract))
             if name not in source.constants
             and (name in contract.required or name in present or name in source.columns)
         }
         result.append(mapped(its_tables, source, contract, columns))
     return result
+
+
+def _identity(contract: Extract) -> set[str]:
+    """What a match key is made of, where it is no column of the contract itself."""
+    names = {column.name for column in contract.columns}
+    return set(IDENTITY) - names if "match_key" in names else set()
 
 
 def says(table: RawTable, source: Source) -> dict[str, str]:

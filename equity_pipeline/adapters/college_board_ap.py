@@ -23,6 +23,7 @@ from equity_pipeline.adapters.base import FILE, LINE, Mapped, RawTable
 from equity_pipeline.adapters.college_board_sat import SITTING, readiness
 from equity_pipeline.adapters.college_board_sat import STUDENT_ID as DISTRICT_IDS
 from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
+from equity_pipeline.extracts.contracts import IDENTITY
 from equity_pipeline.partners.registry import Partner, Source
 
 read = delimited.read
@@ -81,7 +82,7 @@ def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped
     slots = slots.with_columns(reason=reason)
     skipped = slots["reason"].drop_nulls().value_counts().sort("reason")
     rows = slots.filter(pl.col("reason").is_null()).select(
-        "exam_year", "student_id", "exam_code", "score", FILE, LINE,
+        "exam_year", "student_id", "exam_code", "score", FILE, LINE, *IDENTITY,
         school_year="exam_year",
         program=pl.lit("ap"),
         exam_name=pl.col("exam_code").replace_strict(EXAM_NAMES, default=None, return_dtype=pl.String),
@@ -154,6 +155,12 @@ def _slots(table: RawTable, source: Source) -> pl.DataFrame:
             .otherwise(text(parts["admin year"])),
             exam_code=two_digits(parts["exam code"]),
             score=text(parts["exam grade"]),
+            last_name=text(folded.get("last name")),
+            first_name=text(folded.get("first name")),
+            birth_date=text(folded.get("date of birth"))
+            .str.zfill(6)
+            .str.to_date("%m%d%y", strict=False)
+            .cast(pl.String),
             first=two_digits(parts.get("irregularity code #1")),
             second=two_digits(parts.get("irregularity code #2")),
         )

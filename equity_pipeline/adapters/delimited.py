@@ -22,7 +22,7 @@ from polars.exceptions import PolarsError
 from equity_pipeline.adapters.base import FILE, LINE, Mapped, RawTable
 from equity_pipeline.adapters.readers import WORKBOOKS, members, read_batches, read_fixed, read_workbook
 from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
-from equity_pipeline.extracts.contracts import EXTRACTS, Extract
+from equity_pipeline.extracts.contracts import EXTRACTS, IDENTITY, Extract
 from equity_pipeline.extracts.distinct import by_distinct
 from equity_pipeline.extracts.privacy import PERSONS
 from equity_pipeline.partners.registry import Partner, Source
@@ -149,6 +149,7 @@ def contract_of(source: Source, extract: str) -> Extract:
         )
     contract = EXTRACTS[extract]
     known = {column.name for column in contract.columns} | {"school_year"}
+    known |= set(IDENTITY) if "match_key" in known else set()
     for part in ("columns", "values", "constants", "computed"):
         if unknown := getattr(source, part).keys() - known:
             raise PartnerFileError(
@@ -312,18 +313,17 @@ def _dated(rows: pl.DataFrame, source: Source, contract: Extract, table: RawTabl
     """Dates of the stated format in ISO. Any other text stays, for the contract to refuse as it was written. Where no
     format is stated, a day that no month has must tell whether the month or the day stands first."""
     result = {}
-    for column in contract.columns:
-        if column.type != "date" or column.name not in rows.columns:
-            continue
+    dates = {column.name for column in contract.columns if column.type == "date"} | {"birth_date"}
+    for name in sorted(dates.intersection(rows.columns)):
         format = source.options.get("date_format")
         text = pl.first().str.strip_chars()
         if format is None and source.format == "delimited":
-            format = _day_order(rows, column.name, table)
+            format = _day_order(rows, name, table)
             text = text.str.replace_all(r"[.-]", "/")
         if format:
             day = text.str.to_date(format, strict=False).dt.to_string("%Y-%m-%d")
-            read = by_distinct(rows[column.name], lambda t, day=day: t.select(pl.coalesce(day, pl.first())))
-            result[column.name] = read[0]
+            read = by_distinct(rows[name], lambda t, day=day: t.select(pl.coalesce(day, pl.first())))
+            result[name] = read[0]
     return rows.with_columns(**result)
 
 

@@ -28,6 +28,7 @@ _RESERVED = {"_line", "_file", "_reason", "_column", "_value", "_delivery_id"}
 _HEAD = 1024**2  # bytes in which the header must lie
 _HEADER_AMONG = 50  # records
 _LONGEST = 1024**2  # bytes of one record
+_WIDEST = 5_000  # columns; the widest export known has some hundreds
 _HOPELESS = 100_000  # bad records before the first good one
 _LF, _CR, _QUOTE = b'\n\r"'
 
@@ -91,6 +92,11 @@ class Records:
             raise DeliveryError(
                 "the header has broken quotes", file=self._name, line=self._header_line, remedy="export again"
             )
+        if len(record) > _WIDEST:
+            raise DeliveryError(
+                f"a header of {len(record):,} columns, more than {_WIDEST:,}",
+                file=self._name, line=self._header_line, remedy="send the columns that are asked for",
+            )  # fmt: skip
         if delimiter == "auto":
             self._inferred["delimiter"] = self._delimiter
         before = list(islice(io.StringIO(text, newline=""), self._line - 1))
@@ -166,6 +172,8 @@ class Records:
         if len(buffer) - size > (0 if final else _LONGEST):
             return None
         starts = np.concatenate(([0], stops[:-1]))[: len(stops)]
+        if len(stops) and (stops - starts).max() > csv.field_size_limit():
+            return None
         if quoted:
             lines = self._line + np.searchsorted(breaks, starts)
             read = int(np.searchsorted(breaks, size))
@@ -291,10 +299,11 @@ def _records(
             record, problem = next(reader), None
         except StopIteration:
             return
-        except csv.Error:
+        except csv.Error as error:
             if open_end and lines.exhausted and sum(map(len, lines.taken)) <= _LONGEST:
                 return
-            record, problem = None, "broken quotes"
+            too_long = f"a cell of more than {csv.field_size_limit():,} characters"
+            record, problem = None, too_long if "limit" in str(error) else "broken quotes"
         if record is None or len(record) > 1 or "".join(record).strip():
             if record is not None and len(record) != (width or len(record)):
                 problem = _other_width(len(record), width)

@@ -54,11 +54,11 @@ def retention(home: Home) -> dg.JobDefinition:
 def erase(home: Home) -> dg.JobDefinition:
     """A job that removes one partner from every layer and writes a receipt."""
 
-    @dg.op(config_schema={"partner_id": str})
+    @dg.op(config_schema={"partner_id": str, "keep_releases": dg.Field(bool, default_value=False)})
     def erase_partner(context: dg.OpExecutionContext) -> None:
         partner_id = context.op_config["partner_id"]
         with told_to_a_person(), turn(home, partner_id):
-            receipt = erasure.erase_partner(home, partner_id)
+            receipt = erasure.erase_partner(home, partner_id, context.op_config["keep_releases"])
             home.lock(partner_id).unlink()
         context.log.info(f"receipt: {receipt}")
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import pandera.polars as pa
 
 FAULT = "_fault"
+IDENTITY = ("last_name", "first_name", "birth_date")
+"""What a source may map for an extract with a `match_key`: the key is made of all three, and names are stored nowhere."""
 
 GRADES = ("IT", "PR", "PK", "TK", "KG", *(f"{grade:02d}" for grade in range(1, 14)), "PS", "UG")
 RACES = (
@@ -350,6 +352,8 @@ EXTRACTS: dict[str, Extract] = {
                 "gender_identity",
                 "gpa: amount",
                 "birth_date: date",
+                "state_id",
+                "match_key",
             ),
         ),
         Extract(
@@ -390,7 +394,8 @@ EXTRACTS: dict[str, Extract] = {
             ("student_id", "program", "exam_code"),
             _columns(
                 "exam_year*: year", "student_id*", _choice("program*", "ap", "ib", "aice"), "exam_code*", "exam_name",
-                Column("score", "integer"),
+                Column("score", "integer"), "state_id", "match_key",
+                _choice("matched_by", "state_id", "birth_date_and_name"),
             ),
             (_score_range("ap", 1, 5), _score_range("ib", 1, 7)),
             best="score",

@@ -65,6 +65,13 @@ def _rules(
             rows = stored(extract)
             if rows is not None:
                 yield "student_unknown", extract, rows.join(students, on="student_id", how="anti"), rows
+                if extract == "exam_results":
+                    yield (
+                        "student_matched_later",
+                        extract,
+                        rows.filter(pl.col("matched_by").is_not_null()),
+                        rows,
+                    )
         before = stored("students", year - 1)
         if before is not None:
             both = students.join(before, on="student_id", suffix="_before").drop_nulls(

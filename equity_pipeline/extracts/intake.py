@@ -26,7 +26,7 @@ import polars as pl
 from equity_pipeline.adapters.base import FILE, LINE
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import DeliveryError, EquityError, TransientError
-from equity_pipeline.extracts import cross_file, drift, quarantine
+from equity_pipeline.extracts import cross_file, drift, matching, quarantine
 from equity_pipeline.extracts.check import check_delivery
 from equity_pipeline.extracts.contracts import EXTRACTS, Extract
 from equity_pipeline.extracts.ledger import Ledger
@@ -40,6 +40,7 @@ from equity_pipeline.extracts.reading import (
     accepted,
     changes_only,
     check_year,
+    claimed_by,
     claiming,
     header_changes,
     headers_before,
@@ -47,7 +48,6 @@ from equity_pipeline.extracts.reading import (
     in_blocks,
     landed,
     mapping_of,
-    matching,
     parts_by_block,
     read_parts,
     rekeyed,
@@ -122,7 +122,7 @@ def pending_files(home: Home, partner: Partner) -> list[str]:
     for item in landed(home.landing(partner.partner_id)):
         before = known.get(item.sha256())
         renamed = before and before["status"] != "accepted" and before["file"] != item.name
-        if before is None or (renamed and matching(partner, item.name)):
+        if before is None or (renamed and claimed_by(partner, item.name)):
             due.append(item.name)
     due += [
         one["file"]
@@ -229,7 +229,7 @@ def take_delivery(home: Home, partner: Partner) -> list[DeliveryResult]:
     # Of two names for the same bytes the one that a source claims counts.
     for item in sorted(
         landed(home.landing(partner.partner_id)),
-        key=lambda item: (not matching(partner, item.name), _arrival(item)),
+        key=lambda item: (not claimed_by(partner, item.name), _arrival(item)),
     ):
         sha256 = item.sha256()
         before = known.get(sha256, {"status": None, "message": None})
@@ -491,6 +491,7 @@ def load_extracts(home: Home, partner: Partner, school_year: int) -> list[Extrac
                 reasons=load.reasons,
             )
         )  # fmt: skip
+    matching.match(home, partner, school_year)
     drift.compare(home, partner, school_year)
     cross_file.check(home, partner, school_year)
     ledger.finish(partner.partner_id, school_year, finished)

@@ -124,7 +124,7 @@ def _copied(path: Path, target: Path) -> str:
     return digest.hexdigest()
 
 
-def matching(partner: Partner, file: str) -> list[Source]:
+def claimed_by(partner: Partner, file: str) -> list[Source]:
     """The sources whose `files` match the path or any tail of it, in any case of letters."""
     steps = file.lower().split("/")
     tails = ["/".join(steps[start:]) for start in range(len(steps))]
@@ -141,7 +141,7 @@ def claiming(partner: Partner, file: str) -> list[Source]:
     Raises:
         DeliveryError: sources that may not share it match; names them.
     """
-    sources = matching(partner, file)
+    sources = claimed_by(partner, file)
     shared = all(source.format == "delimited" for source in sources)
     if len(sources) > 1 and not (shared and len({source.extract for source in sources}) == len(sources)):
         names = " and ".join(repr(source.name) for source in sources)
@@ -301,7 +301,11 @@ def _parts(
     rows = {
         extract: pl.concat(
             [
-                people.hidden(_with_year(m.rows, EXTRACTS[extract], partner, stated and stated.school_year))
+                people.hidden(
+                    _with_year(
+                        people.matched(m.rows), EXTRACTS[extract], partner, stated and stated.school_year
+                    )
+                )
                 for m in several
             ],
             how="diagonal",

@@ -26,15 +26,18 @@ from equity_pipeline.storage import atomic, keys, trail
 from equity_pipeline.storage.home import Home
 
 
-def erase_partner(home: Home, partner_id: str) -> Path:
+def erase_partner(home: Home, partner_id: str, keep_releases: bool = False) -> Path:
     """Remove what was delivered, derived and published, and the partner file; returns the receipt.
+
+    `keep_releases`: what was published holds no person and may stay.
 
     The receipt says what was removed and how many files, and names no file: their names may name students.
 
     Raises:
         EquityError: there is nothing of this partner in the home.
     """
-    folders = [folder for folder in home.folders_of(partner_id) if folder.exists()]
+    kept = {home.releases(partner_id)} if keep_releases else set()
+    folders = [folder for folder in home.folders_of(partner_id) if folder.exists() and folder not in kept]
     partner_file = home.partner_file(partner_id)
     if not folders and not partner_file.exists():
         raise EquityError(f"{partner_id}: there is nothing of this partner in {home.root}")

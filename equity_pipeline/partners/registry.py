@@ -181,6 +181,11 @@ _TextLoader.yaml_implicit_resolvers = {
     first: [(tag, regexp) for tag, regexp in resolvers if tag.rsplit(":", 1)[-1] in {"null", "merge"}]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+_TextLoader.yaml_constructors = {
+    tag: constructor
+    for tag, constructor in yaml.SafeLoader.yaml_constructors.items()
+    if tag is None or tag.rsplit(":", 1)[-1] in {"null", "str", "seq", "map"}
+}  # a tag that somebody wrote is refused
 
 
 def load(path: Path) -> Partner:
@@ -193,7 +198,7 @@ def load(path: Path) -> Partner:
         text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=_TextLoader)
         data = yaml.load(text, Loader=_TextLoader)
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError) as error:
         raise PartnerFileError(f"{path}: can't be read ({error.__class__.__name__})") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)

@@ -19,8 +19,8 @@ def changes_pages(site: Site) -> Iterator[Page]:
             "year": int(r["school_year"]), "where": site.place(r["school_id"]),
             "metric": site.labels.metric(r["metric_id"]), "dimension": site.labels.dimension(r["dimension"]),
             "group": site.labels.subgroup(r["dimension"], r["subgroup"]),
-            "before": _said(site, r["rate_before"], r["n_before"], r["suppressed_before"]),
-            "now": _said(site, r["rate"], r["n"], r["suppressed"]),
+            "before": _said(site, r["rate_before"], r["rate_band_before"], r["n_before"], r["suppressed_before"]),
+            "now": _said(site, r["rate"], r["rate_band"], r["n"], r["suppressed"]),
         }
         for r in changes.groups.head(_LINES).to_dict("records")
     ]  # fmt: skip
@@ -56,10 +56,11 @@ def methods_pages(site: Site) -> Iterator[Page]:
     })  # fmt: skip
 
 
-def _said(site: Site, rate: object, n: object, hidden: object) -> str:
+def _said(site: Site, rate: object, band: object, n: object, hidden: object) -> str:
     if pd.isna(rate):
         return site.say(words.HIDDEN_WORDS if hidden == "privacy" else "no figure")
-    return site.say("{rate} of {count}", rate=words.percent(rate), count=words.count(n))
+    said = site.say.rate(rate, None if pd.isna(band) else band)
+    return site.say("{rate} of {count}", rate=said, count=site.say.students(n))
 
 
 def _reference_words(site: Site, dimension: str) -> str:

@@ -11,14 +11,15 @@ from equity_pipeline.publishing.tracker import KEY
 _ROW = [*KEY, "reference"]
 _OWN = ["n", "successes", "rate"]
 _COMPARED = ["reference_n", "reference_successes", "reference_rate", "gap", "gap_low", "gap_high"]
-_SHOWN = ["n", "rate", "suppression_reason"]
+_SHOWN = ["n", "rate", "rate_band", "suppression_reason"]
 
 
 @dataclass(frozen=True)
 class Changes:
     """`restated`: rows of `gap_metrics` in both releases with another number, hidden in one or another reason to be hidden;
     `added`, `removed`: rows in one of them only; `years`: school years with a restated row. `groups`: grain `tracker.KEY`, the
-    groups whose own numbers changed, with count and rate before and now (the others changed through their comparison). `files`: deliveries new since then, of restated years."""
+    groups whose own numbers changed, with count and rate before and now (the others changed through their comparison). `files`: deliveries new since then, of restated years;
+    `rules`: metrics and policy values whose version or value is another."""
 
     first: bool = True
     restated: int = 0
@@ -28,21 +29,30 @@ class Changes:
     years: dict[int, int] = field(default_factory=dict)
     groups: pd.DataFrame = field(default_factory=pd.DataFrame)
     files: dict[int, list[str]] = field(default_factory=dict)
+    rules: list[str] = field(default_factory=list)
 
 
 def compare(
     previous: pd.DataFrame | None,
     current: pd.DataFrame,
     deliveries: list[dict],
-    previous_deliveries: list[dict],
+    versions: dict[str, object],
+    before: dict[str, object] | None,
 ) -> Changes:
     """Compare the published `gap_metrics` of two releases. Numbers are equal within 1e-9.
 
-    `deliveries`: those the numbers of each release rest on (delivery_id, file, school_year).
+    `deliveries`: those the numbers rest on (delivery_id, file, school_year); `versions`: as the manifest states them; `before`: the
+    manifest of the previous release.
     """
-    if previous is None:
+    if previous is None or before is None:
         return Changes()
-    both = current.merge(previous, on=_ROW, how="outer", suffixes=("", "_before"), indicator=True)
+    both = current.merge(
+        previous.reindex(columns=current.columns),
+        on=_ROW,
+        how="outer",
+        suffixes=("", "_before"),
+        indicator=True,
+    )
     kept = both[both["_merge"] == "both"]
     hidden = kept["suppression_reason"].fillna("") != kept["suppression_reason_before"].fillna("")
     own = hidden | _differ(kept, _OWN)
@@ -52,7 +62,7 @@ def compare(
         columns={"suppression_reason": "suppressed", "suppression_reason_before": "suppressed_before"}
     )
     years = {int(y): int(c) for y, c in restated.groupby("school_year").size().sort_index().items()}
-    known = {(d["delivery_id"], d["school_year"]) for d in previous_deliveries}
+    known = {(d["delivery_id"], d["school_year"]) for d in before["made_from"]}
     new = [d for d in deliveries if (d["delivery_id"], d["school_year"]) not in known]
     return Changes(
         first=False,
@@ -63,6 +73,12 @@ def compare(
         years=years,
         groups=groups,
         files={y: sorted({str(d["file"]) for d in new if d["school_year"] == y}) for y in years},
+        rules=[
+            name
+            for part in ("metric_versions", "policy")
+            for name in sorted(set(versions[part]) | set(before["versions"].get(part, {})))
+            if versions[part].get(name) != before["versions"].get(part, {}).get(name)
+        ],
     )
 
 

@@ -14,15 +14,22 @@ from markupsafe import Markup, escape
 from equity_pipeline.publishing import words
 
 
-def rates(rate: float, reference_rate: float) -> Markup:
-    """A dumbbell from 0 to 100 %: hollow dot the comparison's rate, full dot the group's, the gap between them.
+def rates(row: dict) -> Markup:
+    """A dumbbell from 0 to 100 %: hollow dot the comparison's rate, full dot the group's, the gap between them; a pale bar where a rate is
+    only known as a band.
 
     The figures stand in text beside it, so it is hidden from screen readers.
     """
-    own, other = (f"{100 * value:.2f}%" for value in (rate, reference_rate))
+    own, other = (f"{100 * row[name]:.2f}%" for name in ("rate", "reference_rate"))
+    bands = "".join(
+        f'<line class="band" x1="{low:g}%" x2="{high:g}%" y1="11" y2="11"/>'
+        for name in ("rate", "reference_rate")
+        if row[f"{name}_band"]
+        for low, high in (words.ends(row[f"{name}_band"], row[name]),)
+    )
     return Markup(
         f'<svg class="dumbbell" width="100%" height="22" aria-hidden="true" focusable="false">'
-        f'<line class="axis" x1="0" x2="100%" y1="11" y2="11"/>'
+        f'{bands}<line class="axis" x1="0" x2="100%" y1="11" y2="11"/>'
         f'<line class="tick" x1="50%" x2="50%" y1="6" y2="16"/>'
         f'<line class="gap" x1="{own}" x2="{other}" y1="11" y2="11"/>'
         f'<circle class="other" cx="{other}" cy="11" r="5.5"/><circle class="own" cx="{own}" cy="11" r="6"/></svg>'
@@ -68,12 +75,12 @@ def trend(
             f'<line class="{"parity" if tick == 0 else "grid"}" x1="9%" x2="100%" y1="{y(value):.1f}" y2="{y(value):.1f}"/>'
         )
         parts.append(
-            f'<text class="scale" x="8%" y="{y(value) + 4:.1f}">{"0" if tick == 0 else words.points(value, 0)}</text>'
+            f'<text class="scale" x="8%" y="{y(value) + 4:.1f}">{"0" if tick == 0 else words.points(value)}</text>'
         )
     if goal is not None:
         parts.append(f'<line class="goal" x1="9%" x2="100%" y1="{y(goal):.1f}" y2="{y(goal):.1f}"/>')
         parts.append(
-            f'<text class="goal-label" x="100%" y="{y(goal) - 5:.1f}">{escape(goal_label)} {words.points(goal)}</text>'
+            f'<text class="goal-label" x="100%" y="{y(goal) - 5:.1f}">{escape(goal_label)} {words.goal(goal)}</text>'
         )
     every = math.ceil(len(labels) / 5)  # more labels than five would run into each other on a phone
     for position, label in enumerate(labels):

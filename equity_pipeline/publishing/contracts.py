@@ -93,7 +93,6 @@ def _column(name: str, dtype: object) -> pa.Column:
         checks,
         nullable=name not in KEYS and name != "suppressed",
         coerce=dtype is not None,
-
     )
 
 

@@ -143,7 +143,7 @@ def environment(say: Language = ENGLISH) -> Environment:
     }
     css, js = (Markup(made.loader.get_source(made, name)[0]) for name in ("site.css", "site.js"))
     made.globals |= {"_": say, "lang": say.code, "statuses": words.STATUSES, "status": functools.partial(tables.status, say=say),
-                     "dumbbell": charts.rates, "css": css, "js": js, "security_policy": _policy(js)}  # fmt: skip
+                     "dumbbell": charts.rates, "students": say.students, "rate": say.rate, "goal": words.goal, "css": css, "js": js, "security_policy": _policy(js)}  # fmt: skip
     return made
 
 

@@ -73,7 +73,14 @@ def gap_lines(site: Site, school: str, limit: int) -> list[dict[str, object]]:
             {
                 "metric": metric,
                 "label": site.labels.metric(metric),
-                "rate": next((row["rate"] for row in rows if row["state"] == "everyone"), None),
+                "rate": next(
+                    (
+                        site.say.rate(row["rate"], row["rate_band"])
+                        for row in rows
+                        if row["state"] == "everyone"
+                    ),
+                    None,
+                ),
                 "gaps": [row | {"compared": sentences.compared(site, row)} for row in top],
                 "why": "" if top else sentences.why_none(site, rows),
             }

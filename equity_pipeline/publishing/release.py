@@ -108,7 +108,7 @@ def write_release(
     before = manifest.read(latest)
     if before and before["release_id"] == release_id:
         return Release(release_id, target, changed=False, restated=0)
-    difference = _compare(latest, before, frames, context)
+    difference = _compare(latest, before, frames, context, stated)
     if manifest.read(target) is None:
         previous = before["release_id"] if before else None
         rows = tracker.plain(tracker.view(frames, context))
@@ -185,12 +185,10 @@ def _stated(partner: Partner) -> dict[str, object]:
 
 
 def _compare(
-    latest: Path, before: dict | None, frames: dict[str, pd.DataFrame], context: Context
+    latest: Path, before: dict | None, frames: dict[str, pd.DataFrame], context: Context, stated: dict
 ) -> changes.Changes:
     previous = pd.read_parquet(latest / "data" / "gap_metrics.parquet") if before else None
-    return changes.compare(
-        previous, frames["gap_metrics"], context.deliveries, before["made_from"] if before else []
-    )
+    return changes.compare(previous, frames["gap_metrics"], context.deliveries, stated, before)
 
 
 def _write(folder: Path, files: dict[str, bytes]) -> None:

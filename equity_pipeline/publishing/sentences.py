@@ -22,7 +22,7 @@ def why_none(site: Site, rows: list[dict]) -> str:
     if tracker.measured(rows):
         return say("Every gap that can be measured is closed.")
     counted = tracker.countable(rows)
-    states, private = {row["state"] for row in counted}, {"privacy", "hidden_comparison", "band"}
+    states, private = {row["state"] for row in counted}, {"privacy", "hidden_comparison"}
     if "not_measured" in states and states <= {"not_measured", *private}:
         reason = next(row["reason"] for row in counted if row["state"] == "not_measured")
         return say("Not measured: {why}.", why=say.not_measured(reason))
@@ -55,16 +55,17 @@ def widest(site: Site, rows: list[dict]) -> str:
         return why_none(site, rows)
     row = top[0]
     said = {
+        "widest": say("The widest clear gap") if tracker.clear(row) else say("The widest gap"),
         "gap": words.points(row["gap"]).lstrip("−+"), "metric": say(site.labels.metric(row["metric_id"])),
-        "group": site.labels.subgroup(row["dimension"], row["subgroup"], say), "rate": words.percent(row["rate"]),
-        "compared": compared(site, row), "other": words.percent(row["reference_rate"]),
+        "group": site.labels.subgroup(row["dimension"], row["subgroup"], say), "rate": say.about(row["rate"], row["rate_band"]),
+        "compared": compared(site, row), "other": say.about(row["reference_rate"], row["reference_rate_band"]),
     }  # fmt: skip
     if len({row["metric_id"] for row in rows}) > 1:
         return say(
-            "The widest is {gap} percentage points, in “{metric}”: {group} {rate}, {compared} {other}.",
+            "{widest} is about {gap} percentage points, in “{metric}”: {group} {rate}, {compared} {other}.",
             **said,
         )
-    return say("The widest gap is {gap} percentage points: {group} {rate}, {compared} {other}.", **said)
+    return say("{widest} is about {gap} percentage points: {group} {rate}, {compared} {other}.", **said)
 
 
 def missing_sources(site: Site, rows: list[dict]) -> list[str]:

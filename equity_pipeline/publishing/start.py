@@ -87,7 +87,12 @@ def _not_known(site: Site, unknowns: list[dict], overdue: int) -> tuple[str, str
     ]  # fmt: skip
     late = [say("{n} deliveries overdue", n=overdue)] if overdue else []
     hidden = counts["privacy"] + counts["few"] + counts["lacking"]
-    return say("{hidden} of {n} gaps", hidden=hidden, n=counts["groups"]), ", ".join([*reasons, *late])
+    said = (
+        say("{hidden} of {n} gaps", hidden=hidden, n=counts["groups"])
+        if hidden
+        else say("Every gap can be told")
+    )
+    return said, ", ".join([*reasons, *late])
 
 
 def _phase(site: Site, goals: list[dict]) -> tuple[str, str]:

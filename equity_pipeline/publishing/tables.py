@@ -32,16 +32,11 @@ def not_shown(say: Language = ENGLISH) -> Markup:
     ).format(say(words.HIDDEN_WORDS), words.HIDDEN)
 
 
-def rate_of(row: dict) -> str | None:
-    """The band that a rate lies in, or the rate where it is shown as a number."""
-    return row["rate_band"] or (None if row["rate"] is None else words.percent(row["rate"]))
-
-
 def share(row: dict, say: Language = ENGLISH) -> str:
-    """`38.1% of 412`, with the range in place of a number that is only known as one."""
-    rate = rate_of(row)
-    n = row["n_band"] if row["n"] is None else words.count(row["n"])
-    return say("{rate} of {count}", rate=rate, count=n) if rate and n else rate or (f"n {n}" if n else "")
+    """`38% of ~410`, `20 to 40% of ~60`."""
+    return say(
+        "{rate} of {count}", rate=say.rate(row["rate"], row["rate_band"]), count=say.students(row["n"])
+    )
 
 
 def cell(row: dict | None, *, small: str = "n", say: Language = ENGLISH) -> Markup:
@@ -53,17 +48,13 @@ def cell(row: dict | None, *, small: str = "n", say: Language = ENGLISH) -> Mark
         return not_shown(say)
     if state == "hidden_comparison":
         return Markup('{}<span class="n">{}</span>').format(not_shown(say), share(row, say))
-    if state == "band":
-        return Markup('<b class="gap">{}</b><span class="n">{}</span>').format(
-            row["gap_band"], share(row, say)
-        )
     if state in ("not_measured", "no_students", "no_comparison", "few"):
         said = {"not_measured": words.NOT_MEASURED, "no_students": "no students", "no_comparison": "no comparison",
                 "few": words.NOT_ENOUGH}[state]  # fmt: skip
         return Markup('<span class="void">{}</span>').format(say(said))
-    n = row["n_band"] if row["n"] is None else words.count(row["n"])
+    n = say.students(row["n"])
     if state in ("reference", "everyone"):
-        rate = rate_of(row)
+        rate = say.rate(row["rate"], row["rate_band"])
         return Markup('<span class="rate">{}</span><span class="n">n {}</span>').format(
             say("rate {rate}", rate=rate) if small == "rate" else rate, n
         )
@@ -86,7 +77,7 @@ def goal(row: dict | None, say: Language = ENGLISH) -> Markup:
         return Markup("")
     pace = {None: "", True: "✓ " + say("on track"), False: "! " + say("not on track yet")}[row["on_track"]]
     return Markup('<span class="n">{}</span>').format(
-        f"{say('goal')} {words.points(row['goal_gap'])} {pace}".rstrip()
+        f"{say('goal')} {words.goal(row['goal_gap'])} {pace}".rstrip()
     )
 
 
@@ -98,9 +89,9 @@ def _group(labels: Labels, row: dict, say: Language) -> Markup:
 
 
 def _status_of(row: dict | None, say: Language) -> Markup:
-    if row is None or row["state"] not in ("gap", "few", "band"):
+    if row is None or row["state"] not in ("gap", "few"):
         return Markup("")
-    return status(row["status"], say) or (Markup("") if row["state"] == "band" else not_shown(say))
+    return status(row["status"], say) or not_shown(say)
 
 
 def _needed(row: dict | None) -> Markup:

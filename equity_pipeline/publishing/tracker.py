@@ -25,7 +25,7 @@ _CLOSURE = ["prior_gap", "gap_change", "status", "leveled_down", "goal_gap", "on
 
 _METRICS = ["n", "rate", "reference_subgroup", "reference_rate", "gap", "gap_low", "gap_high", "students_needed", "reliable",
             "reason", "suppressed", "suppression_reason"]  # fmt: skip
-BANDS = ["n_band", "rate_band", "reference_rate_band", "gap_band"]
+BANDS = ["rate_band", "reference_rate_band"]
 
 # Dimensions that repeat or contain another one; the start page counts and ranks each gap once.
 OVERLAPPING = (
@@ -47,9 +47,9 @@ def headline_reference(labels: Labels, dimension: str) -> str:
 def view(frames: dict[str, pd.DataFrame], context: Context) -> pd.DataFrame:
     """Grain: school_year × school_id × metric_id × dimension × subgroup, headline reference, all grades together.
 
-    Adds the closure columns, the bands (null where a number is exact or hidden), labels, the sort order of the seeds and `state`:
+    Adds the closure columns, the bands (null where a rate is told to a percent, or hidden), labels, the sort order of the seeds and `state`:
     `privacy`, `not_measured`, `no_students`, `reference` (the group the others are compared with), `everyone`, `no_comparison`,
-    `hidden_comparison` (the group's own numbers are shown, its comparison's are not), `band` (the gap is only known as a range),
+    `hidden_comparison` (the group's own numbers are shown, its comparison's are not),
     `few` (not reliable) or `gap`. `counted`: a summary counts the row (see `countable`); `told`: its gap can be told. Groups without a student
     in any year are left out.
     """
@@ -131,11 +131,11 @@ def measured(rows: list[dict]) -> list[dict]:
 
 
 def hidden(rows: list[dict]) -> list[dict]:
-    """The countable rows whose gap or status is not shown, or only as a range, for privacy."""
+    """The countable rows whose gap or status is not shown, for privacy."""
     return [
         row
         for row in countable(rows)
-        if row["state"] in ("privacy", "hidden_comparison", "band")
+        if row["state"] in ("privacy", "hidden_comparison")
         or (row["state"] == "gap" and row["status"] is None)
     ]
 
@@ -153,11 +153,23 @@ def tools_package(rows: list[dict], mart: pd.DataFrame, year: int) -> list[dict]
     return sorted(found, key=lambda row: (row["urgency_rank"] is None, row["urgency_rank"] or 0))
 
 
+def clear(row: dict) -> bool:
+    """Whether the interval of a gap leaves out parity. In a group of ten a gap can be wide and say little."""
+    return row["gap_low"] is None or not row["gap_low"] <= 0 <= row["gap_high"]
+
+
 def largest(rows: list[dict], limit: int) -> list[dict]:
-    """The largest gaps that are not closed, largest first, ties by label order."""
+    """The gaps that are not closed, the clear ones first, each the largest first, ties by label order."""
     wide = [row for row in measured(rows) if row["status"] not in words.CLOSED and row["behind"] > 0]
     return sorted(
-        wide, key=lambda r: (-r["behind"], r["metric_order"], r["dimension_order"], r["subgroup_order"])
+        wide,
+        key=lambda r: (
+            not clear(r),
+            -r["behind"],
+            r["metric_order"],
+            r["dimension_order"],
+            r["subgroup_order"],
+        ),
     )[:limit]
 
 
@@ -216,20 +228,17 @@ def year_labels(years: list[int]) -> list[str]:
 
 def _state(row: dict, reference: str | None) -> str:
     reason = row["reason"] or ""
-    known = row["rate"] is not None or row["rate_band"] is not None
-    if row["suppressed"] and row["suppression_reason"] == "privacy" and not known and row["gap_band"] is None:
+    if row["suppressed"] and row["suppression_reason"] == "privacy" and row["rate"] is None:
         return "privacy"
     if row["suppression_reason"] == "not_measured" or reason.startswith("not_measured"):
         return "not_measured"
-    if reason == "no_students" or (not known and row["gap_band"] is None):
+    if reason == "no_students" or row["rate"] is None:
         return "no_students"
     if row["dimension"] == "all_students":
         return "everyone"
     if row["reference"] == "designated" and row["subgroup"] == reference:
         return "reference"
     if row["gap"] is None:
-        if row["gap_band"] is not None:
-            return "band"
         return "no_comparison" if reason else "hidden_comparison"
     return "gap" if row["reliable"] else "few"
 

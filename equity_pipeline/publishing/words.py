@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -52,6 +53,25 @@ class Language:
 
     def _form(self, forms: dict[str, str], n: int) -> str:
         return forms.get(f"={n}") or forms.get(_locale(self.code).plural_form(n)) or forms["other"]
+
+    def rate(self, rate: float, band: str | None) -> str:
+        """A published rate: `38%`, or the band that it is in, `20 to 40%`."""
+        if band is None:
+            return percent(rate)
+        low, high = (f"{end:g}" for end in ends(band, rate))
+        if low == "0":
+            return self("under {high}%", high=high)
+        return (
+            self("{low}% or more", low=low) if high == "100" else self("{low} to {high}%", low=low, high=high)
+        )
+
+    def about(self, rate: float, band: str | None) -> str:
+        """A published rate within a sentence: `38%`, or the middle of its band, `about 30%`."""
+        return percent(rate) if band is None else self("about {rate}", rate=percent(rate))
+
+    def students(self, number: float) -> str:
+        """A published number of students, which is rounded: `~410`."""
+        return f"~{count(number)}"
 
     def listed(self, parts: Sequence[str], most: int | None = None) -> str:
         """`a`, `a and b`, `a, b and c`; of more than `most`, those and how many more."""
@@ -130,14 +150,28 @@ MISSING = {
 }
 
 
-def points(rate_difference: float, digits: int = 1) -> str:
-    """A difference of rates as percentage points with its sign, a true minus: -0.095 → `−9.5`. Zero has no sign."""
+def points(rate_difference: float, digits: int = 0) -> str:
+    """A difference of rates as percentage points with its sign, a true minus: -0.095 → `−10`. Zero has no sign. Published rates are whole
+    percents or bands, so a decimal would promise what is not known."""
     value = round_half_up(rate_difference * 100, digits)
     return f"{'−' if value < 0 else '+' if value > 0 else ''}{abs(value):.{digits}f}"
 
 
-def percent(rate: float, digits: int = 1) -> str:
-    """0.381 → `38.1%`."""
+def ends(band: str, rate: float) -> tuple[float, float]:
+    """The ends of a published band in percent: `under 20%`, `20% to 40%` or `80% or more`. `rate`: its middle."""
+    said = [float(end) for end in re.findall(r"[\d.]+", band)]
+    if len(said) == 2:
+        return said[0], said[1]
+    return (0, said[0]) if rate < 0.5 else (said[0], 100)
+
+
+def goal(gap: float) -> str:
+    """A goal as it was set, to a tenth of a point: -0.025 → `−2.5`, -0.02 → `−2`."""
+    return points(gap, 1).removesuffix(".0")
+
+
+def percent(rate: float, digits: int = 0) -> str:
+    """0.381 → `38%`."""
     return f"{round_half_up(rate * 100, digits):.{digits}f}%"
 
 

@@ -12,6 +12,7 @@ import xlsxwriter
 from equity_pipeline.domain import school_years
 from equity_pipeline.publishing import words
 from equity_pipeline.publishing.context import Context
+from equity_pipeline.publishing.words import ENGLISH as say
 
 # A zip entry carries a date: this one is the oldest a zip can hold, so that the same numbers give the same bytes.
 _CREATED = dt.datetime(1980, 1, 1)
@@ -32,9 +33,16 @@ _COLUMNS = [
     ("Dimension", 32, "text", None),
     ("Group", 46, "text", None),
     ("Compared with", 36, "text", "The comparison group; the data files hold every other comparison."),
-    ("Students (n)", 11, "count", None),
-    ("Rate", 10, "percent", None),
+    ("Students (n)", 11, "count", "Rounded, to protect students."),
+    ("Rate", 10, "percent", "The middle of the band where there is one."),
+    (
+        "Rate band",
+        14,
+        "text",
+        "What the rate of a smaller group is known to; empty where it is known to the percent.",
+    ),
     ("Comparison rate", 12, "percent", None),
+    ("Comparison band", 14, "text", None),
     ("Gap (points)", 10, "points", "Rate minus comparison rate, in percentage points."),
     ("Low (95%)", 9, "points", "Lower end of the 95% interval of the gap (Newcombe)."),
     ("High (95%)", 9, "points", "Upper end of the 95% interval of the gap (Newcombe)."),
@@ -46,7 +54,7 @@ _COLUMNS = [
         "count",
         "More students of the group that would bring its rate level with the comparison's.",
     ),
-    ("Goal (points)", 10, "points", None),
+    ("Goal (points)", 10, "goal", None),
     ("Note", 34, "text", "Why a number is not there."),
 ]
 
@@ -57,7 +65,9 @@ def workbook(rows: list[dict], context: Context, partner_name: str) -> bytes:
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False,
                "nan_inf_to_errors": False, "default_date_format": "yyyy-mm-dd"}  # fmt: skip
     with xlsxwriter.Workbook(sink, options) as book:
-        book.set_properties({"title": "Equity gap tracker", "subject": partner_name, "created": _CREATED})
+        book.set_properties(
+            {"title": say("Equity gap tracker"), "subject": partner_name, "created": _CREATED}
+        )
         base = {"font_name": "Calibri", "font_size": 11, "valign": "top"}
         cell = base | {"bottom": 1, "bottom_color": "#D5DADE"}
         head = base | {
@@ -68,11 +78,12 @@ def workbook(rows: list[dict], context: Context, partner_name: str) -> bytes:
             "valign": "bottom",
         }
         formats = {
-            "text": book.add_format(cell | {"indent": 1}),
-            "count": book.add_format(cell | {"num_format": "#,##0", "align": "right"}),
-            "percent": book.add_format(cell | {"num_format": "0.0%", "align": "right"}),
-            "points": book.add_format(cell | {"num_format": "+0.0;−0.0;0.0", "align": "right"}),
-            "head": book.add_format(head | {"indent": 1}),
+            "text": book.add_format(cell | {"align": "left", "indent": 1}),
+            "count": book.add_format(cell | {"num_format": '"~"#,##0', "align": "right"}),
+            "percent": book.add_format(cell | {"num_format": "0%", "align": "right"}),
+            "points": book.add_format(cell | {"num_format": "+0;−0;0", "align": "right"}),
+            "goal": book.add_format(cell | {"num_format": "+0.0;−0.0;0", "align": "right"}),
+            "head": book.add_format(head | {"align": "left", "indent": 1}),
             "head of numbers": book.add_format(head | {"align": "right"}),
             "title": book.add_format(base | {"bold": True, "font_size": 18}),
             "term": book.add_format(cell | {"bold": True}),
@@ -91,21 +102,21 @@ def workbook(rows: list[dict], context: Context, partner_name: str) -> bytes:
 def _read_me(
     book: xlsxwriter.Workbook, formats: dict, context: Context, partner_name: str, metrics: dict[str, str]
 ) -> None:
-    sheet = book.add_worksheet("Read me")
+    sheet = book.add_worksheet(say("Read me"))
     sheet.hide_gridlines(2)
     sheet.set_column(0, 0, 32)
     sheet.set_column(1, 1, 92)
     sheet.fit_to_pages(1, 0)
-    sheet.write_string(0, 0, "Equity gap tracker", formats["title"])
+    sheet.write_string(0, 0, say("Equity gap tracker"), formats["title"])
     lines = [
-        ("Partner", partner_name),
-        ("Gap", ("Rate of the group minus rate of the comparison, in percentage points. Negative: the system serves this group "
-                "at a lower rate.")),
-        (words.HIDDEN_WORDS, "The number is hidden to protect the privacy of students. The row stays, the cells are empty."),
-        (words.NOT_MEASURED, "The data needed is not on file. It is never counted as zero."),
-        (words.NOT_ENOUGH, "Too few students to tell, which is not the same as no gap."),
-        *((f"{step.symbol} {step.words}", step.meaning) for code, step in words.STATUSES.items() if code != "not_measurable"),
-        *((f"Sheet {name}", f"{context.labels.metric(metric)}. {context.labels.definition(metric)}") for name, metric in metrics.items()),
+        (say("Partner"), partner_name),
+        (say("Gap"), say("Rate of the group minus rate of the comparison, in percentage points. Negative: the system serves this group at a lower rate.")),
+        (say("Rounding"), say("Numbers of students are rounded (~), and rates of smaller groups are given as bands, to protect students; every other figure is worked out from what is shown.")),
+        (say(words.HIDDEN_WORDS), say("The number is hidden to protect the privacy of students. The row stays, the cells are empty.")),
+        (say(words.NOT_MEASURED), say("The data needed is not on file. It is never counted as zero.")),
+        (say(words.NOT_ENOUGH), say("too few students to tell, which is not the same as no gap.")),
+        *((f"{step.symbol} {say(step.words)}", say(step.meaning)) for code, step in words.STATUSES.items() if code != "not_measurable"),
+        *((say("Sheet {name}", name=name), f"{context.labels.metric(metric)}. {context.labels.definition(metric)}") for name, metric in metrics.items()),
     ]  # fmt: skip
     for line, (name, said) in enumerate(lines, start=2):
         sheet.set_row(line, 15 * (1 + len(said) // 95))
@@ -117,9 +128,11 @@ def _sheet(book: xlsxwriter.Workbook, formats: dict, context: Context, rows: lis
     sheet = book.add_worksheet(name)
     for position, (heading, width, kind, note) in enumerate(_COLUMNS):
         sheet.set_column(position, position, width)
-        sheet.write_string(0, position, heading, formats["head" if kind == "text" else "head of numbers"])
+        sheet.write_string(
+            0, position, say(heading), formats["head" if kind == "text" else "head of numbers"]
+        )
         if note:
-            sheet.write_comment(0, position, note, {"author": ""})
+            sheet.write_comment(0, position, say(note), {"author": ""})
     for line, row in enumerate(rows, start=1):
         for position, value in enumerate(_cells(row, context)):
             style = formats[_COLUMNS[position][2]]
@@ -146,32 +159,31 @@ def _cells(row: dict[str, object], context: Context) -> list[object]:
     compared = (
         labels.subgroup(row["dimension"], reference)
         if reference
-        else {"rest": "everyone else"}.get(row["reference"], "all students")
+        else say({"rest": "everyone else"}.get(row["reference"], "all students"))
     )
     return [
         school_years.label(row["school_year"]),
-        "District" if row["school_id"] == "_all" else context.school(row["school_id"]),
+        say("District") if row["school_id"] == "_all" else context.school(row["school_id"]),
         labels.dimension(row["dimension"]), row["group"], compared,
-        row["n_band"] if row["n"] is None else row["n"],
-        row["rate_band"] or row["rate"], row["reference_rate_band"] or row["reference_rate"],
-        row["gap_band"] if row["gap"] is None else _points(row["gap"]) if told else None,
-        *(_points(row[c]) if told else None for c in ("gap_low", "gap_high", "gap_change")),
-        f"{step.symbol} {step.words}" if step else None, row["students_needed"] if told else None, _points(row["goal_gap"]), _note(row),
+        row["n"], row["rate"], row["rate_band"], row["reference_rate"], row["reference_rate_band"],
+        *(_points(row[c], 0) if told else None for c in ("gap", "gap_low", "gap_high", "gap_change")),
+        f"{step.symbol} {say(step.words)}" if step else None, row["students_needed"] if told else None, _points(row["goal_gap"], 1), _note(row),
     ]  # fmt: skip
 
 
 def _note(row: dict[str, object]) -> str:
     if row["state"] == "not_measured":
-        return f"{words.NOT_MEASURED}: {words.ENGLISH.not_measured(row['reason'])}"
-    return {
+        return say("Not measured: {why}.", why=say.not_measured(row["reason"]))
+    said = {
         "privacy": words.HIDDEN_WORDS, "no_students": "no students", "reference": "comparison group", "everyone": "all students",
-        "no_comparison": "no comparison", "hidden_comparison": f"comparison {words.HIDDEN_WORDS}", "band": "shown as a range: privacy",
-        "few": words.NOT_ENOUGH, "gap": "",
-    }[row["state"]]  # fmt: skip
+        "no_comparison": "no comparison", "hidden_comparison": "comparison not shown: privacy", "few": words.NOT_ENOUGH,
+    }  # fmt: skip
+    return say(said[row["state"]]) if row["state"] in said else ""
 
 
-def _points(value: float | None) -> float | None:
-    return None if value is None else round(100 * value, 10)
+def _points(value: float | None, digits: int) -> float | None:
+    """As the pages say it."""
+    return None if value is None else words.round_half_up(100 * value, digits)
 
 
 def _sheet_name(metric: str, number: int) -> str:

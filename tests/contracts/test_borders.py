@@ -15,7 +15,7 @@ from equity_pipeline.domain.errors import EquityError, PartnerFileError
 from equity_pipeline.extracts.intake import take_delivery
 from equity_pipeline.partners import registry
 from equity_pipeline.storage.confined import confined
-from tests.contracts.test_intake import deliver, load_all, partner
+from tests.contracts.test_intake import deliver, load_all, partner, rejected, stored
 
 SECRET = "S7777777"
 THEIRS = f"school_year,student_id,grade_level\n2026,{SECRET},9\n"
@@ -157,3 +157,45 @@ def test_the_database_reaches_the_partners_folders_only(south):
                 assert not found, statement
                 raise duckdb.Error("nothing found")
     assert not (south.root / "out.csv").exists()
+
+
+HOSTILE = {
+    "a million columns": ("students.csv", ",".join(map(str, range(1_000_000))) + "\n1\n", "columns, more than 5,000"),
+    "two names that differ in case": (
+        "students.zip", [("students.csv", "a"), ("STUDENTS.csv", "b")], "two files of one name",
+    ),
+    "ten thousand files": (
+        "students.zip", [(f"{n}.csv", "") for n in range(10_001)], "10,001 files, more than 10,000",
+    ),
+    "a bomb": ("students.zip", [("students.csv", "0" * 30_000_000)], "the zip unpacks to 30,000,000 bytes"),
+    "a zip in a zip": ("students.zip", [("more.zip", b"PK\x03\x04")], "an archive inside the archive"),
+    "no zip": ("students.zip", b"PK\x03\x04 and no more", "damaged or was cut short"),
+    "zeros": ("students.csv", b"\0" * 5_000, "not a text file"),
+    "no record that fits": ("students.csv", "a,b\n" + "1\n" * 10, "no record fits the header"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "content", "reason"), HOSTILE.values(), ids=HOSTILE)
+def test_what_is_made_to_harm_is_refused_with_a_reason(home, name, content, reason):
+    if isinstance(content, list):
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+            for member, text in content:
+                archive.writestr(member, text)
+        content = out.getvalue()
+    deliver(home, name, content)
+    [result] = take_delivery(home, partner(ANY))
+    assert result.status == "refused"
+    assert reason in result.message
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_a_huge_cell_is_a_rejected_record(home, quote):
+    huge = f"{quote}{'x' * 20_000_000}{quote}"
+    deliver(home, "students.csv", f"school_year,student_id,grade_level\n2026,a,9\n2026,{huge},9\n2026,b,9\n")
+    [result] = take_delivery(home, partner(ANY))
+    load_all(home, partner(ANY))
+    assert result.status == "accepted"
+    assert stored(home, "students", 2026)["student_id"].to_list() == ["a", "b"]
+    [row] = rejected(home, "students", 0).to_dicts()
+    assert (row["_line"], row["_reason"]) == (3, "a cell of more than 131,072 characters")

@@ -13,7 +13,7 @@ GOOD = {
         "races": "Asian;White", "race_standard": "1997", "economically_disadvantaged": "yes", "econ_basis": "frl_form",
         "english_learner": "former", "english_learner_exit_date": "2024-06-01", "disability_idea": "no", "section_504": "no",
         "homeless": "no", "foster_care": "unknown", "first_generation": "yes", "gender_identity": "x", "gpa": "3.5",
-        "birth_date": "2010-05-05",
+        "birth_date": "2010-05-05", "state_id": "t", "match_key": "k",
     },
     "school_enrollments": {
         "school_year": "2026", "student_id": "a", "school_id": "1", "entry_date": "2025-08-15", "exit_date": "2026-06-01",
@@ -29,6 +29,7 @@ GOOD = {
     },
     "exam_results": {
         "exam_year": "2026", "student_id": "a", "program": "ap", "exam_code": "07", "exam_name": "Biology", "score": "3",
+        "state_id": "t", "match_key": "k", "matched_by": "state_id",
     },
     "readiness_scores": {
         "school_year": "2026", "student_id": "a", "assessment": "psat_10", "section": "math", "score": "520",

@@ -42,6 +42,7 @@ def test_what_does_not_agree_with_another_file_is_counted_and_stays(home):
         ("student_unknown", "school_enrollments"): (1, 5),
         ("student_unknown", "course_enrollments"): (0, 2),
         ("student_unknown", "exam_results"): (1, 2),
+        ("student_matched_later", "exam_results"): (0, 2),
         ("id_with_another_birth_date_than_last_year", "students"): (1, 2),
         ("course_not_in_catalog", "course_enrollments"): (1, 2),
         ("overlaps_an_earlier_stay", "school_enrollments"): (1, 5),

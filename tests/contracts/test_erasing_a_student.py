@@ -13,7 +13,7 @@ from equity_pipeline.domain.errors import EquityError
 from equity_pipeline.extracts.intake import pending_files, take_delivery
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.extracts.privacy import Pseudonyms
-from equity_pipeline.partners.erasure import erase_student
+from equity_pipeline.partners.erasure import erase_partner, erase_student
 from equity_pipeline.storage import keys, trail
 from tests.contracts.test_intake import deliver, load_all, partner
 from tests.contracts.test_privacy import bytes_of, texts_of
@@ -130,3 +130,26 @@ def test_who_is_in_no_file_can_not_be_erased(three_kinds):
         erase_student(home, one, "S9999999")
     assert "S9999999" not in str(told.value)
     assert bytes_of(home.archive("test_sd")) == before
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_releases_of_an_erased_partner_stay_or_go_by_choice(home, keep):
+    published = home.releases("test_sd") / "r1" / "index.html"
+    published.parent.mkdir(parents=True)
+    published.write_text("numbers")
+    deliver(home, "students.csv", f"{HEADER}2026,{HER},9,F\n")
+    take_delivery(home, partner(SOURCES[0]))
+    load_all(home, partner(SOURCES[0]))
+    key = keys.key_file(home, "test_sd")
+    assert key.exists()
+    erase_partner(home, "test_sd", keep)
+    assert published.exists() == keep
+    assert not key.exists()
+    left = [path for path in home.root.rglob("*") if path.is_file() and path != published]
+    assert {path.relative_to(home.root).parts[0] for path in left} <= {
+        "erasures",
+        "audit.jsonl",
+        "audit.head",
+        "ledger.sqlite",
+    }
+    assert HER.encode() not in bytes_of(home.root)

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 
 from equity_pipeline.cli import main
 from equity_pipeline.extracts.contracts import EXTRACTS
-from equity_pipeline.storage import trail
+from equity_pipeline.storage import keys, trail
 from equity_pipeline.storage.home import Home
 from tests.contracts.test_contracts import GOOD
 
@@ -129,6 +129,8 @@ def test_no_marked_value_is_left_anywhere_else(left):
     assert len(searched) > 40
     # A file's own name is the partner's word for it, and the ledger and its checks must say it.
     assert [path for path in searched if KANARI.search(contents(path).replace(b"kanari.csv", b""))] == []
+    key = keys.key_file(home, "north").read_bytes()
+    assert [path for path in searched if key in contents(path)] == []
     assert not KANARI.search(told.replace("kanari.csv", "").encode())
 
 

@@ -27,7 +27,8 @@ def equity(home):
 
 def test_every_command_of_the_contract_is_there():
     assert set(main.commands) == {
-        "audit", "check-delivery", "demo", "erase", "explain", "new-partner", "run", "status", "ui",
+        "audit", "check-delivery", "demo", "erase", "explain", "new-partner", "rekey", "rotate-key", "run", "status",
+        "ui",
     }  # fmt: skip
 
 

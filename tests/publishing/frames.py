@@ -159,7 +159,23 @@ def _counts(students: pd.DataFrame) -> pd.DataFrame:
             )
             grouped.columns = ["school_year", "school_id", "subgroup", "n", "successes"]
             parts.append(grouped.assign(metric_id=metric, dimension=dimension))
-    return pd.concat(parts, ignore_index=True)
+    return _told(pd.concat(parts, ignore_index=True))
+
+
+def _told(counts: pd.DataFrame) -> pd.DataFrame:
+    """What a release says of a group: students to tens, the rate to a percent from 700 students on and else in a band,
+    `rate` its middle; all else is worked out from these. `few`: students before rounding."""
+    n, rate = counts["n"], counts["successes"] / counts["n"].where(counts["n"] > 0)
+    percents = np.select([n >= 700, n >= 140, n >= 70], [1, 5, 10], 20)
+    low = np.minimum(np.floor(100 * rate / percents + 1e-9), 100 / percents - 1) * percents
+    texts = [
+        None if width == 1 or np.isnan(start) else f"under {width}%" if start == 0
+        else f"{start:g}% or more" if start + width == 100 else f"{start:g}% to {start + width:g}%"
+        for start, width in zip(low, percents, strict=True)
+    ]  # fmt: skip
+    middle = np.where(percents == 1, (100 * rate).round().clip(1, 99), low + percents / 2) / 100
+    rounded = ((n + 5) // 10 * 10).where(n > 0, 0)
+    return counts.assign(n=rounded, successes=rounded * middle, rate=middle, rate_band=texts, few=n)
 
 
 def _wilson(s: pd.Series, n: pd.Series) -> tuple[pd.Series, pd.Series]:
@@ -171,11 +187,14 @@ def _wilson(s: pd.Series, n: pd.Series) -> tuple[pd.Series, pd.Series]:
 def _gaps(counts: pd.DataFrame, reference: str) -> pd.DataFrame:
     keys = ["school_year", "school_id", "metric_id", "dimension"]
     frame = counts.merge(DIMENSIONS[["dimension", "reference_subgroup"]], on="dimension")
-    frame["rate"] = frame["successes"] / frame["n"].where(frame["n"] > 0)
     if reference == "designated":
         named = frame[frame["subgroup"] == frame["reference_subgroup"]]
-        named = named[[*keys, "n", "successes"]].rename(
-            columns={"n": "reference_n", "successes": "reference_successes"}
+        named = named[[*keys, "n", "successes", "rate_band"]].rename(
+            columns={
+                "n": "reference_n",
+                "successes": "reference_successes",
+                "rate_band": "reference_rate_band",
+            }
         )
         frame = frame.merge(named, on=keys, how="left")
     else:
@@ -183,7 +202,7 @@ def _gaps(counts: pd.DataFrame, reference: str) -> pd.DataFrame:
         own = 0 if reference == "overall" else 1
         frame["reference_n"] = totals["n"] - own * frame["n"]
         frame["reference_successes"] = totals["successes"] - own * frame["successes"]
-        frame["reference_subgroup"] = None
+        frame["reference_subgroup"] = frame["reference_rate_band"] = None
     frame["reference_rate"] = frame["reference_successes"] / frame["reference_n"].where(
         frame["reference_n"] > 0
     )
@@ -291,7 +310,7 @@ def frames(
     gaps = pd.concat([_gaps(counts, r) for r in ("designated", "overall", "rest")], ignore_index=True)
     gaps = gaps.assign(
         partner_id=who.partner_id, metric_version="1", policy_version="1", race_standard="1997", econ_basis="meal_status",
-        snapshot_date=pd.to_datetime(gaps["school_year"].sub(1).astype(str) + "-10-01").dt.date, extract_as_of=None, rate_band=None, reference_rate_band=None,
+        snapshot_date=pd.to_datetime(gaps["school_year"].sub(1).astype(str) + "-10-01").dt.date, extract_as_of=None,
     )  # fmt: skip
     gaps = gaps.astype(
         {c: object for c in ("ppg2017_flag", "ppg2022_flag", "index80_flag", "reliable", "reason")}
@@ -299,11 +318,12 @@ def frames(
     missing = gaps["metric_id"].str.startswith("exam_") & (gaps["school_year"] == 2022)
     gaps.loc[missing, VALUES] = None
     gaps.loc[missing, "reason"] = "not_measured: exam_results"
-    small = ~missing & (hide_all | (gaps[["n", "successes"]].min(axis=1) < minimum_cell)
-                        | (gaps["n"] - gaps["successes"] < minimum_cell))  # fmt: skip
+    small = ~missing & (hide_all | (gaps["few"] < minimum_cell))
     gaps["suppressed"] = small | missing
     gaps["suppression_reason"] = np.where(small, "privacy", np.where(missing, "not_measured", None))
+    gaps.loc[small | missing, ["rate_band", "reference_rate_band"]] = None
     gaps.loc[small, VALUES] = None
+    gaps[["successes", "reference_successes"]] = pd.NA
     gaps.loc[small, "reason"] = None
     gaps = gaps[COLUMNS].sort_values(COLUMNS[1:8], ignore_index=True)
     closure = _closure(gaps, who).sort_values(["school_year", "school_id", "metric_id", "dimension", "subgroup", "reference"],

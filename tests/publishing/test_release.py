@@ -110,7 +110,7 @@ def test_a_correction_is_counted_and_told_row_by_row(tmp_path):
     black &= (gaps["subgroup"] == "black") & (gaps["dimension"] == "race_ethnicity")
     assert black.sum() == 3 and gaps.loc[black, "rate"].notna().all()
     gaps.loc[black, "n"] += 1
-    gaps.loc[black, "rate"] = 0.1234
+    gaps.loc[black, ["rate", "rate_band"]] = [0.15, "10% to 20%"]
     said.deliveries.append(
         {"delivery_id": "f" * 16, "file": "corrected<2025>.csv", "extract": "students", "school_year": 2025}
     )
@@ -120,7 +120,19 @@ def test_a_correction_is_counted_and_told_row_by_row(tmp_path):
         "2025": 3
     }
     page = (release.path / "changes.html").read_text()
-    assert "12.3% of" in page and "corrected&lt;2025&gt;.csv" in page and page.count("<td>2024-25</td>") == 1
+    assert (
+        "10 to 20% of" in page and "corrected&lt;2025&gt;.csv" in page and page.count("<td>2024-25</td>") == 1
+    )
+
+
+def test_a_number_restated_by_another_rule_names_the_rule(tmp_path):
+    home, (marts, said) = Home(tmp_path), small()
+    publish(home, (marts, said))
+    gaps = marts["gap_metrics"] = marts["gap_metrics"].copy()
+    gaps.loc[gaps["metric_id"] == "exam_taken", "metric_version"] = "2"
+    gaps.loc[(gaps["metric_id"] == "exam_taken") & gaps["rate"].notna(), "n"] += 10
+    release = publish(home, (marts, said))
+    assert "Rules that changed since then: Exam taken." in (release.path / "changes.html").read_text()
 
 
 def test_a_new_year_restates_nothing(tmp_path):

@@ -5,30 +5,45 @@ import pandas as pd
 import pytest
 from markupsafe import Markup
 
-from equity_pipeline.publishing import words
+from equity_pipeline.publishing import page, words, workbook
 
 
 @pytest.mark.parametrize(
     ("difference", "said"),
     [
-        (-0.095, "−9.5"),
-        (0.058, "+5.8"),
-        (0.0, "0.0"),
-        (-0.0004, "0.0"),
-        (0.285, "+28.5"),
-        (-0.00051, "−0.1"),
-        (0.1235, "+12.4"),
+        (-0.095, "−10"),
+        (0.058, "+6"),
+        (0.0, "0"),
+        (-0.004, "0"),
+        (0.285, "+29"),
+        (-0.0051, "−1"),
     ],
 )
 def test_points(difference, said):
     assert words.points(difference) == said
 
 
-@pytest.mark.parametrize(
-    ("rate", "said"), [(0.381, "38.1%"), (0.2885, "28.9%"), (1.0, "100.0%"), (0.0, "0.0%")]
-)
+@pytest.mark.parametrize(("rate", "said"), [(0.381, "38%"), (0.2885, "29%"), (1.0, "100%"), (0.0, "0%")])
 def test_percent(rate, said):
     assert words.percent(rate) == said
+
+
+def test_a_goal_is_said_as_it_was_set():
+    assert [words.goal(gap) for gap in (-0.02, -0.025, 0.0)] == ["−2", "−2.5", "0"]
+
+
+@pytest.mark.parametrize(
+    ("rate", "band", "english", "spanish", "about"),
+    [
+        (0.38, None, "38%", "38%", "38%"),
+        (0.3, "20% to 40%", "20 to 40%", "20 a 40%", "about 30%"),
+        (0.1, "under 20%", "under 20%", "menos de 20%", "about 10%"),
+        (0.9, "80% or more", "80% or more", "80% o más", "about 90%"),
+    ],
+)
+def test_a_rate_reads_well_as_a_percent_or_a_band(rate, band, english, spanish, about):
+    assert (words.ENGLISH.rate(rate, band), words.SPANISH.rate(rate, band)) == (english, spanish)
+    assert words.ENGLISH.about(rate, band) == about
 
 
 def test_missing_sources_in_words():
@@ -68,6 +83,8 @@ def strings(file: Path) -> set[str]:
 def test_every_string_stands_in_the_catalogue():
     said = set().union(*(strings(file) for file in PUBLISHING.rglob("*") if file.suffix in (".py", ".j2")))
     assert len(said) > 150
+    said |= {text for heading, _, _, note in workbook._COLUMNS for text in (heading, note) if text}
+    said |= set(page.GROUPS.values()) | set(words.REFERENCES.values())
     assert said - set(words.catalogue()) == set()
 
 

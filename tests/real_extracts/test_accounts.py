@@ -315,3 +315,77 @@ def test_a_set_that_says_no_school_year_is_refused(account):
     taken = account("school_data_sync", {"SDS v2.1": "sds/SDS v2"})
     assert taken.status == {"SDS v2.1": "refused"}
     assert taken.counts == {}
+
+
+def counted(taken: Account, extract, folder: str, files: dict[str, str]) -> None:
+    """Every record of every file is somewhere: in each extract that its file feeds."""
+    for (name, extract_), counts in taken.counts.items():
+        assert sum(counts) == len(records(extract(f"{folder}/{files[name]}"))), (name, extract_)
+
+
+def test_two_districts_in_one_layout(account, extract):
+    files = {name: name for name in ("schools.csv", "students_anytown.csv", "students_someville.csv")}
+    taken = account("two_districts", {name: f"two_districts/{name}" for name in files})
+    counted(taken, extract, "two_districts", files)
+    assert taken.counts == {
+        ("schools.csv", "schools"): (6, 0, 0, 0),
+        ("students_anytown.csv", "students"): (1199, 0, 0, 0),
+        ("students_someville.csv", "students"): (1198, 0, 1, 0),  # one id is in both districts
+        ("students_anytown.csv", "school_enrollments"): (1199, 0, 0, 0),
+        ("students_someville.csv", "school_enrollments"): (1199, 0, 0, 0),
+    }
+    races = dict(taken.rows("students")["races"].value_counts().rows())
+    assert races == {
+        None: 517, "Asian": 473, "BlackOrAfricanAmerican": 484, "DemographicRaceTwoOrMoreRaces": 443, "White": 480,
+    }  # fmt: skip
+
+
+def test_six_years_of_a_longitudinal_file(account, extract):
+    files = {f"Student_{kind}_Raw.csv": f"Student_{kind}_Raw.csv" for kind in ("Classifications", "Demographics")}
+    taken = account("longitudinal", {name: f"sdp_longitudinal/{name}" for name in files})
+    counted(taken, extract, "sdp_longitudinal", files)
+    classifications, demographics = files
+    assert taken.counts == {
+        (classifications, "students"): (87524, 6, 730, 0),  # grade 17; student-years that are there twice
+        (classifications, "attendance"): (86251, 1299, 710, 0),
+        (demographics, "students"): (87524, 6, 4, 0),  # the demographics of those whose grade was refused
+    }
+    assert taken.reasons["attendance", "days_absent is more than days_enrolled"] == 1299
+    students = taken.rows("students")
+    assert dict(students["races"].value_counts().rows())["AmericanIndianOrAlaskaNative"] == 1129  # `NA` is a race
+    assert students["birth_date"].dt.year().is_between(1980, 2000).all()
+
+
+def test_a_course_catalogue_in_two_tables(account, extract):
+    files = {
+        "School.csv": "EducationOrganization/School.csv", "Course.csv": "EducationOrganization/Course.csv",
+        "CourseOffering.csv": "MasterSchedule/CourseOffering.csv",
+    }  # fmt: skip
+    taken = account("course_catalog", {name: f"course_catalog/{path}" for name, path in files.items()})
+    counted(taken, extract, "course_catalog", files)
+    assert taken.counts == {
+        ("School.csv", "schools"): (5, 0, 0, 0),
+        ("Course.csv", "courses"): (184, 0, 0, 0),
+        ("CourseOffering.csv", "courses"): (184, 0, 184, 0),  # fall and spring
+    }
+    courses = taken.rows("courses")
+    assert courses["course_title"].null_count() == 0
+    assert courses.filter(courses["course_level"] == "ap").height == 16
+
+
+def test_daily_batches_and_corrections(account, extract):
+    files = {
+        f"{batch}_{called}.csv": f"batches/{batch}/student{name}.csv"
+        for batch in ("batch1", "batch2")
+        for called, name in (("demographics", "demographics"), ("marks", "sectionmark"), ("attendance", "attendance"))
+    } | {
+        f"{day}_{called}.csv": f"corrections/{day}/{name}/part1.csv"
+        for day in ("day1", "day2")
+        for called, name in (("students", "students"), ("marks", "studentsectionmark"))
+    }
+    taken = account("contoso_batches", {name: f"contoso_sis/{path}" for name, path in files.items()})
+    counted(taken, extract, "contoso_sis", files)
+    unclaimed = {name for name, status in taken.status.items() if status == "unclaimed"}
+    assert unclaimed == {"batch1_attendance.csv", "batch2_attendance.csv"}
+    assert set(taken.reasons) == {("students", "grade_level is missing")}  # demographics without a grade
+    assert taken.reasons["students", "grade_level is missing"] == 97

@@ -7,7 +7,10 @@
     return element;
   };
   const text = (element) => (element ? element.textContent.replace(/\s+/g, " ").trim() : "");
-  const value = (cell) => {
+  // What a cell says first; the small print under it is no part of its number.
+  const value = (whole) => {
+    const cell = whole.cloneNode(true);
+    cell.querySelectorAll(".n").forEach((small) => small.remove());
     const found = text(cell).replace(/−/g, "-").replace(/,(?=\d{3})/g, "").match(/^[^\d+-]{0,6}([+-]?\d+(\.\d+)?)/);
     return found ? Number(found[1]) : text(cell).toLocaleLowerCase();
   };

@@ -1,0 +1,70 @@
+"""The files for a server name programs, options, ports and variables that exist."""
+
+import configparser
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from equity_pipeline.defs.automation import ENVIRONMENTS
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
+
+
+def unit(name):
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str
+    parser.read(DEPLOY / "systemd" / name, encoding="utf-8")
+    return parser
+
+
+@pytest.mark.parametrize("name", ["code", "webserver", "daemon"])
+def test_a_service_calls_a_program_with_options_that_it_knows_and_the_container_calls_the_same(name):
+    command = unit(f"equity-{name}.service")["Service"]["ExecStart"].rsplit("/bin/", 1)[1]
+    program, *arguments = command.split()
+    words = [word for word in arguments if not word.startswith("-")]
+    subcommands = [word for word in words if word in {"code-server", "start", "run"}]
+    found = Path(sys.executable).with_name(program)
+    told = subprocess.run([found, *subcommands, "--help"], check=True, capture_output=True, text=True).stdout
+    assert set(re.findall(r"--[\w-]+", command)) <= set(re.findall(r"--[\w-]+", told))
+    in_container = COMPOSE["services"][name]["command"]
+    assert set(re.findall(r"--[\w-]+", command)) == set(re.findall(r"--[\w-]+", in_container))
+
+
+def test_the_services_find_each_other_and_the_webserver_is_for_this_machine_only():
+    [location] = yaml.safe_load((DEPLOY / "workspace.yaml").read_text(encoding="utf-8"))["load_from"]
+    code = unit("equity-code.service")["Service"]["ExecStart"]
+    assert f"--port {location['grpc_server']['port']}" in code and "--host 127.0.0.1" in code
+    assert f"--location-name {location['grpc_server']['location_name']}" in code
+    assert "--host 127.0.0.1" in unit("equity-webserver.service")["Service"]["ExecStart"]
+    assert COMPOSE["services"]["code"]["ports"] == ["127.0.0.1:3000:3000"]
+
+
+def test_every_variable_of_the_environment_file_is_one_that_the_code_reads():
+    text = (DEPLOY / "equity-pipeline.env").read_text(encoding="utf-8")
+    code = "".join(
+        path.read_text(encoding="utf-8") for path in (DEPLOY.parent / "equity_pipeline").rglob("*.py")
+    )
+    for name in re.findall(r"^#?(EQUITY_\w+)=", text, re.MULTILINE):
+        assert name in code or "EQUITY_ALERT_{name}" in code and name.startswith("EQUITY_ALERT_"), name
+    assert re.search(r"^EQUITY_ENVIRONMENT=(\w+)$", text, re.MULTILINE)[1] in ENVIRONMENTS
+
+
+def test_systemd_accepts_the_units(tmp_path):
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("no systemd-analyze on this machine")
+    for path in (DEPLOY / "systemd").iterdir():
+        here = re.sub(r"/opt/equity-pipeline/\.venv/bin", str(Path(sys.executable).parent), path.read_text())
+        (tmp_path / path.name).write_text(here.replace("User=equity\n", ""))
+    told = subprocess.run(
+        ["systemd-analyze", "verify", *sorted(tmp_path.iterdir())],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert not [line for line in told.stderr.splitlines() if "equity-" in line], told.stderr
