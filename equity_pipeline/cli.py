@@ -291,12 +291,18 @@ def explain(home: Home, partner_id: str, **number: Any) -> None:
 
 @main.command()
 @click.argument("release", type=click.Path(exists=True, file_okay=False, path_type=Path))
-def audit(release: Path) -> None:
+@click.option(
+    "--previous",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="An earlier release.",
+)
+def audit(release: Path, previous: tuple[Path, ...]) -> None:
     """Attack a release as an outsider would; exit code 1 if the guarantee fails."""
     from equity_pipeline.disclosure import attack
 
     try:
-        found = attack.audit(release)
+        found = attack.audit(release, previous=previous)
     except EquityError as error:
         raise click.ClickException(str(error)) from None
     for line in found.lines():
@@ -359,7 +365,9 @@ def rekey(home: Home, partner_id: str, because: str, file: str, school_year: int
     with history.open_instance(home) as instance:
         said = {"partner_id": partner_id, "file": file, "school_year": year, "because": because}
         _correct(home, instance, REKEY, "rekey_file", **said)
-    click.echo(f"{file} is of {year} from now on: `equity-pipeline run --partner {partner_id}` reads it again")
+    click.echo(
+        f"{file} is of {year} from now on: `equity-pipeline run --partner {partner_id}` reads it again"
+    )
 
 
 @main.command("rotate-key")
@@ -373,7 +381,9 @@ def rotate_key(home: Home, partner_id: str) -> None:
 
     with history.open_instance(home) as instance:
         _correct(home, instance, ROTATE_KEY, "new_key", partner_id=partner_id)
-    click.echo(f"{partner_id} has a new key: `equity-pipeline run --partner {partner_id}` makes everything again")
+    click.echo(
+        f"{partner_id} has a new key: `equity-pipeline run --partner {partner_id}` makes everything again"
+    )
 
 
 @main.command()

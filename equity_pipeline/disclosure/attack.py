@@ -13,7 +13,7 @@ import json
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,12 +24,13 @@ from equity_pipeline.disclosure import figures
 from equity_pipeline.disclosure.figures import ABOUT, CELL, PAIR, REASONS, Rules
 from equity_pipeline.domain.errors import DisclosureError
 
-# The forms a statement may take: what students are rounded to, from the rule to its coarser forms, each of which also
-# halves the number of bands; and how many numbers of successes are in a band.
-ROUNDED_TO = (10, 20, 50, 100, 100, 100, 100)
+# The form a statement must have: what students are rounded to, and how many numbers of successes are in a band.
+ROUNDED_TO = 10
 IN_A_BAND = 7
 BAND = re.compile(r"under ([\d.]+)%|([\d.]+)% or more|([\d.]+)% to ([\d.]+)%")
 BANDS = ["rate_band", "reference_rate_band"]
+# A change of fewer students than this must not follow from two releases.
+CHANGE = 10
 NEVER = ["successes", "reference_successes"]
 
 
@@ -82,7 +83,7 @@ def audit(
         rules: the public policy, as the outsider knows it.
         minimum_cell: the policy the release promises, students. Both are read from the release's certificate.json
             where not given.
-        previous: earlier releases.
+        previous: earlier releases; no difference from them may say that a change was of fewer than `CHANGE` students.
 
     Raises:
         DisclosureError: there is nothing to read, or a file can't be read as a table; what can't be attacked
@@ -91,7 +92,8 @@ def audit(
     if rules is None or minimum_cell is None:
         rules, minimum_cell = _stated(Path(release_dir) / "certificate.json")
     frames, files, findings = _read(Path(release_dir))
-    result = attack(frames, rules, minimum_cell)
+    earlier = [_read_parquet(Path(folder) / "data" / "gap_metrics.parquet") for folder in previous]
+    result = attack(frames, rules, minimum_cell, earlier)
     found = tuple(sorted({*findings, *result.findings}, key=lambda f: (f.kind, f.mart, f.where)))
     return AuditResult(**{**result.__dict__, "findings": found, "files": files})
 
@@ -109,11 +111,9 @@ def _read(release_dir: Path) -> tuple[dict[str, pd.DataFrame], dict[str, str], l
                     path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig"
                 )
             else:
-                frame = pd.read_parquet(path)
+                frame = _read_parquet(path)
         except (ValueError, OSError) as error:
-            raise DisclosureError(
-                f"data/{path.name} can't be read as a table ({type(error).__name__}); not safe"
-            ) from None
+            raise _unreadable(path, error) from None
         frames[path.stem][path.suffix] = frame
     if set(frames.get("gap_metrics", {})) != {".csv", ".parquet"}:
         raise DisclosureError("the release has no data/gap_metrics to attack; nothing is published")
@@ -123,6 +123,17 @@ def _read(release_dir: Path) -> tuple[dict[str, pd.DataFrame], dict[str, str], l
         files,
         findings,
     )
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except (ValueError, OSError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> DisclosureError:
+    return DisclosureError(f"data/{path.name} can't be read as a table ({type(error).__name__}); not safe")
 
 
 def _stated(certificate_file: Path) -> tuple[Rules, int]:
@@ -164,14 +175,20 @@ def _plain(column: pd.Series) -> pd.Series:
     return pd.Series(np.array([*texts, None], dtype=object)[position], index=column.index)
 
 
-def attack(frames: dict[str, pd.DataFrame], rules: Rules, minimum_cell: int) -> AuditResult:
-    """Attack published marts: name → frame. Needs no IO."""
+def attack(
+    frames: dict[str, pd.DataFrame], rules: Rules, minimum_cell: int, earlier: Sequence[pd.DataFrame] = ()
+) -> AuditResult:
+    """Attack published marts: name → frame; `earlier`: `gap_metrics` of releases before. Needs no IO."""
     reading = Reading(frames, rules, minimum_cell)
     reading.read_base()
     reading.check_gaps()
     reading.check_closure()
     for mart in sorted(set(frames) - {"gap_metrics", "gap_closure"}):
         reading.check_copy(mart)
+    for gaps in earlier:
+        before = Reading({"gap_metrics": gaps}, rules, minimum_cell)
+        before.read_base()
+        reading.check_difference(before)
     hidden = reading.base[reading.base["n"].isna()]
     return AuditResult(
         findings=tuple(sorted(set(reading.findings), key=lambda f: (f.kind, f.mart, f.where))),
@@ -180,14 +197,15 @@ def attack(frames: dict[str, pd.DataFrame], rules: Rules, minimum_cell: int) -> 
         hidden_by_dimension={d: int(c) for d, c in sorted(hidden["dimension"].value_counts().items())},
         figures=reading.checked,
         minimum_cell=minimum_cell,
+        releases=1 + len(earlier),
     )
 
 
-def certificate(result: AuditResult, rules: Rules) -> dict[str, object]:
+def certificate(result: AuditResult, rules: Rules, proof: Mapping[str, object]) -> dict[str, object]:
     """What `certificate.json` says: what was attacked, how, what is left to guess, and whether the release may leave."""
     return {
         "pass": result.passed,
-        "promise": "students are rounded and rates stand in bands of at least seven numbers of successes; every other "
+        "promise": "students are rounded and rates stand in bands of at least seven numbers of successes (of five below 15 students); every other "
         f"figure follows from these alone; groups of fewer than {result.minimum_cell} students are hidden",
         "minimum_cell": result.minimum_cell,
         "attacked": result.files,
@@ -198,6 +216,7 @@ def certificate(result: AuditResult, rules: Rules) -> dict[str, object]:
             "policy": dict(sorted(rules.policy.items())),
             "actions": _records(rules.actions[["prior_status", "status", "urgency", "what_to_do"]]),
         },
+        "proof": dict(proof),
         "cells": result.cells,
         "hidden": result.hidden,
         "hidden_by_dimension": result.hidden_by_dimension,
@@ -214,13 +233,13 @@ def _records(frame: pd.DataFrame) -> list[dict]:
 
 
 @functools.cache
-def _bands(least: int, coarser: int) -> set[tuple[float, float]]:
+def _bands(least: int) -> set[tuple[float, float]]:
     """The bands that rates of at least so many students are told in."""
-    count = max(100 // math.ceil(100 * IN_A_BAND / least), 2) // 2**coarser
+    count = max(100 // math.ceil(100 * IN_A_BAND / least), 2)
     if count == 100:
         edges = [0.0, *(percent + 0.5 for percent in range(1, 99)), 100.0]
     else:
-        edges = [math.floor(100 * i / count + 0.5 + 1e-9) for i in range(count + 1)] if count > 1 else []
+        edges = [math.floor(100 * i / count + 0.5 + 1e-9) for i in range(count + 1)]
     return {(float(a), float(b)) for a, b in itertools.pairwise(edges)}
 
 
@@ -294,11 +313,11 @@ class Reading:
         ends = _ends(band if isinstance(band, str) else None, rate)
         if ends is None or n != int(n):
             return None
-        for coarser, unit in enumerate(ROUNDED_TO):
-            least = max(int(n) - unit // 2, self.minimum_cell)
-            if n % unit == 0 and n + unit // 2 > self.minimum_cell and ends in _bands(least, coarser):
-                return least, n + unit // 2 - 1, *ends
-        return None
+        half = ROUNDED_TO // 2
+        least = max(int(n) - half, self.minimum_cell)
+        if n % ROUNDED_TO or n + half <= self.minimum_cell or ends not in _bands(least):
+            return None
+        return least, n + half - 1, *ends
 
     def check_gaps(self) -> None:
         """Every figure of `gap_metrics` follows from the base."""
@@ -360,6 +379,34 @@ class Reading:
             "reference_rate_band",
         )
 
+    def check_difference(self, before: Reading) -> None:
+        """Where two releases say different things of a group, the change may have been one of `CHANGE` students or more,
+        or none: a smaller one is never known for sure."""
+        both = self._windows().join(before._windows(), rsuffix="_before", how="inner")
+        for count in ("n", "s", "u"):
+            low, high, low_before, high_before = (
+                both[f"{count}_{end}{when}"].to_numpy() for when in ("", "_before") for end in ("low", "high")
+            )
+            changed = (low > high_before) | (high < low_before)
+            largest = np.maximum(high - low_before, high_before - low)
+            known = both[changed & (largest < CHANGE)].reset_index()
+            self.tell("two releases tell a change of few students", "gap_metrics", known, count)
+
+    def _windows(self) -> pd.DataFrame:
+        """By `CELL`, the lowest and highest number of students, successes and others that a release leaves open."""
+        base = self.base[~self.base["absent"]]
+        n_low, n_high = base["n_low"].fillna(0), base["n_high"].fillna(self.minimum_cell - 1)
+        low, high = base["low"].fillna(0) / 100, base["high"].fillna(100) / 100
+        inside = high < 1  # the upper end of a band is not in it
+        return pd.DataFrame(
+            {
+                "n_low": n_low, "n_high": n_high, "s_low": np.ceil(low * n_low - 1e-9),
+                "s_high": np.where(inside, np.ceil(high * n_high - 1e-9) - 1, n_high),
+                "u_low": np.where(inside, np.floor((1 - high) * n_low + 1e-9) + 1, 0),
+                "u_high": np.floor((1 - low) * n_high + 1e-9),
+            }
+        ).set_index(pd.MultiIndex.from_frame(base[CELL]))  # fmt: skip
+
     def check_closure(self) -> None:
         """Every figure of `gap_closure` follows from the gaps of its years."""
         table = self.frames.get("gap_closure")
@@ -378,6 +425,9 @@ class Reading:
             columns=[*ABOUT, *BANDS], errors="ignore"
         )
         expected["status"] = expected["status"].fillna("not_measurable")
+        # Where this year's gap is hidden, the row of `gap_closure` is, and last year's gap with it; here it stands.
+        before = table[CELL].assign(school_year=table["school_year"] - 1, reference="designated")
+        expected["prior_gap"] = self.gaps["gap"].reindex(pd.MultiIndex.from_frame(before)).to_numpy()
         if "urgency" in table:
             expected = expected.assign(**self._actions(table, expected))
         self._compare(mart, table, expected)

@@ -6,12 +6,12 @@ from published students and rates would tell something about the counts behind t
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy.special import erfc
 
 CELL = ["school_year", "metric_id", "school_id", "dimension", "subgroup"]
 PAIR = [*CELL, "reference"]
@@ -27,6 +27,9 @@ ABOUT = {
 # Why a comparison is missing: declared by the partner or by what follows from the rows themselves.
 REASONS = {"risk_ratio_reason", "reason", "comparability_reason", "comparable_to_prior_year"}
 CLOSED = ["closed", "maintained_closed", "reversed"]
+
+
+_erfc = np.vectorize(math.erfc, otypes=[float])
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,7 @@ def of_gaps(pairs: pd.DataFrame, rules: Rules) -> pd.DataFrame:
                 "odds_ratio": p * (1 - q) / ((1 - p) * q),
                 "cohens_h": 2 * np.arcsin(np.sqrt(p)) - 2 * np.arcsin(np.sqrt(q)),
                 "parity_index_adjusted": np.where(ratio <= 1, ratio, 2 - 1 / ratio),
-                "p_value": np.where(overlaps, np.nan, erfc(np.abs(score) / np.sqrt(2))),
+                "p_value": np.where(overlaps, np.nan, _erfc(np.abs(score) / np.sqrt(2))),
                 "risk_ratio": np.where(risk, ratio, np.nan), "alternate_risk_ratio": np.nan,
                 "ppg2017_margin": margin17, "ppg2022_margin": margin22,
                 **_flag("ppg2017_flag", direction * (p - pairs["overall_rate"]) + margin17),

@@ -7,8 +7,7 @@ import pandas as pd
 
 from equity_pipeline.disclosure.derive import Derivation
 from equity_pipeline.disclosure.model import CELL, DISTRICT, published
-from equity_pipeline.disclosure.publication import WHOLE, band
-from equity_pipeline.disclosure.suppress import protect
+from equity_pipeline.disclosure.publication import WHOLE, band, publish
 from equity_pipeline.domain.errors import DisclosureError
 
 # Columns that rest on no count: what the row is about and which rules made it.
@@ -45,24 +44,38 @@ def protect_marts(
         DisclosureError: counts that can't be protected, a dimension without a row in the seed, or a mart that needs
             more than the published counts.
     """
-    gaps = marts["gap_metrics"]
-    gaps = gaps[published(gaps, dimensions)]
-    if unknown := sorted(set(gaps["dimension"]) - set(dimensions["dimension"])):
-        raise DisclosureError(
-            f"dimensions without a row in the seed dimensions: {', '.join(unknown)}; add them to it"
-        )
-    cells = gaps[[*CELL, "n", "successes", "reason"]].drop_duplicates(CELL).reset_index(drop=True)
-    base = _base(cells, dimensions, minimum_cell)
+    cells = published_counts(marts["gap_metrics"], dimensions)
+    base = _base(cells, minimum_cell)
     measured = _derive_gaps(cells, base, derivation)
     result = {name: measured[name] if name in measured else derivation.run(name) for name in marts}
     gaps = measured["gap_metrics"]
     return {name: _finish(result[name][list(marts[name].columns)], base, gaps) for name in marts}
 
 
-def _base(cells: pd.DataFrame, dimensions: pd.DataFrame, minimum_cell: int) -> pd.DataFrame:
+def published_counts(gaps: pd.DataFrame, dimensions: pd.DataFrame) -> pd.DataFrame:
+    """The counts that a release is about: one row per `CELL` with `n`, `successes` and `reason`, in order.
+
+    Raises:
+        DisclosureError: a dimension without a row in the seed, or a group with more successes than students.
+    """
+    gaps = gaps[published(gaps, dimensions)]
+    if unknown := sorted(set(gaps["dimension"]) - set(dimensions["dimension"])):
+        raise DisclosureError(
+            f"dimensions without a row in the seed dimensions: {', '.join(unknown)}; add them to it"
+        )
+    cells = gaps[[*CELL, "n", "successes", "reason"]].drop_duplicates(CELL).reset_index(drop=True)
+    known = cells.dropna(subset=["n"])
+    if (known["successes"] > known["n"]).any() or (known["successes"] < 0).any():
+        raise DisclosureError("a group has more successes than students; nothing is published")
+    return cells
+
+
+def _base(cells: pd.DataFrame, minimum_cell: int) -> pd.DataFrame:
     """What is shown of every group, by `CELL`: `n`, `rate`, `rate_band`, `width` of the band and `hidden`; a group that was
     not measured is neither hidden nor shown."""
-    said = protect(cells, dimensions, minimum_cell)
+    known = cells.dropna(subset=["n"])
+    said = publish(known["n"].to_numpy(np.int64), known["successes"].to_numpy(np.int64), minimum_cell)
+    said.index = pd.MultiIndex.from_frame(known[CELL])
     base = pd.DataFrame(index=pd.MultiIndex.from_frame(cells[CELL])).join(said)
     hidden = base["hidden"].astype("boolean").fillna(False).to_numpy(bool)
     shown = ~hidden & base["hidden"].notna().to_numpy()

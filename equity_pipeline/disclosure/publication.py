@@ -14,32 +14,24 @@ X, C = 5, 1
 # As many numbers of successes are in every band of a rate, whatever the number of students within its rounding.
 IN_A_BAND = X + C + 1
 PERCENTS = 100
-# Level of coarseness → what students are rounded to. Level 0 is the rule; each further level also halves the number of bands.
-UNITS = np.array([10, 20, 50, 100, 100, 100, 100])
+ROUNDED_TO = 10
 # Bounds of rates are whole numbers of half percents, as a whole percent stands for half a percent on either side.
 WHOLE = 200
 UNLIMITED = 10**9
 
 
-def publish(n: np.ndarray, successes: np.ndarray, level: np.ndarray | int, minimum_cell: int) -> pd.DataFrame:
+def publish(n: np.ndarray, successes: np.ndarray, minimum_cell: int) -> pd.DataFrame:
     """What is shown of groups with these counts.
-
-    Args:
-        level: 0, or how many steps more coarsely a group is shown; where no two bands are left it is hidden.
 
     Returns:
         `hidden`; `n`: the students shown; `n_low`, `n_high`: those that are shown so; `low`, `high`: the bounds of the
         rate in half percents, `low` included and `high` not, unless it is `WHOLE`. Of a hidden group: 0, any number
-        of students below the smallest shown (any at all where the group is larger than that), and any rate.
+        of students below the minimum cell, and any rate.
     """
-    level = np.broadcast_to(level, np.shape(n))
-    unit = UNITS[np.minimum(level, len(UNITS) - 1)]
-    rounded = (n + unit // 2) // unit * unit
-    small = n < minimum_cell
-    least = np.maximum(rounded - unit // 2, minimum_cell)
-    bands = number_of_bands(least, level)
-    hidden = small | (bands < 2) | (rounded == 0)
-    bands = np.maximum(bands, 2)
+    hidden = n < minimum_cell
+    rounded = (n + ROUNDED_TO // 2) // ROUNDED_TO * ROUNDED_TO
+    least = np.maximum(rounded - ROUNDED_TO // 2, minimum_cell)
+    bands = number_of_bands(least)
     low, high = _in_bands(n, successes, bands)
     percent = np.clip((WHOLE * successes + n) // np.maximum(2 * n, 1), 1, 99)
     whole = bands == PERCENTS
@@ -50,20 +42,17 @@ def publish(n: np.ndarray, successes: np.ndarray, level: np.ndarray | int, minim
             "hidden": hidden,
             "n": np.where(hidden, 0, rounded),
             "n_low": np.where(hidden, 0, least),
-            "n_high": np.where(
-                hidden, np.where(small, minimum_cell - 1, UNLIMITED), rounded + (unit + 1) // 2 - 1
-            ),
+            "n_high": np.where(hidden, minimum_cell - 1, rounded + ROUNDED_TO // 2 - 1),
             "low": np.where(hidden, 0, low),
             "high": np.where(hidden, WHOLE, high),
         }
     )
 
 
-def number_of_bands(least: np.ndarray, level: np.ndarray | int) -> np.ndarray:
+def number_of_bands(least: np.ndarray) -> np.ndarray:
     """How many bands the rates of a group are told in that has at least so many students; `PERCENTS` are whole percents.
     A group of the smallest size that is shown has two."""
-    narrowest = -(-PERCENTS * IN_A_BAND // least)
-    return np.maximum(PERCENTS // narrowest, 2) >> level
+    return np.maximum(PERCENTS // -(-PERCENTS * IN_A_BAND // least), 2)
 
 
 def _in_bands(n: np.ndarray, successes: np.ndarray, bands: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

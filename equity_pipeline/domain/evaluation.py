@@ -43,7 +43,8 @@ def evaluate(panel: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         panel: initiative_id, unit, assigned, school_year, n, successes, first_school_year (null: never); one row per
-            unit and year. Units of a single year tell nothing about change and are left out.
+            unit and year. Units that were not seen on both sides of the start (of the first one, where they never
+            started) tell nothing about change and are left out.
     """
     rows: list[dict] = []
     for initiative, of in panel.groupby("initiative_id", sort=True):
@@ -59,7 +60,10 @@ def _prepared(panel: pd.DataFrame) -> pd.DataFrame:
     panel["treated"] = panel["start"].notna()
     panel["post"] = panel["treated"] & (panel["school_year"] >= panel["start"])
     panel["y"] = panel["successes"] / panel["n"]
-    return panel[panel.groupby("unit")["school_year"].transform("size") > 1]
+    turn = panel["start"].fillna(panel["start"].min())
+    before = (panel["school_year"] < turn).groupby(panel["unit"]).transform("any")
+    since = (panel["school_year"] >= turn).groupby(panel["unit"]).transform("any")
+    return panel[before & since]
 
 
 def _designs(panel: pd.DataFrame) -> list[dict]:

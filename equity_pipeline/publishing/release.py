@@ -7,6 +7,7 @@ Fails closed: the release is written to a scratch folder and attacked there; onl
 from __future__ import annotations
 
 import collections
+import dataclasses
 import os
 import uuid
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from equity_pipeline.publishing import (
     datafiles,
     dictionary,
     manifest,
+    programmes,
     quality,
     site,
     tracker,
@@ -55,7 +57,8 @@ def publish(home: Home, partner: Partner) -> Release:
     # Imported here: a release can be rendered and tested without a warehouse, a ledger or a solver at hand.
     from equity_pipeline.disclosure.attack import audit, certificate
     from equity_pipeline.disclosure.derive import Derivation
-    from equity_pipeline.disclosure.marts import protect_marts
+    from equity_pipeline.disclosure.marts import protect_marts, published_counts
+    from equity_pipeline.disclosure.worlds import prove
     from equity_pipeline.publishing import source
 
     marts, context = source.read(home, partner)
@@ -67,13 +70,24 @@ def publish(home: Home, partner: Partner) -> Release:
     smallest, dimensions = partner.privacy.minimum_cell, context.labels.dimensions
     derivation = Derivation(home.warehouse(partner.partner_id))
     rules = derivation.rules()
+
+    def attack(folder: Path) -> dict[str, object]:
+        proof = prove(published_counts(marts["gap_metrics"], dimensions), dimensions, smallest)
+        proof.keep(home.warehouse(partner.partner_id).parent / "witness.npz")
+        earlier = sorted(
+            file.parent.parent
+            for file in home.releases(partner.partner_id).glob("[0-9a-f]*/data/gap_metrics.parquet")
+        )
+        return certificate(audit(folder, rules, smallest, earlier), rules, proof.summary())
+
     frames = protect_marts(marts, smallest, dimensions, derivation)
+    context = dataclasses.replace(context, programmes=programmes.beside(context.programmes, frames["gap_metrics"]))
     return write_release(
         home,
         partner,
         frames,
         context,
-        lambda folder: certificate(audit(folder, rules, smallest), rules),
+        attack,
     )
 
 

@@ -81,7 +81,7 @@ for _extract, _columns in {
     "course_enrollments": {"section_id": _TEXT},
     "discipline": {"disability_status": _TEXT, "days": _REAL},
     "survey_items": {"text": _TEXT, "instrument": _TEXT},
-    "survey_responses": {"respondent_id": _TEXT, "school_id": _TEXT},
+    "survey_responses": {"respondent_id": _TEXT, "school_id": _TEXT, "submission": _WHOLE, "mark": _TEXT},
 }.items():
     EXTRACTS[_extract] = EXTRACTS[_extract] | _columns
 

@@ -74,7 +74,7 @@ def shaken(tables: dict[str, pl.DataFrame], luck: random.Random) -> dict[str, pl
     ]
     result["students"] = kept.with_columns(dealt)
     for name, table in result.items():
-        if name != "students" and "student_id" in table.columns:
+        if name != "students" and table.schema.get("student_id") == pl.String:  # null: rows of classes and schools
             result[name] = table.join(
                 kept.select("student_id"), on="student_id", how="semi", maintain_order="left"
             )

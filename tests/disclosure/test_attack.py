@@ -6,10 +6,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from equity_pipeline.disclosure.attack import attack, audit, certificate
+from equity_pipeline.disclosure.attack import Reading, attack, audit, certificate
+from equity_pipeline.disclosure.figures import CELL
 from equity_pipeline.domain.errors import DisclosureError
 from equity_pipeline.publishing import datafiles
 from tests.disclosure.conftest import District
@@ -153,7 +155,53 @@ def test_the_certificate_is_plain_json_and_enough_to_audit_again(
     tmp_path: Path, protected: Frames, district: District
 ) -> None:
     folder = write(tmp_path, protected)
-    said = certificate(audit(folder, district.rules, 10), district.rules)
+    said = certificate(audit(folder, district.rules, 10), district.rules, {})
     (folder / "certificate.json").write_text(json.dumps(said))
     assert said["pass"] is True
     assert audit(folder).passed
+
+
+def corrected(gaps: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
+    """The marts with a few students more, or another outcome, in some of the groups."""
+    random = np.random.default_rng(seed)
+    cells = gaps.drop_duplicates(CELL)[[*CELL, "n", "successes"]].dropna()
+    struck = random.random(len(cells)) < share
+    late = random.integers(0, 4, len(cells)) * struck
+    passed = np.minimum(random.integers(0, 3, len(cells)) * struck, late)
+    moved = cells.assign(late=late, passed=passed).drop(columns=["n", "successes"])
+    frame = gaps.merge(moved, on=CELL, how="left")
+    frame["n"] += frame.pop("late").astype("Int64").fillna(0)
+    frame["successes"] += frame.pop("passed").astype("Int64").fillna(0)
+    return frame
+
+
+def test_three_releases_of_corrected_and_late_records_tell_no_small_change(
+    protected: Frames, district: District
+) -> None:
+    gaps = district.marts["gap_metrics"]
+    releases = [protected]
+    for seed, share in ((1, 0.01), (2, 0.02)):
+        gaps = corrected(gaps, share, seed)
+        releases.append(district.protect(gap_metrics=gaps))
+    assert not releases[0][GAPS].equals(releases[2][GAPS])
+    for now in (1, 2):
+        found = attack(releases[now], district.rules, 10, [frames[GAPS] for frames in releases[:now]])
+        assert found.findings == ()
+        assert found.releases == now + 1
+
+
+def test_a_release_that_said_exact_numbers_is_held_against_the_next(
+    protected: Frames, district: District
+) -> None:
+    """Had the release before rounded to the next number that is not shared, a change of few would be known."""
+    reading = Reading({GAPS: protected[GAPS]}, district.rules, 10)
+    reading.read_base()
+    before = Reading({GAPS: protected[GAPS]}, district.rules, 10)
+    before.read_base()
+    shown = before.base.index[before.base["n"].notna()][0]
+    before.base.loc[shown, ["n_low", "n_high"]] = before.base.loc[shown, "n_low"] - 2
+    reading.check_difference(before)
+    before.base.loc[shown, ["n_low", "n_high"]] = reading.base.loc[shown, "n_high"] + 1
+    reading.base.loc[shown, "n_low"] = reading.base.loc[shown, "n_high"]
+    reading.check_difference(before)
+    assert {f.kind for f in reading.findings} == {"two releases tell a change of few students"}

@@ -59,7 +59,7 @@ def test_counts_that_are_said_alike_make_the_same_release(district: District, pr
     low = cells["n"] // 10 * 10 + np.where(cells["n"] % 10 < 5, 0, 5)
     moved = cells.assign(other=np.where(cells["n"] >= 700, low, cells["n"]).astype(float))
     n, other, s = (moved[c].to_numpy(np.int64) for c in ("n", "other", "successes"))
-    before, after = publish(n, s, 0, 10), publish(other, s, 0, 10)
+    before, after = publish(n, s, 10), publish(other, s, 10)
     alike = (before == after).all(axis=1).to_numpy() & (s <= other)
     assert (alike & (other != n)).sum() > 0
     moved["other"] = np.where(alike, other, n)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from equity_pipeline.publishing.programmes import equity
-from equity_pipeline.publishing.programmes.protect import Released, Share, released
+from equity_pipeline.publishing.programmes.protect import Released, Share, released, withheld
 from tests.end_to_end.truth import recompute
 
 
@@ -96,3 +96,21 @@ def test_a_rule_lets_nothing_out_that_it_does_not_name():
     assert told["suppressed"].tolist() == [True, False, False]
     assert told["n"].tolist()[1:] == [40, 1000] and pd.isna(told["mean"][0]) and told["mean"][1] == 2.2
     assert (told["rate_low"][2], told["rate_high"][2]) == (0.33, 0.33)
+
+
+def test_nothing_is_told_here_that_the_gap_tables_hide():
+    about = ("school_year", "school_id", "dimension", "subgroup")
+    rule = Released(about, (Share("rate", "n", "s"), Share("reference_rate", "reference_n", "r")))
+    keys = pd.DataFrame({"school_year": 2026, "school_id": "_all", "dimension": "sex", "subgroup": ["a", "b", "c", "d"]})
+    table = keys.assign(n=[40, 60, 90, 30], rate_low=0.1, rate_high=0.2, reference_n=[100, 100, 100, 100], reference_rate_low=0.1,
+                        reference_rate_high=0.2, suppressed=False)  # fmt: skip
+    gaps = pd.concat(
+        keys.assign(metric_id="ap_ib_enrollment", reference=reference, n=[None, 50, 90, 30], reference_n=[100, None, 50, 100],
+                    suppression_reason=["privacy", None, None, "not_measured"])
+        for reference in ("overall", "rest")
+    )  # fmt: skip
+    told = withheld(table, rule, gaps)
+    assert told["n"].tolist()[1:] == [50, 90, 30] and pd.isna(told["n"][0]) and pd.isna(told["rate_low"][0])
+    assert told["suppressed"].tolist() == [True, False, False, False]
+    assert pd.isna(told["reference_n"][1]) and pd.isna(told["reference_rate_low"][1]) and told["rate_low"][1] == 0.1
+    assert told["reference_n"][2] == 50 and told["reference_n"][3] == 100

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.dbt.workshop import Workshop
 from tests.end_to_end.truth import recompute
 
 
@@ -127,3 +128,27 @@ def test_nothing_exact_leaves(harborview):
     # A rate of fewer than 600 students is a band, wide enough for several numbers of them.
     width = (shown["rate_high"] - shown["rate_low"]) * shown["n_true"]
     assert (width[shown["n_true"] < 600] > 3).all()
+
+
+def test_the_alternate_risk_ratio_takes_the_state_where_the_district_compares_with_too_few(harborview, tmp_path):
+    """Black students are compared with everyone else of the state: 30 of 100 there, not in the district."""
+    workshop = Workshop.open(harborview.warehouse, tmp_path)
+    con = workshop.connection
+    con.execute(
+        "insert into raw.state_counts (partner_id, school_year, metric_id, dimension, subgroup, n, successes) values "
+        "('harborview_ps', 2026, 'referred', 'race_ethnicity', 'black', 500, 400), "
+        "('harborview_ps', 2026, 'referred', 'race_ethnicity', 'white', 900, 290), "
+        "('harborview_ps', 2026, 'referred', 'race_ethnicity', 'asian', 100, 10), "
+        "('harborview_ps', 2026, 'referred', 'race_ethnicity', 'unknown', 100, 100)"
+    )
+    con.execute(
+        "update marts.gap_metrics set risk_ratio_reason = 'comparison_n_too_small', risk_ratio = null where reference = 'rest' "
+        "and metric_id = 'referred' and school_year >= 2025"
+    )
+    workshop.make("climate")
+    told = workshop.frame(
+        "select school_year, rate, alternate_risk_ratio, alternate_risk_ratio_reason from marts.climate "
+        "where school_id = '_all' and metric_id = 'referred' and subgroup = 'black' and school_year >= 2025 order by 1"
+    )
+    assert told["alternate_risk_ratio_reason"].fillna("").tolist() == ["state_counts_not_provided", ""]
+    assert told["alternate_risk_ratio"][1] == pytest.approx(told["rate"][1] / 0.3)

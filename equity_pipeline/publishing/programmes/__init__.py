@@ -14,7 +14,7 @@ import pandas as pd
 from equity_pipeline.publishing.page import Section
 from equity_pipeline.publishing.programmes import climate, equity, evaluation, needs, scorecard
 from equity_pipeline.publishing.programmes.page import Reader
-from equity_pipeline.publishing.programmes.protect import Released, released
+from equity_pipeline.publishing.programmes.protect import Released, released, withheld
 
 # Each module says what leaves (`TABLES`) and what is made of it (`pages`).
 MODULES: dict[str, tuple[str, ModuleType]] = {
@@ -48,3 +48,8 @@ def read(con: duckdb.DuckDBPyConnection, minimum_cell: int, policy: pd.DataFrame
         if name in there and len(frame := con.execute(f"from marts.{name}").df()):
             frames[name] = released(frame, rule, minimum_cell, minimum_classes)
     return frames
+
+
+def beside(tables: dict[str, pd.DataFrame], gaps: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The tables as they may stand beside the released `gap_metrics`."""
+    return {name: withheld(table, TABLES[name], gaps) for name, table in tables.items()}

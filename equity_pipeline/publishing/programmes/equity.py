@@ -21,7 +21,7 @@ KICKER = "Action for Equity"
 TABLES = {
     "student_voice": Released(
         ("partner_id", "school_year", "school_id", "construct", "course_experience", "dimension", "subgroup"),
-        (Share("favorable", "respondents", "favorable_respondents"), Share("access", "access_n", "access_successes")),
+        (Share("favorable", "respondents", "favorable_respondents"),),
     ),
     "leader_lab_policies": Released(
         ("partner_id", "team_id", "school_id", "policy", "adopted_on", "adopted_school_year", "metric_id", "dimension", "subgroup")
@@ -115,10 +115,23 @@ def _voice(reader: Reader) -> list[Block]:
         one, other = (at.get((d, s, construct, which)) for which in ("ap_ib", "no_ap_ib"))
         known = one or other
         lines.append([f"{reader.group(known)}", words_of(construct), share(one, "favorable") if one else HIDDEN,
-                      share(other, "favorable") if other else HIDDEN, share(known, "access")])  # fmt: skip
+                      share(other, "favorable") if other else HIDDEN, _access(reader, known)])  # fmt: skip
     return [Block("voice", "Student voice", ["Favorable answers by course experience, with the group's access to AP and IB beside."],
                   Table(f"Favorable, {year(latest)}", ["Group", "About", "In an AP or IB course", "In none", "Access of the group"], lines,
                         frozenset({2, 3, 4})))]  # fmt: skip
+
+
+def _access(reader: Reader, row: dict) -> str:
+    """The group's access as the gap tables tell it: a rate, a band, or nothing."""
+    gaps = reader.frames["gap_metrics"]
+    about = {c: row[c] for c in ("school_year", "school_id", "dimension", "subgroup")} | {"metric_id": "ap_ib_enrollment", "reference": "overall"}
+    found = gaps[(gaps[list(about)] == list(about.values())).all(axis=1) & (gaps.get("grade_level", "_all") == "_all")]
+    for one in found.to_dict("records"):
+        if pd.notna(one["rate"]):
+            return words.percent(one["rate"], 0)
+        if isinstance(band := one.get("rate_band"), str):
+            return band
+    return HIDDEN
 
 
 def _beliefs(reader: Reader) -> list[Block]:

@@ -1,6 +1,6 @@
-"""What the programmes' marts may say of people: numbers rounded down, rates as bands, means of enough people.
+"""What the programmes' marts may say of people: numbers rounded, rates as bands, means of enough people.
 
-Rates follow the rule of all others (disclosure/intervals.py): no exact count, bands that widen as groups get smaller.
+Rates follow the rule of all others (disclosure/publication.py): no exact count, bands that widen as groups get smaller.
 A column that no `Released` names does not leave.
 """
 
@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from equity_pipeline.disclosure import intervals
+from equity_pipeline.disclosure.publication import WHOLE, publish
 
 TENS = 10
 
 
 @dataclass(frozen=True)
 class Share:
-    """`successes` of `n` people → `<n>` rounded down and `<name>_low`, `<name>_high`; nothing else of the two leaves."""
+    """`successes` of `n` people → `<n>` rounded and `<name>_low`, `<name>_high`; nothing else of the two leaves."""
 
     name: str
     n: str
@@ -77,18 +77,19 @@ def released(frame: pd.DataFrame, rule: Released, minimum_cell: int, minimum_cla
 
 
 def bands(n: pd.Series, successes: pd.Series, minimum_cell: int) -> pd.DataFrame:
-    """`students` rounded down, and the bounds of the rate as shares of 1; null where nothing may be said."""
+    """`students` rounded, and the bounds of the rate as shares of 1; null where nothing may be said."""
     known = (n.notna() & successes.notna()).to_numpy()
     whole = [column.astype("Float64").fillna(0).to_numpy(float).astype(np.int64) for column in (n, successes)]
-    none = np.zeros(len(n), dtype=int)
-    said = intervals.shown(*whole, none, none, minimum_cell)
+    said = publish(*whole, minimum_cell)
     told = pd.Series(known & ~said["hidden"].to_numpy(), index=n.index)
-    number = intervals.is_number(said["low"].to_numpy(), said["high"].to_numpy())
+    low, high = said["low"].to_numpy() / WHOLE, said["high"].to_numpy() / WHOLE
+    # A whole percent is a number: it stands for half a percent on either side.
+    number = said["low"].to_numpy() % 2 == 1
     return pd.DataFrame(
         {
-            "students": pd.Series(said["n_low"].to_numpy(), index=n.index, dtype="Int64").where(told),
-            "low": pd.Series(said["low"].to_numpy() / 100, index=n.index).where(told),
-            "high": pd.Series(np.where(number, said["low"], said["high"]) / 100, index=n.index).where(told),
+            "students": pd.Series(said["n"].to_numpy(), index=n.index, dtype="Int64").where(told),
+            "low": pd.Series(np.where(number, (low + high) / 2, low), index=n.index).where(told),
+            "high": pd.Series(np.where(number, (low + high) / 2, high), index=n.index).where(told),
         }
     )
 
@@ -96,3 +97,41 @@ def bands(n: pd.Series, successes: pd.Series, minimum_cell: int) -> pd.DataFrame
 def ratio(low: float, high: float, other_low: float, other_high: float) -> tuple[float, float] | None:
     """The range of a ratio of two rates of which bands are known; None where the other may be 0."""
     return (low / other_high, high / other_low) if other_low > 0 else None
+
+
+_GROUP = ["school_year", "school_id", "dimension", "subgroup"]
+# Columns that hold the students of a group, and of everyone else, as the gap tables do.
+_STUDENTS, _REST = ("n", "asked", "students_enrolled"), "reference_n"
+
+
+def withheld(table: pd.DataFrame, rule: Released, gaps: pd.DataFrame) -> pd.DataFrame:
+    """The released table with no group told more of than in the released gap tables: who is hidden there is hidden here, and
+    students are not rounded more finely. `gaps`: released `gap_metrics`; its metric of everyone counts the same students."""
+    if not set(_GROUP) <= set(table.columns):
+        return table
+    everyone = gaps[gaps["metric_id"] == "ap_ib_enrollment"]
+    own = _told(table, everyone[everyone["reference"] == "overall"], "n")
+    rest = _told(table, everyone[everyone["reference"] == "rest"], "reference_n")
+    result = table.copy()
+    for columns, (hidden, students) in (
+        ([c for c in table.columns if c not in rule.about and c != "suppressed"], own),
+        ([c for c in table.columns if c.startswith("reference_") and c not in rule.about], rest),
+    ):
+        for column in columns:
+            result[column] = result[column].where(~hidden)
+            if column in (_STUDENTS if students is own[1] else (_REST,)):
+                coarser = (students < result[column]).fillna(False).to_numpy(bool)
+                result[column] = result[column].where(~coarser, students)
+    if "suppressed" in result:
+        result["suppressed"] = result["suppressed"] | own[0]
+    return result
+
+
+def _told(table: pd.DataFrame, rows: pd.DataFrame, column: str) -> tuple[np.ndarray, pd.Series]:
+    """Per row of the table: whether its group's students are hidden for privacy, and how many are told."""
+    at = rows.drop_duplicates(_GROUP).set_index(_GROUP)
+    at = at.reindex(pd.MultiIndex.from_frame(table[_GROUP].astype({"school_year": "int64"}))).reset_index(drop=True)
+    private = at["suppression_reason"].eq("privacy") | (at["suppression_reason"].isna() & at["metric_id"].notna() & at[column].isna())
+    students = at[column].astype("Int64")
+    students.index = table.index
+    return private.fillna(False).to_numpy(bool), students

@@ -1,6 +1,7 @@
 {{ config(tags=['with_survey_responses'], materialized='table') }}
 -- One respondent's answers to one construct. An answer on a scale is valid within it; an item worded against its construct is
--- turned round on its scale; a skipped item is not an answer. Years before a codebook row take the first.
+-- turned round on its scale; what was skipped, not shown or not applicable is not an answer, and of several submissions the first counts. Years before
+-- a codebook row take the first.
 with
 
 codebook as (
@@ -31,7 +32,11 @@ answers as (
       and codebook.survey_id = responses.survey_id
       and codebook.item_id = responses.item_id
       and codebook.choice = 1
-  where nullif(trim(responses.response), '') is not null
+  where
+    nullif(trim(responses.response), '') is not null
+    and trim(responses.response) not in ('_skipped', '_not_shown', '_not_applicable')
+    and coalesce(responses.submission, 1) = 1
+    and coalesce(responses.mark, '') not like '%other_respondent_type%'
 ),
 
 turned as (
