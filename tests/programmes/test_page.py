@@ -19,7 +19,7 @@ HOSTILE = '<script>alert("x")</script> =HYPERLINK("http://x") ' + "w" * 200 + " 
 def pages(tables: dict[str, pd.DataFrame]) -> dict[str, str]:
     marts, about = frames(), dataclasses.replace(context(), programmes=tables)
     rows = tracker.plain(tracker.view(marts, about))
-    edition = Edition("0" * 16, None, changes.compare(None, marts["gap_metrics"], [], []))
+    edition = Edition("0" * 16, None, changes.compare(None, marts["gap_metrics"], [], {}, None))
     return site.pages(marts, rows, about, partner(), edition)
 
 
