@@ -73,9 +73,10 @@ EXTRACTS = {
         from range({students}) as t(i) where draw(i, {year} * 13, 12) = 0""",
 }  # fmt: skip
 
-# Population, flags and cells in one pass each; every metric a pair of sums; references by windows.
+# Population and flags in one pass each; students collapsed twice, to who answers alike in what is crossed and in all the rest;
+# every metric a pair of sums; references by windows. Nothing is written to the file but what is asked for.
 SCRIPT = """
-create table class_of as
+create temp table class_of as
 select c.school_year, c.course_id, coalesce(c.sced_code, c.course_id) as offering, k.exam_program as program, k.advanced = 'yes' as advanced,
   substr(c.sced_code, 1, 2) in ('02', '03', '10', '21') or (c.sced_code is null and c.subject in ('science', 'mathematics')) as stem
 from {courses} c
@@ -84,43 +85,35 @@ left join {course_levels} l on l.course_level = lower(c.course_level)
 join {course_classes} k on k.course_class = coalesce(s.course_class, l.course_class, 'other')
 where k.advanced = 'yes';
 
-create table student as
+create temp table student as
 with place as (
-  select school_year, student_id, arg_min(school_id, (case when is_primary = 'yes' then 0 else 1 end, entry_date, school_id)) as school_id
+  select school_year, student_id, substr(min(concat(case when is_primary = 'yes' then '0' else '1' end, entry_date, school_id)), 12) as school_id
   from {school_enrollments}
   where entry_date <= make_date(school_year - 1, 10, 1) and (exit_date is null or exit_date >= make_date(school_year - 1, 10, 1))
   group by all
-), roll as (
-  select *, case when hispanic_latino = 'yes' then 'hispanic' when races like '%;%' then 'two_or_more'
-    when races = '' then 'unknown' when races = 'BlackOrAfricanAmerican' then 'black'
-    when races = 'AmericanIndianOrAlaskaNative' then 'american_indian_or_alaska_native' else lower(races) end as race
-  from {students} where grade_level in ('09', '10', '11', '12')
 )
-select r.school_year, r.student_id, p.school_id, r.grade_level,
-  hash(r.hispanic_latino, r.races, r.economically_disadvantaged, r.english_learner, r.disability_idea, r.section_504, r.sex,
-    r.homeless, r.foster_care, r.first_generation) as cell,
-  race, hispanic_latino, races, economically_disadvantaged as ed, english_learner as el, disability_idea, section_504, sex,
-  homeless, foster_care, first_generation
-from roll r join place p using (school_year, student_id);
+select r.school_year, r.student_id, p.school_id, r.grade_level, hash(hispanic_latino, races, economically_disadvantaged, sex) as cell_1,
+  hash(1, english_learner, disability_idea, section_504, homeless, foster_care, first_generation) as cell_2
+from {students} r join place p using (school_year, student_id) where grade_level in ('09', '10', '11', '12');
 
-create table seat as
-select e.school_year, e.student_id, e.school_id, e.course_id, c.offering, c.program, c.stem, e.dropped = 'yes' as dropped,
-  e.final_grade in ('A', 'B', 'C', 'C-', 'D', 'F') as graded, e.final_grade in ('A', 'B', 'C') as good
-from {course_enrollments} e
-join class_of c using (school_year, course_id)
-join student s using (school_year, student_id);
-
-create table fact as
-with course as (
+create temp table fact as
+with seat as materialized (
+  select e.school_year, e.student_id, e.school_id, c.offering, c.program, c.stem, e.dropped = 'yes' as dropped,
+    e.dropped <> 'yes' and e.final_grade in ('A', 'B', 'C', 'C-', 'D', 'F') as graded, e.dropped <> 'yes' and e.final_grade in ('A', 'B', 'C') as good,
+    e.course_id
+  from {course_enrollments} e
+  join class_of c using (school_year, course_id)
+  semi join student s using (school_year, student_id)
+), course as (
   select school_year, student_id, bool_or(not dropped) as advanced, bool_or(program is not null) as began,
     bool_or(program is not null and not dropped) as ap_ib, bool_or(program = 'ap' and not dropped) as ap,
     bool_or(program = 'ib' and not dropped) as ib, bool_or(program = 'ap' and stem and not dropped) as ap_stem,
-    bool_or(program is not null and not dropped and graded) as graded, bool_or(program is not null and not dropped and good) as good
+    bool_or(program is not null and graded) as graded, bool_or(program is not null and good) as good
   from seat group by all
 ), seats as (
   select school_year, student_id, count(*) as n, count(*) filter (good) as s
   from (select school_year, student_id, school_id, course_id, bool_and(good) as good from seat
-        where program is not null and graded and not dropped group by all)
+        where program is not null and graded group by all)
   group by all
 ), offered as (
   select school_year, school_id, count(distinct offering) >= 1 as offered from seat where program is not null group by all
@@ -140,7 +133,7 @@ with course as (
 ), days as (
   select school_year, student_id, sum(days_enrolled) as enrolled, sum(days_absent) as absent from {attendance} group by all
 )
-select s.school_year, s.school_id, s.grade_level, s.cell, count(*) as students, 
+select s.school_year, s.school_id, s.grade_level, coalesce(s.cell_1, s.cell_2) as cell,
   count(*) as n0, count(*) filter (c.ap_ib) as s0, count(*) as n1, count(*) filter (c.advanced) as s1,
   count(*) as n2, count(*) filter (c.ap_stem) as s2,
   count(*) filter (is_new) as n3, count(*) filter (is_new and c.ap_ib) as s3,
@@ -161,28 +154,36 @@ left join event t using (school_year, student_id) left join days d using (school
 lateral (select (s.grade_level = '09' or f.seen < s.school_year) and coalesce(f.first_ap_ib >= s.school_year, true) as is_new,
   (c.ap and x.ap) or (c.ib and x.ib) as taken,
   ((c.ap and x.ap) or (c.ib and x.ib)) and (x.ap_passed or x.ib_passed) as passed) as g
-group by s.school_year, s.school_id, s.grade_level, s.cell;
+group by grouping sets ((s.school_year, s.school_id, s.grade_level, s.cell_1), (s.school_year, s.school_id, s.grade_level, s.cell_2));
 
-create table cell_subgroup as
-with cell as (select distinct on (cell) * from student),
-one as (
-  select cell, race, ed, sex, unnest([
+create temp table cell_subgroup as
+with cell as (
+  select distinct hispanic_latino, races, economically_disadvantaged as ed, english_learner as el, disability_idea, section_504, sex, homeless,
+    foster_care, first_generation, case when hispanic_latino = 'yes' then 'hispanic' when races like '%;%' then 'two_or_more'
+    when races = '' then 'unknown' when races = 'BlackOrAfricanAmerican' then 'black'
+    when races = 'AmericanIndianOrAlaskaNative' then 'american_indian_or_alaska_native' else lower(races) end as race
+  from {students}
+), one as (
+  select distinct hash(hispanic_latino, races, ed, sex) as cell, unnest([
     struct_pack(d := 'all_students', g := 'all'), struct_pack(d := 'race_ethnicity', g := race),
     struct_pack(d := 'student_of_color', g := case race when 'white' then 'no' when 'unknown' then 'unknown' else 'yes' end),
-    struct_pack(d := 'economically_disadvantaged', g := ed),
-    struct_pack(d := 'english_learner', g := case el when 'current' then 'yes' else 'no' end),
-    struct_pack(d := 'english_learner_ever', g := case el when 'never' then 'no' else 'yes' end),
-    struct_pack(d := 'disability_idea', g := disability_idea), struct_pack(d := 'section_504', g := section_504),
-    struct_pack(d := 'sex', g := sex), struct_pack(d := 'homeless', g := homeless), struct_pack(d := 'foster_care', g := foster_care),
-    struct_pack(d := 'first_generation', g := first_generation),
+    struct_pack(d := 'economically_disadvantaged', g := ed), struct_pack(d := 'sex', g := sex),
     struct_pack(d := 'underrepresented', g := case
       when ed = 'yes' or race in ('american_indian_or_alaska_native', 'black', 'hispanic') then 'yes'
       when ed = 'no' and race <> 'unknown' then 'no' else 'unknown' end),
     struct_pack(d := 'race_ethnicity*economically_disadvantaged', g := race || '*' || ed),
     struct_pack(d := 'race_ethnicity*sex', g := race || '*' || sex)]) as dg
   from cell
+  union
+  select distinct hash(1, el, disability_idea, section_504, homeless, foster_care, first_generation), unnest([
+    struct_pack(d := 'english_learner', g := case el when 'current' then 'yes' else 'no' end),
+    struct_pack(d := 'english_learner_ever', g := case el when 'never' then 'no' else 'yes' end),
+    struct_pack(d := 'disability_idea', g := disability_idea), struct_pack(d := 'section_504', g := section_504),
+    struct_pack(d := 'homeless', g := homeless), struct_pack(d := 'foster_care', g := foster_care),
+    struct_pack(d := 'first_generation', g := first_generation)])
+  from cell
 ), combined as (
-  select cell, unnest(list_concat(case when hispanic_latino = 'yes' then ['hispanic'] else [] end, case races when '' then
+  select distinct hash(hispanic_latino, races, ed, sex) as cell, unnest(list_concat(case when hispanic_latino = 'yes' then ['hispanic'] else [] end, case races when '' then
     case when hispanic_latino = 'yes' then [] else ['unknown'] end when 'White;Asian' then ['white', 'asian'] when 'BlackOrAfricanAmerican' then ['black']
     when 'AmericanIndianOrAlaskaNative' then ['american_indian_or_alaska_native'] else [lower(races)] end)) as g
   from cell
@@ -190,7 +191,7 @@ one as (
 select cell, dg.d as dimension, dg.g as subgroup, dg.d like '%*%' as crossed from one
 union all select cell, 'race_alone_or_in_combination', g, false from combined;
 
-create table place_count as
+create temp table place_count as
 with fine as (
   select f.school_year, f.school_id, f.grade_level, m.dimension, m.subgroup, m.crossed, {fine_sums}
   from fact f join cell_subgroup m using (cell) group by all
@@ -201,7 +202,7 @@ group by grouping sets ((school_year, dimension, subgroup, crossed), (school_yea
   (school_year, dimension, subgroup, crossed, grade_level), (school_year, dimension, subgroup, crossed, school_id, grade_level))
 having not crossed or grade_level is null;
 
-create table counted as {long_counts};
+create temp table counted as {long_counts};
 
 create table intermediate.int_references as
 with described as (
@@ -234,7 +235,8 @@ MEASURED = ["ap_ib_enrollment", "advanced_enrollment", "ap_stem_enrollment", "fi
             "suspended_any", "referred", "expelled"]  # fmt: skip
 # The first year has no year before it, and nobody was asked.
 NOT_MEASURED = {"first_time_ap_ib": "not_measured: earlier_years", "equity_and_excellence": "not_measured: exam_history"}
-NEVER_MEASURED = {"belonging_favorable": "not_measured: survey_belonging",
+NEVER_MEASURED = {"ap_potential_enrolled": "not_measured: readiness_scores",
+                  "belonging_favorable": "not_measured: survey_belonging",
                   "expectations_favorable": "not_measured: survey_expectations"}  # fmt: skip
 
 

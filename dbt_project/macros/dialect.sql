@@ -6,6 +6,11 @@
 
 {% macro divide(a, b) %}(cast({{ a }} as double) / nullif({{ b }}, 0)){% endmacro %}
 
+{# a / b for whole numbers, what is left over dropped. #}
+{% macro whole_part(a, b) %}{{ adapter.dispatch('whole_part')(a, b) }}{% endmacro %}
+{% macro default__whole_part(a, b) %}({{ a }} div {{ b }}){% endmacro %}
+{% macro duckdb__whole_part(a, b) %}({{ a }} // {{ b }}){% endmacro %}
+
 {# Smallest whole number not below a / b, for whole a >= 0 and b > 0, without leaving the whole numbers. #}
 {% macro divide_up(a, b) %}{{ adapter.dispatch('divide_up')(a, b) }}{% endmacro %}
 {% macro default__divide_up(a, b) %}((({{ a }}) + ({{ b }}) - 1) div nullif({{ b }}, 0)){% endmacro %}

@@ -1,3 +1,8 @@
+{# That two relations agree in these columns. #}
+{% macro same(one, other, columns) -%}
+  {% for column in columns %}{{ one }}.{{ column }} = {{ other }}.{{ column }}{{ ' and ' if not loop.last }}{% endfor %}
+{%- endmacro %}
+
 {# Why two years' rows of `int_gap_level` can't be compared, or null. #}
 {% macro what_changed(one, other) -%}
   case
@@ -55,13 +60,7 @@ inner join {{ ref('int_subgroup') }} as subgroups
 inner join {{ ref('int_school_year') }} as places
   on places.school_year = gaps.school_year and places.school_id = gaps.school_id
 inner join {{ ref('gap_closure') }} as closure
-  on
-    closure.school_year = gaps.school_year
-    and closure.school_id = gaps.school_id
-    and closure.metric_id = gaps.metric_id
-    and closure.dimension = gaps.dimension
-    and closure.subgroup = gaps.subgroup
-    and closure.reference = gaps.reference
+  on {{ same('closure', 'gaps', ['school_year', 'school_id', 'metric_id', 'dimension', 'subgroup', 'reference']) }}
 where gaps.grade_level = '_all' and gaps.reference = 'designated'
 {%- endmacro %}
 
@@ -81,13 +80,7 @@ levels as (
     closure.comparable_to_prior_year, closure.comparability_reason
   from {{ ref('int_gap_level') }} as levels
   inner join {{ ref('gap_closure') }} as closure
-    on
-      closure.school_year = levels.school_year
-      and closure.school_id = levels.school_id
-      and closure.metric_id = levels.metric_id
-      and closure.dimension = levels.dimension
-      and closure.subgroup = levels.subgroup
-      and closure.reference = levels.reference
+    on {{ same('closure', 'levels', ['school_year', 'school_id', 'metric_id', 'dimension', 'subgroup', 'reference']) }}
   where levels.reference = 'designated'
 ),
 
@@ -132,10 +125,7 @@ rows_of_clients as (
   left join levels as prior
     on
       prior.school_year = now.school_year - 1
-      and prior.school_id = now.school_id
-      and prior.metric_id = now.metric_id
-      and prior.dimension = now.dimension
-      and prior.subgroup = now.subgroup
+      and {{ same('prior', 'now', ['school_id', 'metric_id', 'dimension', 'subgroup']) }}
 ),
 
 -- The pair of statuses decides; a rule for any prior status stands in where no rule names the pair.

@@ -3,38 +3,53 @@
 
 {# A metric of students: of those `among`, those who reached `successes`, both conditions on `int_student_outcome`. #}
 {% macro student_metric(successes, among='true') -%}
-select school_year, student_id, school_id, grade_level, cell, 1 as n, case when {{ successes }} then 1 else 0 end as successes
+{%- set reached = successes if among == 'true' else among ~ ' and ' ~ successes -%}
+{{ sums_metric('1' if among == 'true' else 'case when ' ~ among ~ ' then 1 else 0 end', 'case when ' ~ reached ~ ' then 1 else 0 end') }}
+{%- endmacro %}
+
+{# A metric of what each student of `int_student_outcome` has: `n` and the part of it that are `successes`. `int_student_counts` reads
+   both from here and adds up all such metrics in one pass over the students; the rows are for who wants to look at one. #}
+{% macro sums_metric(n, successes) -%}
+{{ config(meta={'n': n, 'successes': successes}) }}
+select school_year, student_id, school_id, grade_level, cell_1, cell_2, {{ n }} as n, {{ successes }} as successes
 from {{ ref('int_student_outcome') }}
-where {{ among }}
+where {{ n }} > 0
 {%- endmacro %}
 
 {# A discipline metric: students with at least one of these actions, at the school of the first such incident; the others
    at the school of the snapshot date. #}
 {% macro discipline_metric(actions) -%}
-with
-
-events as (
-  select
-    school_year,
-    student_id,
-    school_id,
-    row_number() over (partition by school_year, student_id order by incident_date, incident_id, school_id) as choice
-  from {{ ref('stg_discipline') }}
-  where action in ('{{ actions | join("', '") }}')
-)
-
+{{ config(meta={'n': '1', 'successes': '0', 'actions': actions}) }}
 select
   students.school_year,
   students.student_id,
-  coalesce(events.school_id, students.school_id) as school_id,
+  coalesce(events.event_school_id, students.school_id) as school_id,
   students.grade_level,
-  students.cell,
+  students.cell_1,
+  students.cell_2,
   1 as n,
   case when events.student_id is not null then 1 else 0 end as successes
 from {{ ref('int_student_year') }} as students
-left join events
+left join ({{ first_events(actions) }}) as events
   on events.school_year = students.school_year and events.student_id = students.student_id and events.choice = 1
 {%- endmacro %}
+
+{# The same for who counts everyone at the school of the snapshot date first: rows that move those with an event. #}
+{% macro discipline_moves(actions) -%}
+select school_year, event_school_id as school_id, grade_level, cell_1, cell_2, 1 as n, 1 as successes
+from ({{ first_events(actions) }}) as events
+where choice = 1
+union all
+select school_year, school_id, grade_level, cell_1, cell_2, -1 as n, 0 as successes
+from ({{ first_events(actions) }}) as events
+where choice = 1
+{%- endmacro %}
+
+{% macro first_events(actions) %}
+  select *, row_number() over (partition by school_year, student_id order by incident_date, incident_id, event_school_id) as choice
+  from {{ ref('int_discipline_event') }}
+  where action in ('{{ actions | join("', '") }}')
+{% endmacro %}
 
 {# A survey metric: valid answers to items of a construct, and those of them that are favorable. #}
 {% macro survey_metric(construct) -%}
@@ -43,7 +58,8 @@ select
   answers.student_id,
   students.school_id,
   students.grade_level,
-  students.cell,
+  students.cell_1,
+  students.cell_2,
   answers.n,
   answers.favorable as successes
 from {{ ref('int_survey_answer') }} as answers

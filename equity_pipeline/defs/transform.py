@@ -42,14 +42,17 @@ def warehouse_assets(home: Home, partitions: Partitions) -> dg.AssetsDefinition:
     """All dbt seeds and models by partner, with dbt's tests as checks."""
     manifest = warehouse.manifest()
     keys = {unique_id: _key(node) for unique_id, node in (manifest["nodes"] | manifest["sources"]).items()}
-    tables = _upstream_first(node for node in manifest["nodes"].values() if node["resource_type"] in _TABLES)
+    tables = _upstream_first(manifest["nodes"])
+    # What is tagged `project` tests the seeds and the arithmetic as they stand in the repository, not a partner's data.
     tests = {
-        node["unique_id"]: node for node in manifest["nodes"].values() if node["resource_type"] == "test"
+        unique_id: node
+        for unique_id, node in manifest["nodes"].items()
+        if node["resource_type"] == "test" and "project" not in node["tags"]
     }
 
     @dg.multi_asset(
         name="warehouse",
-        specs=[_asset(node, keys) for node in tables],
+        specs=[_asset(node, manifest["nodes"], keys) for node in tables],
         check_specs=[_check(node, keys, partitions) for node in tests.values()],
         partitions_def=partitions.partner,
         retry_policy=RETRIES,
@@ -89,17 +92,30 @@ def _key(node: Mapping[str, Any]) -> dg.AssetKey:
     return extract_key(node["name"]) if node["name"] in contracts.EXTRACTS else PARTNER_FILE
 
 
-def _upstream_first(tables: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _upstream_first(nodes: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Dagster wants the tables of one run told in the order in which they rest on each other."""
-    by_id = {table["unique_id"]: table for table in tables}
-    upstream = {unique_id: table["depends_on"].get("nodes", ()) for unique_id, table in by_id.items()}
-    return [
-        by_id[unique_id] for unique_id in TopologicalSorter(upstream).static_order() if unique_id in by_id
-    ]
+    tables = {unique_id: node for unique_id, node in nodes.items() if _is_table(node)}
+    upstream = {unique_id: _upstream(node, nodes) for unique_id, node in tables.items()}
+    return [tables[unique_id] for unique_id in TopologicalSorter(upstream).static_order() if unique_id in tables]
 
 
-def _asset(node: Mapping[str, Any], keys: Mapping[str, dg.AssetKey]) -> dg.AssetSpec:
-    upstream = sorted({keys[unique_id] for unique_id in node["depends_on"].get("nodes", ())})
+def _is_table(node: Mapping[str, Any]) -> bool:
+    """Not so a model that is only written into the statements of others."""
+    return node["resource_type"] in _TABLES and node["config"]["materialized"] != "ephemeral"
+
+
+def _upstream(node: Mapping[str, Any], nodes: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    for unique_id in node["depends_on"].get("nodes", ()):
+        if unique_id in nodes and not _is_table(nodes[unique_id]):
+            yield from _upstream(nodes[unique_id], nodes)
+        else:
+            yield unique_id
+
+
+def _asset(
+    node: Mapping[str, Any], nodes: Mapping[str, Mapping[str, Any]], keys: Mapping[str, dg.AssetKey]
+) -> dg.AssetSpec:
+    upstream = sorted({keys[unique_id] for unique_id in _upstream(node, nodes)})
     columns = [
         dg.TableColumn(column["name"], column["data_type"] or "string", column["description"])
         for column in node["columns"].values()

@@ -24,7 +24,7 @@ FREE = frozenset(
 _POPULATION = "ap_ib_enrollment"
 # Blocks of a comparison that rest on what was declared, on no count: who counts as low income, which course is AP or IB.
 _DECLARED = """
-select * from restricted.intermediate.int_gap_block where concerns <> 'income'
+select * from restricted.intermediate.int_gap_block where concerns <> 'income' or reason like 'drift: %'
 union
 select school_year, coalesce(school_id, '_all'), 'income', 'income_not_distinguished'
 from restricted.intermediate.int_student_year

@@ -39,24 +39,31 @@ ITEMS = {
 _REVERSED = {"belong_3"}
 
 
-def attendance(roster: pl.DataFrame, stints: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
-    """One row per student × school: days enrolled and days absent (whole days)."""
-    rows = _first_stints(roster, stints)
-    end = pl.col("exit_date").fill_null(population.last_day(int(roster["school_year"][0])))
-    calendar = (end - pl.col("entry_date")).dt.total_days() + 1
-    rows = rows.with_columns(
-        days_enrolled=(calendar * SCHOOL_DAYS / 300).ceil().clip(1, SCHOOL_DAYS).cast(pl.Int64)
+def attendance(
+    roster: pl.DataFrame, stints: pl.DataFrame, profile: Profile, rng: np.random.Generator
+) -> pl.DataFrame:
+    """One row per student × school: days enrolled, in proportion to the calendar, and days absent (whole days, at the first
+    school of a year that has several)."""
+    school_year = int(roster["school_year"][0])
+    first, last = population.first_day(profile, school_year), population.last_day(school_year)
+    end = pl.col("exit_date").fill_null(last)
+    share = ((end - pl.max_horizontal("entry_date", first)).dt.total_days() + 1) / ((last - first).days + 1)
+    key = ["student_id", "school_id"]
+    stays = stints.group_by(key, maintain_order=True).agg(
+        days_enrolled=(share * SCHOOL_DAYS).clip(lower_bound=0).sum().round().cast(pl.Int64)
     )
+    rows = _first_stints(roster, stints).join(stays, on=key, how="left", maintain_order="left")
     mean = _rate(rows, _ABSENT, 10.0) * np.where(
         rows["economically_disadvantaged"].eq_missing("yes").to_numpy(), 1.25, 0.85
     )
-    share = rng.gamma(1.3, mean / 1.3 / SCHOOL_DAYS)
-    absent = np.minimum(
-        np.round(share * rows["days_enrolled"].to_numpy()), rows["days_enrolled"].to_numpy()
-    ).astype(int)
-    return rows.select(
-        "school_year", "student_id", "school_id", "days_enrolled", days_absent=pl.Series(absent)
-    ).sort("student_id", "school_id")
+    part = rng.gamma(1.3, mean / 1.3 / SCHOOL_DAYS)
+    days = rows["days_enrolled"].to_numpy()
+    absent = rows.select(key).with_columns(days_absent=np.minimum(np.round(part * days), days).astype(int))
+    return (
+        stays.join(absent, on=key, how="left", maintain_order="left")
+        .select(pl.lit(school_year, pl.Int32).alias("school_year"), *key, "days_enrolled", pl.col("days_absent").fill_null(0))
+        .sort(key)
+    )
 
 
 def discipline(roster: pl.DataFrame, stints: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:

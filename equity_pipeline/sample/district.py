@@ -98,7 +98,7 @@ def _year(
         "school_enrollments": stints,
         "course_enrollments": taken,
         "exam_results": coursework.exam_results(taken, roster, courses, rng),
-        "attendance": climate.attendance(roster, stints, rng),
+        "attendance": climate.attendance(roster, stints, profile, rng),
         "discipline": climate.discipline(roster, stints, rng),
         "survey_responses": climate.survey_responses(roster, stints, profile, rng),
     }

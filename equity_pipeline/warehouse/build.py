@@ -98,7 +98,7 @@ def build(
         try:
             warehouse = scratch / target.name
             _load_raw(warehouse, home, partner, deliveries)
-            results = _finish(warehouse, inputs, _run_dbt(partner.partner_id, warehouse, scratch, on_event))
+            results = _finish(warehouse, inputs, _run_dbt(home, partner.partner_id, warehouse, scratch, on_event))
             warehouse.chmod(0o600)
             os.replace(warehouse, target)
         finally:
@@ -126,7 +126,11 @@ def _load_raw(warehouse: Path, home: Home, partner: Partner, deliveries: list[Cu
 
 
 def _run_dbt(
-    partner_id: str, warehouse: Path, scratch: Path, on_event: Callable[[NodeResult], None] | None
+    home: Home,
+    partner_id: str,
+    warehouse: Path,
+    scratch: Path,
+    on_event: Callable[[NodeResult], None] | None,
 ) -> list[NodeResult]:
     """All nodes but those of extracts that the partner has not sent: models say by the tag `with_<extract>` what they are
     about."""
@@ -138,18 +142,23 @@ def _run_dbt(
         )
 
     def ended(event: Any) -> None:
-        if on_event and event.info.name == "NodeFinished":
-            node = event.data.node_info
+        node = getattr(event.data, "node_info", None)
+        made = event.info.name == "NodeFinished" and node.resource_type != "operation"
+        if on_event and made and node.materialized != "ephemeral":
             on_event(NodeResult(node.unique_id, node.node_status, ""))
 
     run = project.invoke(
         "build", "--exclude-resource-type", "unit_test", "--no-write-json", "--no-use-colors",
-        "--exclude", " ".join(f"tag:with_{extract}" for extract in empty),
-        warehouse=warehouse, scratch=scratch, manifest=project.parsed(), callbacks=[ended],
+        "--exclude", " ".join(["tag:project", *(f"tag:with_{extract}" for extract in empty)]),
+        warehouse=warehouse, scratch=scratch, folders=home.folders_of(partner_id), manifest=project.uncompiled(), callbacks=[ended],
     )  # fmt: skip
     if run.result is None:
         raise BuildError(f"{partner_id}: dbt stopped before the first model ({type(run.exception).__name__})")
-    results = [_node_result(result) for result in run.result.results]
+    results = [
+        _node_result(result, warehouse)
+        for result in run.result.results
+        if result.node.resource_type != "operation"
+    ]
     bad = [result for result in results if result.status in {"error", "fail", "runtime error"}]
     if bad or not run.success:
         listed = "\n".join(f"  {result.unique_id}: {result.message}" for result in bad)
@@ -168,12 +177,21 @@ def _about(extracts: list[str]) -> list[str]:
     return sorted(models | tests)
 
 
-def _node_result(result: Any) -> NodeResult:
+def _node_result(result: Any, warehouse: Path) -> NodeResult:
     """dbt's messages quote the engine, which quotes values: only the first words of an engine error go on."""
-    status = str(result.status)
-    failures = f"{result.failures} failures" if result.failures else ""
-    message = (result.message or "").strip().split(":")[0].split("\n")[0] if status == "error" else failures
+    status, message = str(result.status), ""
+    if status == "error":
+        message = (result.message or "").strip().split(":")[0].split("\n")[0]
+    elif result.failures:
+        message = "; ".join(_broken(result.node.compiled_code, warehouse))
     return NodeResult(result.node.unique_id, status, message)
+
+
+def _broken(test: str, warehouse: Path) -> list[str]:
+    """The rules of a test that are broken, each with the number of rows."""
+    with duckdb.connect(warehouse) as connection:
+        rows = connection.execute(f"select rule, sum(rows_concerned) from ({test}) as t group by rule order by rule").fetchall()
+    return [f"{rule} ({count:,} rows)" for rule, count in rows]
 
 
 def _finish(warehouse: Path, inputs: str, results: list[NodeResult]) -> list[NodeResult]:
@@ -192,6 +210,7 @@ def _finish(warehouse: Path, inputs: str, results: list[NodeResult]) -> list[Nod
                 [(rows,)] = connection.execute(f'select count(*) from {node.schema}."{node.name}"').fetchall()
                 result = replace(result, rows=rows)
             counted.append(result)
+        raw.let_go(connection)
         connection.execute("create schema build")
         connection.execute("create table build.models (position integer, schema varchar, name varchar, sql varchar)")
         connection.executemany("insert into build.models values (?, ?, ?, ?)", _models(results))

@@ -13,7 +13,7 @@ import json
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,26 +34,46 @@ def metric_ids() -> list[str]:
         return [row["metric_id"] for row in csv.DictReader(file)]
 
 
+def _crossed_attributes() -> list[str]:
+    """The attributes of the dimensions that the seed `dimensions` crosses."""
+    rows = {}
+    for seed in ("dimensions", "subgroups"):
+        with (FOLDER / f"seeds/policy/{seed}.csv").open(encoding="utf-8", newline="") as file:
+            rows[seed] = list(csv.DictReader(file))
+    crossed = {dimension for row in rows["dimensions"] for dimension in row["crosses"].split(";") if dimension}
+    return sorted({row["attribute"] for row in rows["subgroups"] if row["dimension"] in crossed})
+
+
 def invoke(
     *command: str,
     warehouse: Path,
     scratch: Path,
+    folders: Iterable[Path] = (),
     manifest: Manifest | None = None,
     callbacks: list[Callable[[Any], None]] | None = None,
 ) -> dbtRunnerResult:
-    """Run one dbt command on a warehouse file, in this process; everything that dbt writes goes to `scratch`."""
+    """Run one dbt command on a warehouse file, in this process; everything that dbt writes goes to `scratch`, and what the
+    warehouse reads beside its own file is in `folders`."""
     from dbt.cli.main import dbtRunner  # takes 2 s, and only a build needs it
 
     arguments = [
         *command, "--project-dir", str(FOLDER), "--profiles-dir", str(FOLDER), "--target-path", str(scratch / "target"),
         "--log-path", str(scratch / "logs"), "--log-level", "none", "--log-level-file", "none", "--no-partial-parse",
-        "--no-version-check", "--no-print", "--vars", json.dumps({"metric_ids": metric_ids()}),
+        "--no-version-check", "--no-print", "--vars", json.dumps(
+            {"metric_ids": metric_ids(), "crossed_attributes": _crossed_attributes()}
+        ),
     ]  # fmt: skip
-    with _IN_PROCESS, _environment(EQUITY_WAREHOUSE=str(warehouse), DO_NOT_TRACK="1"):
+    environment = {"EQUITY_WAREHOUSE": str(warehouse), "EQUITY_FOLDERS": _sql_list(folders), "DO_NOT_TRACK": "1"}
+    with _IN_PROCESS, _environment(**environment):
         try:
             return dbtRunner(manifest=manifest, callbacks=callbacks or []).invoke(arguments)
         finally:
             _let_go_of_the_file()
+
+
+def _sql_list(folders: Iterable[Path]) -> str:
+    listed = (f"{folder.resolve()}/".replace("'", "''") for folder in folders)
+    return "[" + ", ".join(f"'{folder}'" for folder in listed) + "]"
 
 
 def _let_go_of_the_file() -> None:
@@ -78,6 +98,17 @@ def parsed() -> Manifest:
     if not result.success or result.result is None:
         raise EquityError(f"the dbt project does not parse: {result.exception}")
     return result.result
+
+
+def uncompiled() -> Manifest:
+    """`parsed`, ready for a build: dbt leaves in it what it compiled for the last one, and would not compile it again."""
+    from dbt.contracts.graph.nodes import CompiledNode
+
+    result = parsed()
+    for node in result.nodes.values():
+        if isinstance(node, CompiledNode):
+            node.compiled, node.extra_ctes, node.extra_ctes_injected = False, [], False
+    return result
 
 
 @functools.cache

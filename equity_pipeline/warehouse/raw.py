@@ -1,13 +1,13 @@
 """The schema `raw` of a warehouse: what dbt starts from.
 
-Belongs here: copying a partner's extracts and its file into plain tables. Does not belong here: any rule about a number.
+Belongs here: showing a partner's extracts and its file as plain tables. Does not belong here: any rule about a number.
 """
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -43,8 +43,9 @@ EXTRACTS: dict[str, dict[str, str]] = {
     "exam_results": {
         "exam_year": _WHOLE, "student_id": _TEXT, "program": _TEXT, "exam_code": _TEXT, "score": _WHOLE,
     },
+    "readiness_scores": {"student_id": _TEXT, "assessment": _TEXT, "section": _TEXT, "score": _REAL},
     "attendance": {
-        "student_id": _TEXT, "school_id": _TEXT, "days_enrolled": _WHOLE, "days_absent": _WHOLE,
+        "student_id": _TEXT, "school_id": _TEXT, "days_enrolled": _REAL, "days_absent": _REAL,
     },
     "discipline": {
         "student_id": _TEXT, "school_id": _TEXT, "incident_id": _TEXT, "incident_date": _DATE, "action": _TEXT,
@@ -53,13 +54,17 @@ EXTRACTS: dict[str, dict[str, str]] = {
         "survey_id": _TEXT, "item_id": _TEXT, "construct": _TEXT, "scale_min": _REAL, "scale_max": _REAL,
         "favorable": _TEXT, "reverse": _TEXT,
     },
-    "survey_responses": dict.fromkeys(
-        ("survey_id", "respondent_type", "student_id", "item_id", "response"), _TEXT
-    ),
+    "survey_responses": {
+        "survey_id": _TEXT, "respondent_type": _TEXT, "student_id": _TEXT, "item_id": _TEXT, "response": _TEXT,
+        "submission": _WHOLE, "mark": _TEXT,
+    },
     "aggregate_counts": {
         "school_id": _TEXT, "grade_level": _TEXT, "metric_id": _TEXT, "dimension": _TEXT, "subgroup": _TEXT,
         "n": _WHOLE, "successes": _WHOLE,
     },
+    # What taking in found out about the others.
+    "drift_blocks": {"school_id": _TEXT, "dimension": _TEXT, "reason": _TEXT, "accepted_because": _TEXT},
+    "cross_file_checks": {"rule": _TEXT, "extract": _TEXT, "rows": _WHOLE, "of_rows": _WHOLE},
 }  # fmt: skip
 
 # What only the programmes' models read: extracts of their own, whole, and more columns of the others.
@@ -117,11 +122,11 @@ def current_deliveries(home: Home, partner_id: str) -> list[CurrentDelivery]:
 def load(
     connection: duckdb.DuckDBPyConnection, home: Home, partner: Partner, deliveries: Iterable[CurrentDelivery]
 ) -> None:
-    """Create the schema `raw`: a typed table per extract (empty when nothing is on file), `partner`, `programs`,
-    `goals`, `course_decisions` and `deliveries`."""
+    """Create the schema `raw`: per extract a typed view of its Parquet (an empty table when nothing is on file), and the tables
+    `partner`, `programs`, `goals`, `course_decisions` and `deliveries`."""
     connection.execute("create schema raw")
-    for extract, columns in EXTRACTS.items():
-        _load_extract(connection, home, partner.partner_id, extract, columns)
+    for extract in EXTRACTS:
+        _show_extract(connection, home, partner.partner_id, extract)
     for name, columns, rows in _tables_of(partner, deliveries):
         declared = ", ".join(f"{column} {kind}" for column, kind in columns.items())
         connection.execute(f"create table raw.{name} ({declared})")
@@ -130,25 +135,39 @@ def load(
             connection.executemany(f"insert into raw.{name} values ({marks})", rows)
 
 
-def _load_extract(
-    connection: duckdb.DuckDBPyConnection,
-    home: Home,
-    partner_id: str,
-    extract: str,
-    columns: Mapping[str, str],
-) -> None:
-    declared = {"partner_id": _TEXT, "school_year": _WHOLE, **columns, "_delivery_id": _TEXT}
-    definition = ", ".join(f'"{column}" {kind}' for column, kind in declared.items())
-    connection.execute(f"create table raw.{extract} ({definition})")
-    files = [str(path) for path in parquet_files(home, partner_id, extract)]
+def let_go(connection: duckdb.DuckDBPyConnection) -> None:
+    """Put empty tables in the place of the views: a finished warehouse holds what was made of the extracts, not them."""
+    for extract in EXTRACTS:
+        kind = connection.execute(
+            "select table_type from information_schema.tables where table_schema = 'raw' and table_name = ?", [extract]
+        ).fetchone()
+        if kind == ("VIEW",):
+            connection.execute(f"drop view raw.{extract}")
+            connection.execute(f"create table raw.{extract} ({_declaration(extract)})")
+
+
+def _declared(extract: str) -> dict[str, str]:
+    return {"partner_id": _TEXT, "school_year": _WHOLE, **EXTRACTS[extract], "_delivery_id": _TEXT}
+
+
+def _declaration(extract: str) -> str:
+    return ", ".join(f'"{column}" {kind}' for column, kind in _declared(extract).items())
+
+
+def _show_extract(connection: duckdb.DuckDBPyConnection, home: Home, partner_id: str, extract: str) -> None:
+    files = [str(path).replace("'", "''") for path in parquet_files(home, partner_id, extract)]
     if not files:
+        connection.execute(f"create table raw.{extract} ({_declaration(extract)})")
         return
-    scan = "read_parquet($files, hive_partitioning = true, hive_types_autocast = false, union_by_name = true)"
-    description = connection.execute(f"describe select * from {scan}", {"files": files}).fetchall()
-    found = [column for column in declared if column in {row[0] for row in description}]
-    values = ", ".join(f'cast("{column}" as {declared[column]})' for column in found)
-    names = ", ".join(f'"{column}"' for column in found)
-    connection.execute(f"insert into raw.{extract} ({names}) select {values} from {scan}", {"files": files})
+    listed = ", ".join(f"'{path}'" for path in files)
+    scan = f"read_parquet([{listed}], hive_partitioning = true, hive_types_autocast = false, union_by_name = true)"
+    found = {row[0] for row in connection.execute(f"describe select * from {scan}").fetchall()}
+    declared = _declared(extract).items()
+    columns = ", ".join(
+        f'cast("{column}" as {kind}) as "{column}"' if column in found else f'cast(null as {kind}) as "{column}"'
+        for column, kind in declared
+    )
+    connection.execute(f"create view raw.{extract} as select {columns} from {scan}")
 
 
 def _tables_of(

@@ -19,7 +19,7 @@ def tables(seed: int, students: int = 70) -> Tables:
     dice = random.Random(seed)
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in (
         "students", "school_enrollments", "courses", "course_enrollments", "exam_results", "attendance", "discipline",
-        "survey_responses",
+        "survey_responses", "readiness_scores",
     )}  # fmt: skip
     rows["survey_items"] = [
         {"school_year": 2024, "survey_id": "fall", "item_id": item, "construct": construct, "scale_min": 1, "scale_max": 5,
@@ -67,10 +67,16 @@ def tables(seed: int, students: int = 70) -> Tables:
                         {"exam_year": year, "student_id": student_id, "program": program, "exam_code": "x",
                          "score": dice.choice([None, *range(1, best + 1)])}
                     )  # fmt: skip
+            for assessment in ("psat_8_9", "psat_nmsqt", "sat"):
+                for section, scores in (("reading_test", (20, 40)), ("math_test", (20, 40)), ("math", (400, 800))):
+                    if dice.random() < 0.15:
+                        rows["readiness_scores"].append(
+                            key | {"assessment": assessment, "section": section, "score": dice.randint(*scores)}
+                        )
             if dice.random() < 0.8:
-                enrolled = dice.choice([5, 90, 180])
+                enrolled = dice.choice([5.0, 17.5, 90.0, 180.0])
                 rows["attendance"].append(key | {
-                    "school_id": school_id, "days_enrolled": enrolled, "days_absent": dice.randint(0, enrolled // 5),
+                    "school_id": school_id, "days_enrolled": enrolled, "days_absent": dice.randint(0, int(enrolled) // 5) + dice.choice([0.0, 0.5]),
                 })  # fmt: skip
             for incident in range(dice.choice([0, 0, 0, 1, 2])):
                 rows["discipline"].append(key | {

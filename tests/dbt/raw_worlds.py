@@ -177,6 +177,10 @@ def _rules(home: Home, year: int) -> None:
     ])  # fmt: skip
 
 
+    put(home, "rows_usd", year, "cross_file_checks",
+        [{"rule": "student_unknown", "extract": "exam_results", "rows": 1, "of_rows": 8}])  # fmt: skip
+
+
 # School → year → (successes of Black students, successes of white students, students in each group).
 STORIES: dict[str, dict[int, tuple[int, int, int]]] = {
     "closes": {2022: (150, 400, 1000), 2023: (200, 400, 1000), 2024: (300, 400, 1000), 2025: (395, 400, 1000),

@@ -20,6 +20,9 @@ METRIC = (
     "Of the population: two graded AP or IB seats,1,this test\n"
 )
 SUBGROUP = "race_alone_or_in_combination,race_ethnicity,two_or_more,more_than_one,More than one race,10,1,this test\n"
+CROSSING = (
+    "sex*disability_idea,Sex and disability,200,male*no,yes,sex;disability_idea,district,no,no,no,1,this test\n"
+)
 
 
 @pytest.fixture
@@ -37,13 +40,14 @@ def _add(path: Path, line: str) -> None:
         file.write(line)
 
 
-def test_one_seed_row_and_one_model_make_a_metric_and_one_seed_row_a_subgroup(built, project_copy, tmp_path):
+def test_one_seed_row_and_one_model_make_a_metric_and_one_seed_row_a_subgroup_or_a_crossing(built, project_copy, tmp_path):
     home, _ = built
     copy = Home(tmp_path / "home")
     shutil.copytree(home.root / "extracts", copy.root / "extracts")
     _add(project_copy / "seeds/policy/metrics.csv", METRIC)
     _add(project_copy / "seeds/policy/subgroups.csv", SUBGROUP)
-    model = project_copy / "models/intermediate/metrics/int_metric__two_graded_seats.sql"
+    _add(project_copy / "seeds/policy/dimensions.csv", CROSSING)
+    model = project_copy / "models/intermediate/metrics/definitions/int_metric__two_graded_seats.sql"
     model.write_text("{{ student_metric('graded_seats >= 2') }}\n")
     assert build(copy, worlds.ROWS).changed
     with duckdb.connect(copy.warehouse("rows_usd"), read_only=True) as connection:
@@ -55,7 +59,11 @@ def test_one_seed_row_and_one_model_make_a_metric_and_one_seed_row_a_subgroup(bu
             "select n from marts.gap_metrics where metric_id = 'ap_ib_enrollment' and school_year = 2024 "
             "and school_id = '_all' and grade_level = '_all' and subgroup = 'more_than_one' and reference = 'overall'"
         ).fetchall()
-    assert found == [(9, 1)]
+        crossed = connection.execute(
+            "select sum(n) from marts.gap_metrics where metric_id = 'ap_ib_enrollment' and school_year = 2024 "
+            "and school_id = '_all' and dimension = 'sex*disability_idea' and reference = 'overall'"
+        ).fetchall()
+    assert found == [(9, 1)] and crossed == [(1818,)]
     assert subgroup == [(60,)]
 
 

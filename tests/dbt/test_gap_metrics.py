@@ -163,6 +163,7 @@ def test_what_the_files_do_not_hold_is_not_measured_and_never_zero(query):
         "ap_stem_enrollment": "not_measured: ap_stem_courses", "equity_and_excellence": "not_measured: exam_history",
         "belonging_favorable": "not_measured: survey_belonging", "chronically_absent": "not_measured: attendance",
         "expectations_favorable": "not_measured: survey_expectations",
+        "ap_potential_enrolled": "not_measured: ap_ib_courses",
         **dict.fromkeys(["suspended_oss", "suspended_iss", "suspended_any", "referred", "expelled"], "not_measured: discipline"),
     }  # fmt: skip
     assert rows.loc[2023, "reason"]["first_time_ap_ib"] == "not_measured: earlier_years"
@@ -186,7 +187,7 @@ def test_data_quality_counts_what_finds_no_partner(query):
     rows = query("rows_usd", "select * from marts.data_quality").set_index(
         ["school_year", "extract", "measure", "item"]
     )
-    assert rows.loc[(2026, "exam_results", "without_student", "_all"), ["n", "of_n"]].tolist() == [1, 8]
+    assert rows.loc[(2026, "exam_results", "student_unknown", "_all"), ["n", "of_n"]].tolist() == [1, 8]
     assert rows.loc[(2025, "courses", "only_title_suggests_ap_ib", "_all"), "n"] == 1
     assert rows.loc[(2025, "courses", "on_file", "ap_ib_courses"), "n"] == 0
     assert rows.loc[(2026, "students", "in_population", "_all"), "n"] == 9

@@ -137,7 +137,7 @@ def _check_parts(gaps: pd.DataFrame, closure: pd.DataFrame) -> None:
     assert set(rows["reference"]) == {"rest", "designated"} and len(rows) > 50
     assert (rows["within_school_gap"] + rows["between_school_gap"] - rows["gap"]).abs().max() < 1e-9
     split = rows[rows["availability_gap"].notna()]
-    assert set(split["metric_id"]) <= {"ap_ib_enrollment", "advanced_enrollment", "ap_stem_enrollment", "first_time_ap_ib",
+    assert set(split["metric_id"]) <= {"ap_ib_enrollment", "advanced_enrollment", "ap_stem_enrollment", "first_time_ap_ib", "ap_potential_enrolled",
                                        "courses_offered_access"} and len(split)  # fmt: skip
     assert (split["availability_gap"] + split["assignment_gap"] - split["gap"]).abs().max() < 1e-9
     counts = {

@@ -58,7 +58,7 @@ def test_a_failed_test_leaves_the_old_warehouse_and_tells_no_value(copy):
     assert (
         "counts_sd" in message
         and "counts_rates_and_intervals_are_ordered" in message
-        and "1 failures" in message
+        and " rows)" in message
     )
     assert "471" not in message and "closes" not in message
     assert any(node.status == "fail" for node in raised.value.results)
@@ -93,7 +93,7 @@ def test_a_changed_extract_and_the_ledger_reach_the_marts(copy):
     ended = []
     result = build(copy, worlds.COUNTS, on_event=ended.append)
     assert result.changed and {node.unique_id for node in ended} == {
-        node.unique_id for node in result.results
+        node.unique_id for node in result.results if node.status != "no_data"
     }
     with duckdb.connect(copy.warehouse("counts_sd"), read_only=True) as connection:
         days = connection.execute(
@@ -116,12 +116,10 @@ def test_the_rules_stated_as_dbt_unit_tests_hold(built, tmp_path):
     warehouse = tmp_path / "warehouse.duckdb"
     shutil.copy(home.warehouse("rows_usd"), warehouse)
     run = project.invoke(
-        "test", "--select", "test_type:unit", "--no-write-json", warehouse=warehouse, scratch=tmp_path
+        "test", "--select", "test_type:unit", "tag:project", "--no-write-json", warehouse=warehouse, scratch=tmp_path
     )
-    assert {
-        result.node.name: str(result.status) for result in run.result.results if result.status != "pass"
-    } == {}
-    assert len(run.result.results) >= 6
+    told = {result.node.name: str(result.status) for result in run.result.results if result.node.resource_type != "operation"}
+    assert set(told.values()) == {"pass"} and len(told) >= 10, told
 
 
 def test_every_metric_has_its_model_and_every_table_and_column_its_description():
@@ -143,7 +141,7 @@ def test_every_column_of_every_table_is_documented_and_nothing_else(query):
     documented = {
         (node["schema"], node["name"]): set(node["columns"])
         for node in nodes
-        if node["resource_type"] in {"model", "seed"}
+        if node["resource_type"] in {"model", "seed"} and node["config"]["materialized"] != "ephemeral"
     }
     found: dict[tuple[str, str], set[str]] = {}
     for row in query(
@@ -151,4 +149,6 @@ def test_every_column_of_every_table_is_documented_and_nothing_else(query):
     ).itertuples():
         if (key := (row.table_schema, row.table_name)) in documented:
             found.setdefault(key, set()).add(row.column_name)
-    assert found == documented
+    # Tables about extracts that the partner has not sent are not made.
+    tagged = {(node["schema"], node["name"]) for node in nodes if any(tag.startswith("with_") for tag in node.get("tags", ()))}
+    assert found == {key: columns for key, columns in documented.items() if key in found or key not in tagged}

@@ -13,7 +13,8 @@ from equity_pipeline.warehouse import project, raw
 
 
 class Workshop:
-    """An open copy of a warehouse and the statements that make its models, in an order in which they can run."""
+    """An open copy of a warehouse and the statements that make its models, in an order in which they can run; not those
+    about extracts that most districts lack."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, models: dict[str, str]) -> None:
         self.connection = connection
@@ -48,6 +49,9 @@ class Workshop:
                 f'{nodes[key].schema}."{nodes[key].name}" as {nodes[key].compiled_code}'
                 for key in order.static_order()
                 if key in nodes
+                and nodes[key].language == "sql"
+                and nodes[key].config.materialized != "ephemeral"
+                and not any(tag.startswith("with_") for tag in nodes[key].tags)
             },
         )
 

@@ -2,6 +2,7 @@
 {% set keys = {
   'policy': ['key'],
   'metrics': ['metric_id'],
+  'readiness_rules': ['rule'],
   'dimensions': ['dimension'],
   'subgroups': ['dimension', 'attribute', 'value'],
   'grade_marks': ['final_grade'],

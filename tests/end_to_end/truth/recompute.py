@@ -51,6 +51,7 @@ METRICS = {
     "advanced_enrollment": ["advanced_courses"],
     "ap_stem_enrollment": ["ap_stem_courses"],
     "first_time_ap_ib": ["ap_ib_courses", "earlier_years"],
+    "ap_potential_enrolled": ["ap_ib_courses", "readiness_scores"],
     "courses_offered_access": ["ap_ib_courses"],
     "course_grade_c_or_better": ["ap_ib_courses", "final_grades"],
     "course_seats_c_or_better": ["ap_ib_courses", "final_grades"],
@@ -77,6 +78,8 @@ ADVANCED = {"ap", "ib", "ib_core", "aice", "dual_enrollment", "honors"}
 STEM = {"02", "03", "10", "21", "math", "mathematics", "science", "computer science", "engineering", "stem"}
 TERMS = {"S1": 10, "S2": 20, "FY": 90}
 WITHDRAWN = {"W", "WD", "WP", "WF", "WITHDRAWN"}
+# Sections of one assessment that add up to at least so much; PSAT 8/9 tells of history alone.
+READY = ((("reading_test", "math_test"), 61.5), (("math_test",), 31.5), (("math",), 630))
 REFERENCES = ("rest", "overall", "highest", "designated")
 PLACE = ["school_year", "school_id", "grade_level", "metric_id"]
 CELL = [*PLACE, "dimension", "subgroup"]
@@ -91,6 +94,7 @@ def gap_metrics(tables: Mapping[str, pl.DataFrame]) -> pd.DataFrame:
         "courses",
         "course_enrollments",
         "exam_results",
+        "readiness_scores",
         "attendance",
         "discipline",
         "survey_items",
@@ -229,8 +233,25 @@ def outcomes(frames: Mapping[str, pd.DataFrame], students: pd.DataFrame) -> pd.D
             "n|exam_passed_of_enrolled": enrolled, "s|exam_passed_of_enrolled": passed,
             "n|equity_and_excellence": graduating, "s|equity_and_excellence": graduating & ever,
         }  # fmt: skip
+    if "readiness_scores" in frames:
+        ready = _ready(frames["readiness_scores"])
+        potential = np.zeros(len(students), bool)
+        for back in range(4):
+            potential |= among(ready.assign(school_year=ready["school_year"] + back))
+        result |= {"n|ap_potential_enrolled": potential, "s|ap_potential_enrolled": potential & enrolled}
     result |= _climate(frames, students, per_student, among)
     return pd.DataFrame(result, index=students.index)
+
+
+def _ready(scores: pd.DataFrame) -> pd.DataFrame:
+    """School year and student of those who reach one of `READY`."""
+    scores = scores[scores["assessment"] != "psat_8_9"]
+    sittings = scores.pivot_table(index=["school_year", "student_id", "assessment"], columns="section", values="score")
+    met = pd.Series(False, index=sittings.index)
+    for sections, fewest in READY:
+        if set(sections) <= set(sittings):
+            met |= sittings[list(sections)].sum(axis=1, skipna=False) >= fewest
+    return met[met].reset_index()[["school_year", "student_id"]].drop_duplicates()
 
 
 def _seats(frames: Mapping[str, pd.DataFrame], students: pd.DataFrame) -> pd.DataFrame:
@@ -315,6 +336,8 @@ def _on_file(frames: Mapping[str, pd.DataFrame]) -> dict[str, set[int]]:
         "exam_history": exams[exams.sub(1).isin(exams)],
         **{name: frames[name]["school_year"] for name in ("attendance", "discipline") if name in frames},
     }
+    if "readiness_scores" in frames:
+        years["readiness_scores"] = {year + back for year in frames["readiness_scores"]["school_year"] for back in range(4)}
     years["earlier_years"] = years["ap_ib_courses"][years["ap_ib_courses"] > years["ap_ib_courses"].min()]
     if "survey_responses" in frames:
         items = frames["survey_items"].drop(columns="school_year", errors="ignore")
@@ -633,3 +656,98 @@ def _with_goals(rows: pd.DataFrame, partner: dict) -> pd.DataFrame:
 
 def _ending_year(label: str) -> int:
     return int(label[:4]) + 1
+
+
+# --- marts for one reader ---------------------------------------------------------------------------------------------
+
+STEPS = ("offered", "enrolled", "completed", "c_or_better", "exam_taken", "exam_passed")
+
+
+def course_funnel(tables: Mapping[str, pl.DataFrame]) -> pd.DataFrame:
+    """school_year × school_id × dimension × subgroup × step: students of the group and those who took the step and all before
+    it; then the cross-table of course grade and exam among students with a graded seat."""
+    frames = {name: pd.DataFrame(of.to_dict(as_series=False)) for name, of in tables.items() if name != "aggregate_counts"}
+    students = population(frames)
+    flags = outcomes(frames, students)
+    reached = lambda metric: flags[f"s|{metric}"].astype(bool) if f"s|{metric}" in flags else pd.Series(False, index=flags.index)
+    own = [reached(metric) for metric in (
+        "courses_offered_access", "ap_ib_enrollment", "course_completed", "course_grade_c_or_better", "exam_taken", "exam_passed_of_takers",
+    )]  # fmt: skip
+    taken_so_far = pd.Series(True, index=students.index)
+    steps = {}
+    for name, step in zip(STEPS, own, strict=True):
+        taken_so_far = taken_so_far & step
+        steps[f"funnel_{name}"] = taken_so_far
+    graded, good, taken, passed = flags["n|course_grade_c_or_better"].astype(bool), own[3], own[4], own[5]
+    for grade, has_it in (("c_or_better", good), ("below_c", ~good)):
+        for exam, so in (("and_passed", passed), ("and_not_passed", taken & ~passed), ("and_no_exam", ~taken)):
+            steps[f"cross_{grade}_{exam}"] = graded & has_it & so
+    place = ["school_year", "school_id", "dimension", "subgroup"]
+    long = subgroups(students).join(students[["school_year", "school_id"]], on="student")
+    long = pd.concat([long, long.assign(school_id="_all")])
+    on_file = _on_file(frames)
+    parts = []
+    for step, took in steps.items():
+        one = long.assign(step=step, students=1, reached=long["student"].map(took.astype(int)))
+        one = one.groupby([*place, "step"], as_index=False)[["students", "reached"]].sum()
+        needs = ["ap_ib_courses"] + ["final_grades"] * ("c_or_better" in step or "exam" in step or "cross" in step)
+        needs += ["exam_results"] * ("exam" in step or "cross" in step)
+        measured = one["school_year"].map(lambda year, needs=needs: all(year in on_file.get(token, ()) for token in needs))
+        parts.append(one.assign(reached=one["reached"].where(measured).astype("Int64")))
+    return pd.concat(parts, ignore_index=True)
+
+
+def clients(gaps: pd.DataFrame, closure: pd.DataFrame, partner_file: str, program: str) -> pd.DataFrame:
+    """A programme's clients by year: each gap against the designated reference with last year's status and whose rate moved."""
+    figures = _figures(gaps, closure)
+    before = figures.assign(school_year=figures["school_year"] + 1)[["school_year", *SERIES, "rate", "reference_rate", "status"]]
+    rows = figures.merge(before, on=["school_year", *SERIES], how="left", suffixes=("", "|before"))
+    chosen = pd.Series(False, index=rows.index)
+    for one in yaml.safe_load(partner_file).get("programs", []):
+        if one["program"] == program:
+            here = rows["school_id"].eq(str(one["school_id"])) if "school_id" in one else True
+            chosen |= here & rows["school_year"].eq(_ending_year(one["school_year"]))
+    own, other = rows["rate"] - rows["rate|before"], rows["reference_rate"] - rows["reference_rate|before"]
+    whose = np.where(own.abs() >= other.abs(), "group", "reference")
+    rose = np.where(np.where(own.abs() >= other.abs(), own, other) > 0, "_rose", "_fell")
+    rows["what_changed"] = np.select(
+        [rows["gap_change"].isna(), rows["gap_change"] == 0], [None, "nothing"], pd.Series(whose) + pd.Series(rose)
+    )
+    rows["prior_status"] = rows["status|before"]
+    columns = ["school_year", *SERIES, "prior_status", "status", "prior_gap", "gap", "gap_change", "what_changed", "seats_gap"]
+    return rows.loc[chosen, columns].drop(columns="reference").reset_index(drop=True)
+
+
+def sustainability(gaps: pd.DataFrame, closure: pd.DataFrame) -> pd.DataFrame:
+    """Three years of each access gap, the share of closed gaps that stayed closed, and whether the pass rate held."""
+    figures = _figures(gaps, closure)
+    figures["closed"] = figures["status"].isin(["closed", "maintained_closed", "reversed"])
+    key = ["school_year", "school_id", "dimension", "subgroup"]
+    of = {metric: figures[figures["metric_id"] == metric][[*key, "rate", "gap", "status", "closed"]]
+          for metric in ("ap_ib_enrollment", "exam_passed_of_takers")}  # fmt: skip
+    rows = of["ap_ib_enrollment"]
+    for name, back in (("prior", 1), ("earlier", 2)):
+        then = of["ap_ib_enrollment"].assign(school_year=of["ap_ib_enrollment"]["school_year"] + back)
+        rows = rows.merge(then.rename(columns={c: f"{name}_{c}" for c in then.columns.difference(key)}), on=key, how="left")
+    now, prior, earlier = (rows[c].fillna(False).astype(bool) for c in ("closed", "prior_closed", "earlier_closed"))
+    rows["years_closed"] = now.astype(int) + (now & prior) + (now & prior & earlier)
+    seen = prior & rows["status"].ne("not_measurable")
+    totals = rows.assign(kept=now & prior, seen=seen).groupby(["school_year", "school_id"])[["kept", "seen"]].sum()
+    share = (totals["kept"] / totals["seen"].where(totals["seen"] > 0)).rename("maintained_share").reset_index()
+    rows = rows.merge(share, on=["school_year", "school_id"])
+    passed = of["exam_passed_of_takers"][[*key, "rate"]].rename(columns={"rate": "pass_rate"})
+    last = passed.assign(school_year=passed["school_year"] + 1).rename(columns={"pass_rate": "prior_pass_rate"})
+    rows = rows.merge(passed, on=key, how="left").merge(last, on=key, how="left")
+    rows = rows.rename(columns={"rate": "access_rate", "gap": "access_gap", "prior_gap": "prior_access_gap", "earlier_gap": "earlier_access_gap"})
+    return rows[[*key, "access_rate", "access_gap", "prior_access_gap", "earlier_access_gap", "status", "prior_status",
+                 "earlier_status", "years_closed", "maintained_share", "pass_rate", "prior_pass_rate"]]  # fmt: skip
+
+
+def _figures(gaps: pd.DataFrame, closure: pd.DataFrame) -> pd.DataFrame:
+    """Gap and closure against the designated reference of groups that have one and are not it."""
+    both = gaps[(gaps["grade_level"] == "_all") & (gaps["reference"] == "designated")].merge(
+        closure[["school_year", *SERIES, *closure.columns.difference(gaps.columns)]], on=["school_year", *SERIES]
+    )
+    named = both["dimension"].map(DESIGNATED)
+    known = ~both["subgroup"].str.split("*").map(lambda names: "unknown" in names)
+    return both[named.notna() & (both["subgroup"] != named) & known].reset_index(drop=True)

@@ -33,10 +33,7 @@ gaps as (
     on subgroups.dimension = gaps.dimension and subgroups.subgroup = gaps.subgroup
   inner join {{ ref('int_year_versions') }} as versions on versions.school_year = gaps.school_year
   left join known_shares
-    on
-      known_shares.school_year = gaps.school_year
-      and known_shares.school_id = gaps.school_id
-      and known_shares.dimension = gaps.dimension
+    on {{ same('known_shares', 'gaps', ['school_year', 'school_id', 'dimension']) }}
   where gaps.grade_level = '_all'
 ),
 

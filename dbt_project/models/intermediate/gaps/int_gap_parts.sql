@@ -33,9 +33,9 @@ known as (
 ),
 
 offering as (
-  select school_year, school_id, max(case when is_offered then 1 else 0 end) as offers
-  from {{ ref('int_student_outcome') }}
-  group by school_year, school_id
+  select school_year, school_id, case when successes > 0 then 1 else 0 end as offers
+  from {{ ref('int_subgroup_counts') }}
+  where metric_id = 'courses_offered_access' and dimension = 'all_students' and grade_level = '_all'
 ),
 
 -- Every group at every place of the partner, `_all` among them, with those who are not in the group.
@@ -50,23 +50,14 @@ places as (
     coalesce(designated.successes, 0) as designated_successes
   from counts as district
   inner join known
-    on
-      known.school_year = district.school_year
-      and known.metric_id = district.metric_id
-      and known.dimension = district.dimension
+    on {{ same('known', 'district', ['school_year', 'metric_id', 'dimension']) }}
   left join counts as own
     on
-      own.school_year = known.school_year
-      and own.school_id = known.school_id
-      and own.metric_id = known.metric_id
-      and own.dimension = known.dimension
+      {{ same('own', 'known', ['school_year', 'school_id', 'metric_id', 'dimension']) }}
       and own.subgroup = district.subgroup
   left join counts as designated
     on
-      designated.school_year = known.school_year
-      and designated.school_id = known.school_id
-      and designated.metric_id = known.metric_id
-      and designated.dimension = known.dimension
+      {{ same('designated', 'known', ['school_year', 'school_id', 'metric_id', 'dimension']) }}
       and designated.subgroup = district.reference_subgroup
   where district.school_id = '_all'
 ),
@@ -122,12 +113,7 @@ rates as (
     {{ divide('kinds.reference_n', 'totals.reference_n') }} as reference_share
   from kinds
   inner join totals
-    on
-      totals.school_year = kinds.school_year
-      and totals.metric_id = kinds.metric_id
-      and totals.dimension = kinds.dimension
-      and totals.subgroup = kinds.subgroup
-      and totals.reference = kinds.reference
+    on {{ same('totals', 'kinds', ['school_year', 'metric_id', 'dimension', 'subgroup', 'reference']) }}
   where kinds.n > 0 or kinds.reference_n > 0
 ),
 

@@ -8,7 +8,7 @@ counts as (
     subgroups.partitioning,
     subgroups.reference_subgroup,
     case when metrics.direction = 'lower_is_better' then -1 else 1 end as direction,
-    coalesce(income.reason, courses.reason) as block
+    coalesce(income.reason, learners.reason, courses.reason) as block
   from {{ ref('int_subgroup_counts') }} as counts
   inner join {{ ref('int_subgroup') }} as subgroups
     on subgroups.dimension = counts.dimension and subgroups.subgroup = counts.subgroup
@@ -19,6 +19,12 @@ counts as (
       and income.school_id = counts.school_id
       and income.concerns = 'income'
       and subgroups.uses_income
+  left join {{ ref('int_gap_block') }} as learners
+    on
+      learners.school_year = counts.school_year
+      and learners.school_id = counts.school_id
+      and learners.concerns = 'english_learner'
+      and subgroups.uses_el
   left join {{ ref('int_gap_block') }} as courses
     on
       courses.school_year = counts.school_year
@@ -77,31 +83,14 @@ select
   {%- endfor %}
 from counts
 left join known
-  on
-    known.school_year = counts.school_year
-    and known.school_id = counts.school_id
-    and known.grade_level = counts.grade_level
-    and known.metric_id = counts.metric_id
-    and known.dimension = counts.dimension
+  on {{ same('known', 'counts', ['school_year', 'school_id', 'grade_level', 'metric_id', 'dimension']) }}
 left join overall
-  on
-    overall.school_year = counts.school_year
-    and overall.school_id = counts.school_id
-    and overall.grade_level = counts.grade_level
-    and overall.metric_id = counts.metric_id
+  on {{ same('overall', 'counts', ['school_year', 'school_id', 'grade_level', 'metric_id']) }}
 left join ranked as highest
   on
-    highest.school_year = counts.school_year
-    and highest.school_id = counts.school_id
-    and highest.grade_level = counts.grade_level
-    and highest.metric_id = counts.metric_id
-    and highest.dimension = counts.dimension
+    {{ same('highest', 'counts', ['school_year', 'school_id', 'grade_level', 'metric_id', 'dimension']) }}
     and highest.choice = 1
 left join counts as designated
   on
-    designated.school_year = counts.school_year
-    and designated.school_id = counts.school_id
-    and designated.grade_level = counts.grade_level
-    and designated.metric_id = counts.metric_id
-    and designated.dimension = counts.dimension
+    {{ same('designated', 'counts', ['school_year', 'school_id', 'grade_level', 'metric_id', 'dimension']) }}
     and designated.subgroup = counts.reference_subgroup

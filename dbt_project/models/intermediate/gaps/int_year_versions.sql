@@ -9,9 +9,17 @@ students as (
   select
     school_year,
     {{ one_or_mixed('race_standard') }} as race_standard,
-    {{ one_or_mixed('econ_basis') }} as econ_basis,
-    {{ text_list("nullif(english_learner, 'unknown')") }} as el_rule
+    {{ one_or_mixed('econ_basis') }} as econ_basis
   from {{ ref('int_student_year') }}
+  group by school_year
+),
+
+learners as (
+  select school_year, {{ text_list("nullif(english_learner, 'unknown')") }} as el_rule
+  from (
+    select distinct students.school_year, {{ answer_of_student('english_learner', 'students') }} as english_learner
+    from {{ ref('int_student_year') }} as students
+  ) as answers
   group by school_year
 ),
 
@@ -38,6 +46,7 @@ schools as (
   select school_year, school_id, n
   from {{ ref('int_student_counts') }}
   where metric_id = '_students' and dimension = 'all_students' and grade_level = '_all' and school_id <> '_all'
+    and n > 0
 ),
 
 -- Share of the students of this year and the one before who are in schools on file in both.
@@ -56,7 +65,7 @@ select
   school_years.school_year,
   students.race_standard,
   students.econ_basis,
-  students.el_rule,
+  learners.el_rule,
   coalesce(course_maps.course_map_version, 0) as course_map_version,
   {{ divide('matched.n_now + matched.n_prior', 'matched.of_now + before.of_now') }} as matched_share,
   {{ date_of('school_years.school_year - 1', 'policy.snapshot_month', 'policy.snapshot_day') }} as snapshot_date,
@@ -64,6 +73,7 @@ select
   policy.policy_version
 from school_years
 left join students on students.school_year = school_years.school_year
+left join learners on learners.school_year = school_years.school_year
 left join deliveries on deliveries.school_year = school_years.school_year
 left join course_maps on course_maps.school_year = school_years.school_year
 left join matched on matched.school_year = school_years.school_year

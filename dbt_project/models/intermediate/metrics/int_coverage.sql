@@ -29,14 +29,17 @@ tokens as (
   union all
   select now.school_year, 'earlier_years' as token from ap_ib_years as now inner join ap_ib_years as earlier on earlier.school_year < now.school_year
   union all
-  select enrollments.school_year, 'final_grades' as token
-  from (select distinct school_year, final_grade from {{ ref('stg_course_enrollments') }}) as enrollments
-  inner join {{ ref('int_final_grade') }} as marks on marks.final_grade = enrollments.final_grade
-  where marks.is_graded
+  select school_year, 'final_grades' as token from {{ ref('int_final_grade') }} where is_graded
   union all
   select school_year, 'exam_results' as token from exam_years
   union all
   select now.school_year, 'exam_history' as token from exam_years as now inner join exam_years as prior on prior.school_year = now.school_year - 1
+  union all
+  select years.school_year, 'readiness_scores' as token
+  from school_years as years
+  cross join {{ ref('int_policy') }} as policy
+  inner join {{ ref('stg_readiness_scores') }} as scores
+    on scores.school_year between years.school_year - policy.readiness_years and years.school_year
   union all
   select school_year, 'attendance' as token from {{ ref('stg_attendance') }}
   union all

@@ -1,28 +1,32 @@
--- Students are collapsed to cells (school, grade, attributes) before anything is fanned out over subgroups. While that is
--- done, all metrics of a cell lie side by side in one row: the fan-out is the same for all of them.
-{{ config(materialized='table') }}
-{%- set counted = metric_ids() + ['_students'] + funnel_steps() | list -%}
+-- depends_on: {{ ref('int_discipline_event') }}
+-- One pass over the students for all metrics: they are collapsed to the cells of a place (school, grade), twice, before anything
+-- is fanned out over subgroups. While that is done, all metrics of a cell lie side by side in one row.
+{%- set metrics = {} %}
+{%- for metric_id in metric_ids() %}
+  {%- set model = graph.nodes['model.equity.int_metric__' ~ metric_id] if execute else {} %}
+  {%- do metrics.update({metric_id: model.get('config', {}).get('meta', {})}) %}
+{%- endfor %}
+{%- for step, reached in funnel_steps().items() %}
+  {%- do metrics.update({step: {'n': '1', 'successes': 'case when ' ~ reached ~ ' then 1 else 0 end'}}) %}
+{%- endfor %}
+{%- do metrics.update({'_students': {'n': '1', 'successes': '0'}}) %}
+{#- What is added up over students, each once, and the metrics that add rows of their own. -#}
+{%- set sums = [] %}
+{%- set with_rows = [] %}
+{%- for metric_id, of in metrics.items() %}
+  {%- for expression in [of.get('n'), of.get('successes')] if expression and expression not in sums %}{% do sums.append(expression) %}{% endfor %}
+  {%- if 'actions' in of or 'n' not in of %}{% do with_rows.append(metric_id) %}{% endif %}
+{%- endfor %}
 
 with
 
-counted as (
-  {% for metric_id in metric_ids() -%}
-  select '{{ metric_id }}' as metric_id, school_year, school_id, grade_level, cell,
-    {{ sum_whole('n') }} as n, {{ sum_whole('successes') }} as successes
-  from {{ ref('int_metric__' ~ metric_id) }}
-  group by school_year, school_id, grade_level, cell
-  union all
-  {% endfor -%}
-  {% for step, reached in funnel_steps().items() -%}
-  select '{{ step }}' as metric_id, school_year, school_id, grade_level, cell,
-    count(*) as n, count(case when {{ reached }} then 1 end) as successes
-  from {{ ref('int_student_outcome') }}
-  group by school_year, school_id, grade_level, cell
-  union all
-  {% endfor -%}
-  select '_students' as metric_id, school_year, school_id, grade_level, cell, count(*) as n, 0 as successes
-  from {{ ref('int_student_year') }}
-  group by school_year, school_id, grade_level, cell
+row_counts as (
+  {% for metric_id in with_rows -%}
+  {%- set actions = metrics[metric_id].get('actions') %}
+  select '{{ metric_id }}' as metric_id, school_year, school_id, grade_level, cell_1, cell_2, n, successes
+  from {% if actions %}({{ discipline_moves(actions) }}) as moves{% else %}{{ ref('int_metric__' ~ metric_id) }}{% endif %}
+  {% if not loop.last %}union all{% endif %}
+  {% endfor %}
 ),
 
 cells as (
@@ -30,14 +34,38 @@ cells as (
     school_year,
     school_id,
     grade_level,
-    cell
-    {%- for metric_id in counted %},
-    {{ sum_whole("case when metric_id = '" ~ metric_id ~ "' then n end") }} as n_{{ loop.index }},
-    {{ sum_whole("case when metric_id = '" ~ metric_id ~ "' then successes end") }} as s_{{ loop.index }}
+    coalesce(cell_1, cell_2) as cell
+    {%- for expression in sums %},
+    {{ sum_whole(expression) }} as c_{{ loop.index0 }}
     {%- endfor %}
-  from counted
-  group by school_year, school_id, grade_level, cell
+    {%- for metric_id in with_rows %},
+    cast(null as bigint) as n_{{ loop.index0 }},
+    cast(null as bigint) as s_{{ loop.index0 }}
+    {%- endfor %}
+  from {{ ref('int_student_outcome') }}
+  group by grouping sets ((school_year, school_id, grade_level, cell_1), (school_year, school_id, grade_level, cell_2))
+
+  union all
+
+  select
+    school_year,
+    school_id,
+    grade_level,
+    coalesce(cell_1, cell_2) as cell
+    {%- for expression in sums %},
+    cast(null as bigint) as c_{{ loop.index0 }}
+    {%- endfor %}
+    {%- for metric_id in with_rows %},
+    {{ sum_whole("case when metric_id = '" ~ metric_id ~ "' then n end") }} as n_{{ loop.index0 }},
+    {{ sum_whole("case when metric_id = '" ~ metric_id ~ "' then successes end") }} as s_{{ loop.index0 }}
+    {%- endfor %}
+  from row_counts
+  group by grouping sets ((school_year, school_id, grade_level, cell_1), (school_year, school_id, grade_level, cell_2))
 ),
+
+{%- set columns = [] %}
+{%- for expression in sums %}{% do columns.append('c_' ~ loop.index0) %}{% endfor %}
+{%- for metric_id in with_rows %}{% do columns.extend(['n_' ~ loop.index0, 's_' ~ loop.index0]) %}{% endfor %}
 
 by_subgroup as (
   select
@@ -47,9 +75,8 @@ by_subgroup as (
     subgroups.dimension,
     subgroups.subgroup,
     subgroups.is_crossed
-    {%- for metric_id in counted %},
-    {{ sum_whole('cells.n_' ~ loop.index) }} as n_{{ loop.index }},
-    {{ sum_whole('cells.s_' ~ loop.index) }} as s_{{ loop.index }}
+    {%- for column in columns %},
+    {{ sum_whole('cells.' ~ column) }} as {{ column }}
     {%- endfor %}
   from cells
   inner join {{ ref('int_cell_subgroup') }} as subgroups on subgroups.cell = cells.cell
@@ -64,9 +91,8 @@ rolled_up as (
     coalesce(grade_level, '_all') as grade_level,
     dimension,
     subgroup
-    {%- for metric_id in counted %},
-    {{ sum_whole('n_' ~ loop.index) }} as n_{{ loop.index }},
-    {{ sum_whole('s_' ~ loop.index) }} as s_{{ loop.index }}
+    {%- for column in columns %},
+    coalesce({{ sum_whole(column) }}, 0) as {{ column }}
     {%- endfor %}
   from by_subgroup
   group by grouping sets (
@@ -78,9 +104,12 @@ rolled_up as (
   having not is_crossed or grade_level is null
 )
 
-{% for metric_id in counted -%}
+{% for metric_id, of in metrics.items() -%}
+{%- set row = with_rows.index(metric_id) if metric_id in with_rows else none -%}
 select school_year, school_id, grade_level, '{{ metric_id }}' as metric_id, dimension, subgroup,
-  coalesce(n_{{ loop.index }}, 0) as n, coalesce(s_{{ loop.index }}, 0) as successes
+  {% for column, expression in [('n', of.get('n')), ('s', of.get('successes'))] -%}
+  {{ 'c_' ~ sums.index(expression) if expression else '0' }}{{ ' + ' ~ column ~ '_' ~ row if row is not none }} as {{ 'n' if column == 'n' else 'successes' }}{{ ',' if not loop.last }}
+  {%- endfor %}
 from rolled_up
 {% if not loop.last %}union all
 {% endif -%}

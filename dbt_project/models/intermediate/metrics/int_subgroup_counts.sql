@@ -83,11 +83,7 @@ from_aggregates as (
   left join aggregates as counts
     on
       counts.metric_id = metrics.metric_id
-      and counts.school_year = places.school_year
-      and counts.school_id = places.school_id
-      and counts.grade_level = places.grade_level
-      and counts.dimension = places.dimension
-      and counts.subgroup = places.subgroup
+      and {{ same('counts', 'places', ['school_year', 'school_id', 'grade_level', 'dimension', 'subgroup']) }}
   left join aggregate_metrics
     on aggregate_metrics.school_year = places.school_year and aggregate_metrics.metric_id = metrics.metric_id
   left join with_students on with_students.school_year = places.school_year

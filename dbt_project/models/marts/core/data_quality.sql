@@ -1,7 +1,7 @@
 with
 
 row_counts as (
-  {% for extract in ['schools', 'students', 'school_enrollments', 'courses', 'course_enrollments', 'exam_results', 'attendance', 'discipline',
+  {% for extract in ['schools', 'students', 'school_enrollments', 'courses', 'course_enrollments', 'exam_results', 'readiness_scores', 'attendance', 'discipline',
                     'survey_responses', 'aggregate_counts'] -%}
   select school_year, '{{ extract }}' as extract, 'rows' as measure, '_all' as item, count(*) as n, cast(null as bigint) as of_n
   from {{ ref('stg_' ~ extract) }}
@@ -33,35 +33,22 @@ coverage as (
   from {{ ref('int_coverage') }}
 ),
 
-without_student as (
-  {% for extract in ['school_enrollments', 'course_enrollments', 'exam_results'] -%}
-  select
-    facts.school_year,
-    '{{ extract }}' as extract,
-    'without_student' as measure,
-    '_all' as item,
-    count(case when students.student_id is null then 1 end) as n,
-    count(*) as of_n
-  from {{ ref('stg_' ~ extract) }} as facts
-  left join {{ ref('stg_students') }} as students
-    on students.school_year = facts.school_year and students.student_id = facts.student_id
-  group by facts.school_year
-  {% if not loop.last %}union all {% endif -%}
-  {% endfor %}
+agreement as (
+  select school_year, extract, rule as measure, '_all' as item, n, of_n
+  from {{ ref('stg_cross_file_checks') }}
 ),
 
-without_course as (
+-- Schools where a group all but vanished, and those of them where nobody has said that it is true.
+drift as (
   select
-    facts.school_year,
-    'course_enrollments' as extract,
-    'without_course' as measure,
-    '_all' as item,
-    count(case when courses.course_id is null then 1 end) as n,
+    school_year,
+    'students' as extract,
+    'drift_not_accepted' as measure,
+    dimension as item,
+    count(case when not is_accepted then 1 end) as n,
     count(*) as of_n
-  from {{ ref('stg_course_enrollments') }} as facts
-  left join (select distinct school_year, course_id from {{ ref('stg_courses') }}) as courses
-    on courses.school_year = facts.school_year and courses.course_id = facts.course_id
-  group by facts.school_year
+  from {{ ref('stg_drift_blocks') }}
+  group by school_year, dimension
 ),
 
 only_title_suggests as (
@@ -78,15 +65,14 @@ only_title_suggests as (
 
 unreadable_grades as (
   select
-    enrollments.school_year,
+    school_year,
     'course_enrollments' as extract,
     'grade_unreadable' as measure,
     '_all' as item,
-    count(case when grades.meaning = 'unreadable' then 1 end) as n,
-    count(*) as of_n
-  from {{ ref('stg_course_enrollments') }} as enrollments
-  inner join {{ ref('int_final_grade') }} as grades on grades.final_grade = enrollments.final_grade
-  group by enrollments.school_year
+    {{ sum_whole("case when meaning = 'unreadable' then seats else 0 end") }} as n,
+    {{ sum_whole('seats') }} as of_n
+  from {{ ref('int_final_grade') }}
+  group by school_year
 ),
 
 unknown as (
@@ -108,7 +94,7 @@ unknown as (
 
 final as (
   select * from row_counts
-  {% for measure in ['population', 'coverage', 'without_student', 'without_course', 'only_title_suggests', 'unreadable_grades', 'unknown'] -%}
+  {% for measure in ['population', 'coverage', 'agreement', 'drift', 'only_title_suggests', 'unreadable_grades', 'unknown'] -%}
   union all
   select * from {{ measure }}
   {% endfor %}

@@ -22,11 +22,7 @@ goals as (
   inner join {{ ref('stg_goals') }} as goals
     on
       goals.school_year >= levels.school_year
-      and goals.school_id = levels.school_id
-      and goals.metric_id = levels.metric_id
-      and goals.dimension = levels.dimension
-      and goals.subgroup = levels.subgroup
-      and goals.reference = levels.reference
+      and {{ same('goals', 'levels', ['school_id', 'metric_id', 'dimension', 'subgroup', 'reference']) }}
 ),
 
 compared as (
@@ -56,27 +52,14 @@ compared as (
   left join levels as prior
     on
       prior.school_year = now.school_year - 1
-      and prior.school_id = now.school_id
-      and prior.metric_id = now.metric_id
-      and prior.dimension = now.dimension
-      and prior.subgroup = now.subgroup
-      and prior.reference = now.reference
+      and {{ same('prior', 'now', ['school_id', 'metric_id', 'dimension', 'subgroup', 'reference']) }}
   left join levels as baseline
     on
       baseline.school_year = partnership.baseline_school_year
-      and baseline.school_id = now.school_id
-      and baseline.metric_id = now.metric_id
-      and baseline.dimension = now.dimension
-      and baseline.subgroup = now.subgroup
-      and baseline.reference = now.reference
+      and {{ same('baseline', 'now', ['school_id', 'metric_id', 'dimension', 'subgroup', 'reference']) }}
   left join goals
     on
-      goals.school_year = now.school_year
-      and goals.school_id = now.school_id
-      and goals.metric_id = now.metric_id
-      and goals.dimension = now.dimension
-      and goals.subgroup = now.subgroup
-      and goals.reference = now.reference
+      {{ same('goals', 'now', ['school_year', 'school_id', 'metric_id', 'dimension', 'subgroup', 'reference']) }}
       and goals.choice = 1
 ),
 
@@ -153,8 +136,4 @@ cross join {{ ref('int_policy') }} as policy
 left join {{ ref('int_gap_parts') }} as parts
   on
     signed.school_id = '_all'
-    and parts.school_year = signed.school_year
-    and parts.metric_id = signed.metric_id
-    and parts.dimension = signed.dimension
-    and parts.subgroup = signed.subgroup
-    and parts.reference = signed.reference
+    and {{ same('parts', 'signed', ['school_year', 'metric_id', 'dimension', 'subgroup', 'reference']) }}

@@ -88,8 +88,6 @@ inner join {{ ref('int_school_year') }} as places
   on places.school_year = rates.school_year and places.school_id = rates.school_id
 left join rates as designated
   on
-    designated.school_year = rates.school_year
-    and designated.school_id = rates.school_id
-    and designated.dimension = rates.dimension
+    {{ same('designated', 'rates', ['school_year', 'school_id', 'dimension']) }}
     and designated.subgroup = subgroups.reference_subgroup
     and designated.step = rates.step

@@ -11,13 +11,7 @@ levels as (
     closure.status in ('closed', 'maintained_closed', 'reversed') as is_closed
   from {{ ref('int_gap_level') }} as levels
   inner join {{ ref('gap_closure') }} as closure
-    on
-      closure.school_year = levels.school_year
-      and closure.school_id = levels.school_id
-      and closure.metric_id = levels.metric_id
-      and closure.dimension = levels.dimension
-      and closure.subgroup = levels.subgroup
-      and closure.reference = levels.reference
+    on {{ same('closure', 'levels', ['school_year', 'school_id', 'metric_id', 'dimension', 'subgroup', 'reference']) }}
   where levels.reference = 'designated' and levels.metric_id in ('ap_ib_enrollment', 'exam_passed_of_takers')
 ),
 
@@ -68,10 +62,7 @@ with_success as (
   left join three_years as passed
     on
       passed.metric_id = 'exam_passed_of_takers'
-      and passed.school_year = access.school_year
-      and passed.school_id = access.school_id
-      and passed.dimension = access.dimension
-      and passed.subgroup = access.subgroup
+      and {{ same('passed', 'access', ['school_year', 'school_id', 'dimension', 'subgroup']) }}
 ),
 
 with_reasons as (

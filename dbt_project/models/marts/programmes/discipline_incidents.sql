@@ -11,12 +11,13 @@ events as (
     discipline.incident_id,
     lower(trim(discipline.action)) as action,
     discipline.days,
-    students.cell,
+    students.cell_1,
+    students.cell_2,
     case
       when discipline.disability_status is not null then discipline.disability_status
-      when students.disability_idea = 'yes' then 'idea'
-      when students.section_504 = 'yes' then 'section_504'
-      when students.disability_idea = 'no' then 'none'
+      when {{ answer_of_student('disability_idea', 'students') }} = 'yes' then 'idea'
+      when {{ answer_of_student('section_504', 'students') }} = 'yes' then 'section_504'
+      when {{ answer_of_student('disability_idea', 'students') }} = 'no' then 'none'
       else 'unknown'
     end as disability_at_incident
   from {{ source('raw', 'discipline') }} as discipline
@@ -25,11 +26,13 @@ events as (
 ),
 
 grouped as (
+  {% for cell in ['cell_1', 'cell_2'] -%}
   select events.*, subgroups.dimension, subgroups.subgroup
   from events
-  inner join {{ ref('int_cell_subgroup') }} as subgroups on subgroups.cell = events.cell
+  inner join {{ ref('int_cell_subgroup') }} as subgroups on subgroups.cell = events.{{ cell }}
   where subgroups.dimension in ({{ one_way_dimensions() }})
   union all
+  {% endfor -%}
   select events.*, 'disability_at_incident' as dimension, events.disability_at_incident as subgroup
   from events
 ),

@@ -16,7 +16,7 @@ enough as (
 grouped as (
   select enough.*, subgroups.dimension, subgroups.subgroup
   from enough
-  inner join {{ ref('int_student_year') }} as students
+  inner join {{ ref('int_student_cell') }} as students
     on students.school_year = enough.school_year and students.student_id = enough.student_id
   inner join {{ ref('int_cell_subgroup') }} as subgroups on subgroups.cell = students.cell
   where enough.respondent_type = 'student' and subgroups.dimension in ({{ one_way_dimensions() }})

@@ -5,7 +5,7 @@ with
 students as (
   select outcomes.school_year, outcomes.student_id, outcomes.school_id, outcomes.is_ap_ib, subgroups.dimension, subgroups.subgroup
   from {{ ref('int_student_outcome') }} as outcomes
-  inner join {{ ref('int_cell_subgroup') }} as subgroups on subgroups.cell = outcomes.cell
+  inner join {{ ref('int_cell_subgroup') }} as subgroups on subgroups.cell = outcomes.cell_1
   where subgroups.dimension in ('all_students', 'race_ethnicity', 'economically_disadvantaged')
 ),
 

@@ -13,7 +13,7 @@ surveys as (
 
 students as (
   select students.school_year, students.student_id, students.school_id, subgroups.dimension, subgroups.subgroup
-  from {{ ref('int_student_year') }} as students
+  from {{ ref('int_student_cell') }} as students
   inner join {{ ref('int_cell_subgroup') }} as subgroups on subgroups.cell = students.cell
   where subgroups.dimension in ({{ one_way_dimensions() }})
 ),

@@ -1,0 +1,1 @@
+{{ student_metric('is_ap_ib', among='has_ap_potential') }}

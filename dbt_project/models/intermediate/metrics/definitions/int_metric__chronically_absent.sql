@@ -1,0 +1,1 @@
+{{ student_metric('is_chronically_absent', among='has_attendance') }}

@@ -1,0 +1,1 @@
+{{ sums_metric('graded_seats', 'seats_c_or_better') }}

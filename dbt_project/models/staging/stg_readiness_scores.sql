@@ -1,0 +1,2 @@
+select school_year, student_id, assessment, section, score
+from {{ source('raw', 'readiness_scores') }}
