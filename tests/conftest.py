@@ -21,6 +21,7 @@ sources:
 """
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What shares costly fixtures runs in one process: a file, and all of the whole-product tests."""
     for item in items:

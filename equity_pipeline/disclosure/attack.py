@@ -330,6 +330,8 @@ class Reading:
             expected.take(order).reset_index(drop=True),
             pairs["name"].take(order).reset_index(drop=True),
         )
+        # A comparison that is not drawn is not called reliable, whoever stands on its two sides.
+        expected["reliable_or"] = expected["reliable"] & gaps["gap"].notna().to_numpy()
         named = gaps["reference_subgroup"].notna() & (gaps["reference_subgroup"] != names).fillna(True)
         self.tell(
             "a figure that does not follow", "gap_metrics", gaps[named.astype(bool)], "reference_subgroup"

@@ -114,8 +114,8 @@ def of_gaps(pairs: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     with np.errstate(all="ignore"):
         gap = np.round(p - q, 12)
         (low, high), (reference_low, reference_high) = _wilson(n, p, z), _wilson(m, q, z)
-        other = pairs["reference_width"].to_numpy(float)
-        banding = z / np.sqrt(12) * np.hypot(pairs["width"], np.where(np.isnan(other), pairs["width"], other))
+        width, other = (pairs[c].to_numpy(float) for c in ("width", "reference_width"))
+        banding = z / np.sqrt(12) * np.hypot(width, np.where(np.isnan(other), width, other))
         pooled = (n * p + m * q) / (n + m)
         score = np.where(np.isin(pooled, (0, 1)), 0, gap / np.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m)))
         ratio = p / np.where(q == 0, np.nan, q)

@@ -13,12 +13,15 @@ from equity_pipeline.warehouse import project, raw
 
 
 class Workshop:
-    """An open copy of a warehouse and the statements that make its models, in an order in which they can run; not those
-    about extracts that most districts lack."""
+    """An open copy of a warehouse and the statements that make its models, in an order in which they can run.
+    `usual`: the names of all but those about extracts that most districts lack."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, models: dict[str, str]) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, models: dict[str, str], usual: list[str]
+    ) -> None:
         self.connection = connection
         self.models = models
+        self.usual = usual
 
     @classmethod
     def open(cls, warehouse: Path, folder: Path) -> Workshop:
@@ -51,13 +54,17 @@ class Workshop:
                 if key in nodes
                 and nodes[key].language == "sql"
                 and nodes[key].config.materialized != "ephemeral"
-                and not any(tag.startswith("with_") for tag in nodes[key].tags)
             },
+            [
+                node.name
+                for node in nodes.values()
+                if not any(tag.startswith("with_") for tag in node.tags)
+            ],
         )
 
     def make(self, *names: str) -> None:
-        """Run the statements of these models, or of all."""
-        for name in names or self.models:
+        """Run the statements of these models, or of all usual ones."""
+        for name in names or [name for name in self.models if name in self.usual]:
             self.connection.execute(self.models[name])
 
     def fill_raw(self, tables: dict[str, pd.DataFrame]) -> None:

@@ -63,7 +63,9 @@ class Reader:
         return [] if frame is None else pa.Table.from_pandas(frame, preserve_index=False).to_pylist()
 
     def metric(self, metric_id: str) -> str:
-        return self.context.labels.metric(metric_id)
+        """A plan may name a measure that is none of ours: it is called what the plan calls it."""
+        known = metric_id in set(self.context.labels.metrics["metric_id"])
+        return self.context.labels.metric(metric_id) if known else metric_id
 
     def group(self, row: dict) -> str:
         return self.context.labels.subgroup(row["dimension"], row["subgroup"])

@@ -12,6 +12,12 @@ levels as (
   from {{ ref('int_gap_level') }} as levels
   inner join {{ ref('gap_closure') }} as closure
     on {{ same('closure', 'levels', ['school_year', 'school_id', 'metric_id', 'dimension', 'subgroup', 'reference']) }}
+  -- Nobody's gap: those of whom it is not known, and the reference itself.
+  inner join {{ ref('int_subgroup') }} as subgroups
+    on
+      {{ same('subgroups', 'levels', ['dimension', 'subgroup']) }}
+      and not subgroups.is_unknown
+      and subgroups.subgroup <> subgroups.reference_subgroup
   where levels.reference = 'designated' and levels.metric_id in ('ap_ib_enrollment', 'exam_passed_of_takers')
 ),
 
@@ -112,8 +118,4 @@ from with_reasons as facts
 inner join {{ ref('int_school_year') }} as places
   on places.school_year = facts.school_year and places.school_id = facts.school_id
 inner join {{ ref('int_subgroup') }} as subgroups
-  on
-    subgroups.dimension = facts.dimension
-    and subgroups.subgroup = facts.subgroup
-    and not subgroups.is_unknown
-    and subgroups.subgroup <> subgroups.reference_subgroup
+  on subgroups.dimension = facts.dimension and subgroups.subgroup = facts.subgroup
