@@ -1,6 +1,7 @@
 """The automation conditions, evaluated as the daemon does."""
 
 import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import dagster as dg
@@ -25,7 +26,11 @@ class Daemon:
         self.graph = location.resolve_asset_graph()
 
     def tick(self) -> dg.EvaluateAutomationConditionsResult:
-        result = dg.evaluate_automation_conditions(self.location, self.instance, cursor=self.cursor)
+        # Dagster starts an event loop of its own; in this thread the browser of other tests may have one running.
+        with ThreadPoolExecutor(1) as thread:
+            result = thread.submit(
+                dg.evaluate_automation_conditions, self.location, self.instance, cursor=self.cursor
+            ).result()
         self.cursor = result.cursor
         return result
 
