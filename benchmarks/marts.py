@@ -234,7 +234,10 @@ MEASURED = ["ap_ib_enrollment", "advanced_enrollment", "ap_stem_enrollment", "fi
             "exam_passed_of_enrolled", "equity_and_excellence", "chronically_absent", "suspended_oss", "suspended_iss",
             "suspended_any", "referred", "expelled"]  # fmt: skip
 # The first year has no year before it, and nobody was asked.
-NOT_MEASURED = {"first_time_ap_ib": "not_measured: earlier_years", "equity_and_excellence": "not_measured: exam_history"}
+NOT_MEASURED = {
+    "first_time_ap_ib": "not_measured: earlier_years",
+    "equity_and_excellence": "not_measured: exam_history",
+}
 NEVER_MEASURED = {"ap_potential_enrolled": "not_measured: readiness_scores",
                   "belonging_favorable": "not_measured: survey_belonging",
                   "expectations_favorable": "not_measured: survey_expectations"}  # fmt: skip
@@ -248,7 +251,9 @@ def generate(home: Home, student_years: int, schools: int) -> None:
                 folder = home.extract(extract, PARTNER.partner_id, year)
                 folder.mkdir(parents=True)
                 rows = query.format(year=year, schools=schools, students=student_years // len(YEARS))
-                connection.execute(f"copy ({rows}) to '{folder / 'part-0.parquet'}' (format parquet, compression zstd)")
+                connection.execute(
+                    f"copy ({rows}) to '{folder / 'part-0.parquet'}' (format parquet, compression zstd)"
+                )
 
 
 def by_dbt(home: Home) -> Path:
@@ -272,7 +277,10 @@ def by_hand(home: Home) -> Path:
     names["sums"] = ", ".join(f"cast(coalesce(sum({column}), 0) as bigint) as {column}" for column in pairs)
     key = "school_year, school_id, grade_level, dimension, subgroup"
     unmeasured = "cast(null as bigint) as n, cast(null as bigint) as successes"
-    long = [f"select {key}, '{m}' as metric_id, {unmeasured}, '{why}' as reason from place_count" for m, why in NEVER_MEASURED.items()]
+    long = [
+        f"select {key}, '{m}' as metric_id, {unmeasured}, '{why}' as reason from place_count"
+        for m, why in NEVER_MEASURED.items()
+    ]
     for i, metric in enumerate(MEASURED):
         why = NOT_MEASURED.get(metric)
         first = f"school_year = {YEARS[0]}" if why else "false"
@@ -286,7 +294,10 @@ def by_hand(home: Home) -> Path:
             connection.execute(f"create schema {schema}")
         connection.execute(SCRIPT.format(**names))
         keys = json.loads((home.root / "policy.json").read_text())
-        connection.execute("create table intermediate.int_policy as select * from read_json(?)", [str(home.root / "policy.json")])
+        connection.execute(
+            "create table intermediate.int_policy as select * from read_json(?)",
+            [str(home.root / "policy.json")],
+        )
         assert keys
         connection.execute(f"create table policy.metrics as select * from {names['metrics']}")
         connection.execute("create table raw.partner as select 'bench' as partner_id")
@@ -309,7 +320,9 @@ def prepare(home: Home) -> None:
     copy = home.root / "compile" / "warehouse.duckdb"
     copy.parent.mkdir()
     shutil.copy(warehouse, copy)
-    compiled = project.invoke("compile", "--select", "gap_metrics", "--no-write-json", warehouse=copy, scratch=copy.parent)
+    compiled = project.invoke(
+        "compile", "--select", "gap_metrics", "--no-write-json", warehouse=copy, scratch=copy.parent
+    )
     [code] = [r.node.compiled_code for r in compiled.result.results if r.node.name == "gap_metrics"]
     (home.root / "gap_metrics.sql").write_text(code)
 
@@ -318,7 +331,10 @@ def measured(home: Home, way: str) -> tuple[Path, dict[str, float]]:
     """Run one way in a process of its own."""
     started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     process = subprocess.run(
-        [sys.executable, __file__, "--run", way, "--home", str(home.root)], check=True, capture_output=True, text=True
+        [sys.executable, __file__, "--run", way, "--home", str(home.root)],
+        check=True,
+        capture_output=True,
+        text=True,
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     file, peak = process.stdout.strip().splitlines()[-1].split("\t")
@@ -347,10 +363,14 @@ def compare(student_years: int, schools: int) -> dict[str, dict[str, float]]:
             made[way] = summary(file)
         rows = sum(row[2] for row in made["dbt"])
         ratio = {of: runs["dbt"][of] / runs["hand"][of] for of in runs["dbt"]}
-        print(f"\n{student_years:,} student-years, {8 * student_years:,} course enrollments, {schools} schools: {rows:,} rows")
+        print(
+            f"\n{student_years:,} student-years, {8 * student_years:,} course enrollments, {schools} schools: {rows:,} rows"
+        )
         for name, figures in (*runs.items(), ("dbt / hand", ratio)):
             print(f"  {name:<11}" + "".join(f"{value:9.2f} {of}" for of, value in figures.items()))
-        differing = [(one, other) for one, other in zip(made["dbt"], made["hand"], strict=False) if one != other]
+        differing = [
+            (one, other) for one, other in zip(made["dbt"], made["hand"], strict=False) if one != other
+        ]
         same = len(made["dbt"]) == len(made["hand"]) and not differing
         print("  same numbers" if same else f"  NOT the same numbers: {differing[:3]}")
         return runs

@@ -314,7 +314,9 @@ def audit(release: Path, previous: tuple[Path, ...]) -> None:
 @main.command()
 @click.option("--partner", "partner_id", required=True)
 @click.option("--student-id", help="Only this student, by the id that the partner's files have.")
-@click.option("--keep-releases", is_flag=True, help="Leave what was published of the partner: it holds no person.")
+@click.option(
+    "--keep-releases", is_flag=True, help="Leave what was published of the partner: it holds no person."
+)
 @_with_home
 def erase(home: Home, partner_id: str, student_id: str | None, keep_releases: bool) -> None:
     """Remove a partner, or one student, from every layer and write an erasure receipt."""

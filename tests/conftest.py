@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from equity_pipeline.storage.home import Home
 from tests import unmasked
+
+# Files written by other people. They are no part of the repository: their tests run where the files are.
+EXTRACTS = Path(os.environ.get("EQUITY_EXTRACTS") or Path(__file__).parents[2] / "shared" / "extracts")
 
 PARTNER_FILE = """\
 partner_id: {partner_id}
@@ -59,6 +64,25 @@ def add_partner(home):
         home.landing(partner_id).mkdir(parents=True)
 
     return add
+
+
+@pytest.fixture(scope="session")
+def extract() -> Callable[[str], Path]:
+    """A file or folder of the extracts by name; the test is skipped where it is missing."""
+
+    def find(name: str) -> Path:
+        path = EXTRACTS / name
+        if not path.exists():
+            pytest.skip(f"{name} is neither in ../shared/extracts nor in $EQUITY_EXTRACTS")
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def partner_file() -> Callable[[str], Path]:
+    """The partner file that goes with an extract, by partner id."""
+    return lambda partner_id: Path(__file__).parent / "real_extracts" / "partners" / f"{partner_id}.yml"
 
 
 @pytest.fixture(scope="session")

@@ -93,9 +93,7 @@ def take(releases: Path, wanted: list[str]) -> None:
             for view, (width, height, media, scale) in VIEWS.items():
                 if wanted and page not in wanted:
                     continue
-                tab = browser.new_page(
-                    viewport={"width": width, "height": height}, device_scale_factor=scale
-                )
+                tab = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=scale)
                 tab.emulate_media(media=media)
                 tab.goto((releases / path).resolve().as_uri())
                 tab.screenshot(path=HERE / f"{page}_{view}.png")

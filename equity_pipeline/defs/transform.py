@@ -96,7 +96,9 @@ def _upstream_first(nodes: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str,
     """Dagster wants the tables of one run told in the order in which they rest on each other."""
     tables = {unique_id: node for unique_id, node in nodes.items() if _is_table(node)}
     upstream = {unique_id: _upstream(node, nodes) for unique_id, node in tables.items()}
-    return [tables[unique_id] for unique_id in TopologicalSorter(upstream).static_order() if unique_id in tables]
+    return [
+        tables[unique_id] for unique_id in TopologicalSorter(upstream).static_order() if unique_id in tables
+    ]
 
 
 def _is_table(node: Mapping[str, Any]) -> bool:

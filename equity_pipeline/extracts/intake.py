@@ -366,8 +366,8 @@ def _take(
         raise
     except EquityError as error:
         found, status, message = _Learned(), "refused", str(error)
-    except Exception as error:  # noqa: BLE001
-        # A fault of ours in one file must not hold up the others. Its own words may quote a cell, so they stay here.
+    except Exception as error:  # noqa: BLE001 - a fault of ours in one file must not hold up the others
+        # Its own words may quote a cell, so they stay here.
         status, message = "refused", f"{file}: reading it failed ({type(error).__name__}); please report this"
     changes = header_changes(headers_before(ledger, partner, before["sha256"], file), found.headers)
     delivery = {

@@ -81,7 +81,9 @@ def publish(home: Home, partner: Partner) -> Release:
         return certificate(audit(folder, rules, smallest, earlier), rules, proof.summary())
 
     frames = protect_marts(marts, smallest, dimensions, derivation)
-    context = dataclasses.replace(context, programmes=programmes.beside(context.programmes, frames["gap_metrics"]))
+    context = dataclasses.replace(
+        context, programmes=programmes.beside(context.programmes, frames["gap_metrics"])
+    )
     return write_release(
         home,
         partner,

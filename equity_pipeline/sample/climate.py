@@ -61,7 +61,12 @@ def attendance(
     absent = rows.select(key).with_columns(days_absent=np.minimum(np.round(part * days), days).astype(int))
     return (
         stays.join(absent, on=key, how="left", maintain_order="left")
-        .select(pl.lit(school_year, pl.Int32).alias("school_year"), *key, "days_enrolled", pl.col("days_absent").fill_null(0))
+        .select(
+            pl.lit(school_year, pl.Int32).alias("school_year"),
+            *key,
+            "days_enrolled",
+            pl.col("days_absent").fill_null(0),
+        )
         .sort(key)
     )
 
@@ -85,7 +90,9 @@ def discipline(roster: pl.DataFrame, stints: pl.DataFrame, rng: np.random.Genera
             "school_year",
             "student_id",
             "school_id",
-            incident_id=pl.Series([f"{school_year}-{number:05d}" for number in range(1, n + 1)], dtype=pl.String),
+            incident_id=pl.Series(
+                [f"{school_year}-{number:05d}" for number in range(1, n + 1)], dtype=pl.String
+            ),
             incident_date=pl.Series(incident_day),
             action=pl.Series(action),
             days=pl.Series(days.astype(float)),

@@ -15,7 +15,11 @@ def confined(database: Path, folders: Iterable[Path]) -> duckdb.DuckDBPyConnecti
     connection = duckdb.connect(database)
     allowed = [f"{folder.resolve()}/" for folder in (database.parent, *folders)]
     connection.execute("SET allowed_directories = $folders", {"folders": allowed})
-    for setting in ("autoinstall_known_extensions", "autoload_known_extensions", "allow_community_extensions"):
+    for setting in (
+        "autoinstall_known_extensions",
+        "autoload_known_extensions",
+        "allow_community_extensions",
+    ):
         connection.execute(f"SET {setting} = false")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")

@@ -98,7 +98,9 @@ def build(
         try:
             warehouse = scratch / target.name
             _load_raw(warehouse, home, partner, deliveries)
-            results = _finish(warehouse, inputs, _run_dbt(home, partner.partner_id, warehouse, scratch, on_event))
+            results = _finish(
+                warehouse, inputs, _run_dbt(home, partner.partner_id, warehouse, scratch, on_event)
+            )
             warehouse.chmod(0o600)
             os.replace(warehouse, target)
         finally:
@@ -173,7 +175,11 @@ def _about(extracts: list[str]) -> list[str]:
     nodes = project.parsed().nodes
     tags = {f"with_{extract}" for extract in extracts}
     models = {key for key, node in nodes.items() if tags & set(node.tags)}
-    tests = {key for key, node in nodes.items() if node.resource_type == "test" and models & set(node.depends_on.nodes)}
+    tests = {
+        key
+        for key, node in nodes.items()
+        if node.resource_type == "test" and models & set(node.depends_on.nodes)
+    }
     return sorted(models | tests)
 
 
@@ -190,7 +196,9 @@ def _node_result(result: Any, warehouse: Path) -> NodeResult:
 def _broken(test: str, warehouse: Path) -> list[str]:
     """The rules of a test that are broken, each with the number of rows."""
     with duckdb.connect(warehouse) as connection:
-        rows = connection.execute(f"select rule, sum(rows_concerned) from ({test}) as t group by rule order by rule").fetchall()
+        rows = connection.execute(
+            f"select rule, sum(rows_concerned) from ({test}) as t group by rule order by rule"
+        ).fetchall()
     return [f"{rule} ({count:,} rows)" for rule, count in rows]
 
 
@@ -212,7 +220,9 @@ def _finish(warehouse: Path, inputs: str, results: list[NodeResult]) -> list[Nod
             counted.append(result)
         raw.let_go(connection)
         connection.execute("create schema build")
-        connection.execute("create table build.models (position integer, schema varchar, name varchar, sql varchar)")
+        connection.execute(
+            "create table build.models (position integer, schema varchar, name varchar, sql varchar)"
+        )
         connection.executemany("insert into build.models values (?, ?, ?, ?)", _models(results))
         connection.execute("create table build.inputs as select ? as digest", [inputs])
         connection.execute(

@@ -40,7 +40,9 @@ def _crossed_attributes() -> list[str]:
     for seed in ("dimensions", "subgroups"):
         with (FOLDER / f"seeds/policy/{seed}.csv").open(encoding="utf-8", newline="") as file:
             rows[seed] = list(csv.DictReader(file))
-    crossed = {dimension for row in rows["dimensions"] for dimension in row["crosses"].split(";") if dimension}
+    crossed = {
+        dimension for row in rows["dimensions"] for dimension in row["crosses"].split(";") if dimension
+    }
     return sorted({row["attribute"] for row in rows["subgroups"] if row["dimension"] in crossed})
 
 
@@ -63,7 +65,11 @@ def invoke(
             {"metric_ids": metric_ids(), "crossed_attributes": _crossed_attributes()}
         ),
     ]  # fmt: skip
-    environment = {"EQUITY_WAREHOUSE": str(warehouse), "EQUITY_FOLDERS": _sql_list(folders), "DO_NOT_TRACK": "1"}
+    environment = {
+        "EQUITY_WAREHOUSE": str(warehouse),
+        "EQUITY_FOLDERS": _sql_list(folders),
+        "DO_NOT_TRACK": "1",
+    }
     with _IN_PROCESS, _environment(**environment):
         try:
             return dbtRunner(manifest=manifest, callbacks=callbacks or []).invoke(arguments)

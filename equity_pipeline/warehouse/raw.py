@@ -139,7 +139,8 @@ def let_go(connection: duckdb.DuckDBPyConnection) -> None:
     """Put empty tables in the place of the views: a finished warehouse holds what was made of the extracts, not them."""
     for extract in EXTRACTS:
         kind = connection.execute(
-            "select table_type from information_schema.tables where table_schema = 'raw' and table_name = ?", [extract]
+            "select table_type from information_schema.tables where table_schema = 'raw' and table_name = ?",
+            [extract],
         ).fetchone()
         if kind == ("VIEW",):
             connection.execute(f"drop view raw.{extract}")
@@ -164,7 +165,9 @@ def _show_extract(connection: duckdb.DuckDBPyConnection, home: Home, partner_id:
     found = {row[0] for row in connection.execute(f"describe select * from {scan}").fetchall()}
     declared = _declared(extract).items()
     columns = ", ".join(
-        f'cast("{column}" as {kind}) as "{column}"' if column in found else f'cast(null as {kind}) as "{column}"'
+        f'cast("{column}" as {kind}) as "{column}"'
+        if column in found
+        else f'cast(null as {kind}) as "{column}"'
         for column, kind in declared
     )
     connection.execute(f"create view raw.{extract} as select {columns} from {scan}")

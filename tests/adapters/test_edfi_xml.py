@@ -150,12 +150,16 @@ def test_what_is_not_used_is_told(tmp_path):
 def test_a_reference_may_name_the_id_of_another_record(order):
     records = [
         '<Student id="STU_1"><StudentUniqueId>a</StudentUniqueId></Student>',
-        ('<Section id="SEC_1"><SectionIdentifier>s1</SectionIdentifier><CourseOfferingReference>'
-        "<CourseOfferingIdentity><LocalCourseCode>APBIO</LocalCourseCode></CourseOfferingIdentity>"
-        "</CourseOfferingReference></Section>"),
-        ('<StudentSectionAssociation><StudentReference ref="STU_1"/><SectionReference ref="SEC_1"/>'
-        '<BeginDate>2025-08-20</BeginDate></StudentSectionAssociation><StudentSectionAssociation>'
-        '<StudentReference ref="NOBODY"/></StudentSectionAssociation>'),
+        (
+            '<Section id="SEC_1"><SectionIdentifier>s1</SectionIdentifier><CourseOfferingReference>'
+            "<CourseOfferingIdentity><LocalCourseCode>APBIO</LocalCourseCode></CourseOfferingIdentity>"
+            "</CourseOfferingReference></Section>"
+        ),
+        (
+            '<StudentSectionAssociation><StudentReference ref="STU_1"/><SectionReference ref="SEC_1"/>'
+            "<BeginDate>2025-08-20</BeginDate></StudentSectionAssociation><StudentSectionAssociation>"
+            '<StudentReference ref="NOBODY"/></StudentSectionAssociation>'
+        ),
     ]
     shapes = {
         "studentSectionAssociations": {

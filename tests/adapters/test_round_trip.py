@@ -74,7 +74,9 @@ def shaken(tables: dict[str, pl.DataFrame], luck: random.Random) -> dict[str, pl
     ]
     result["students"] = kept.with_columns(dealt)
     for name, table in result.items():
-        if name != "students" and table.schema.get("student_id") == pl.String:  # null: rows of classes and schools
+        if (
+            name != "students" and table.schema.get("student_id") == pl.String
+        ):  # null: rows of classes and schools
             result[name] = table.join(
                 kept.select("student_id"), on="student_id", how="semi", maintain_order="left"
             )
@@ -148,7 +150,9 @@ def mess_up(landing: Path, luck: random.Random, encodings: tuple[str, ...]) -> N
 def stored(home: Home, partner_id: str, extract: str) -> pl.DataFrame:
     folder = home.root / "extracts" / extract / f"partner_id={partner_id}"
     return unmasked(
-        pl.concat(pl.read_parquet(file, hive_partitioning=False) for file in sorted(folder.rglob("*.parquet")))
+        pl.concat(
+            pl.read_parquet(file, hive_partitioning=False) for file in sorted(folder.rglob("*.parquet"))
+        )
     )
 
 

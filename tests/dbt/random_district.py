@@ -68,10 +68,15 @@ def tables(seed: int, students: int = 70) -> Tables:
                          "score": dice.choice([None, *range(1, best + 1)])}
                     )  # fmt: skip
             for assessment in ("psat_8_9", "psat_nmsqt", "sat"):
-                for section, scores in (("reading_test", (20, 40)), ("math_test", (20, 40)), ("math", (400, 800))):
+                for section, scores in (
+                    ("reading_test", (20, 40)),
+                    ("math_test", (20, 40)),
+                    ("math", (400, 800)),
+                ):
                     if dice.random() < 0.15:
                         rows["readiness_scores"].append(
-                            key | {"assessment": assessment, "section": section, "score": dice.randint(*scores)}
+                            key
+                            | {"assessment": assessment, "section": section, "score": dice.randint(*scores)}
                         )
             if dice.random() < 0.8:
                 enrolled = dice.choice([5.0, 17.5, 90.0, 180.0])

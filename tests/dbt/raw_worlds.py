@@ -176,7 +176,6 @@ def _rules(home: Home, year: int) -> None:
         for s, program, score in exams
     ])  # fmt: skip
 
-
     put(home, "rows_usd", year, "cross_file_checks",
         [{"rule": "student_unknown", "extract": "exam_results", "rows": 1, "of_rows": 8}])  # fmt: skip
 

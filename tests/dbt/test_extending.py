@@ -20,9 +20,7 @@ METRIC = (
     "Of the population: two graded AP or IB seats,1,this test\n"
 )
 SUBGROUP = "race_alone_or_in_combination,race_ethnicity,two_or_more,more_than_one,More than one race,10,1,this test\n"
-CROSSING = (
-    "sex*disability_idea,Sex and disability,200,male*no,yes,sex;disability_idea,district,no,no,no,1,this test\n"
-)
+CROSSING = "sex*disability_idea,Sex and disability,200,male*no,yes,sex;disability_idea,district,no,no,no,1,this test\n"
 
 
 @pytest.fixture
@@ -40,7 +38,9 @@ def _add(path: Path, line: str) -> None:
         file.write(line)
 
 
-def test_one_seed_row_and_one_model_make_a_metric_and_one_seed_row_a_subgroup_or_a_crossing(built, project_copy, tmp_path):
+def test_one_seed_row_and_one_model_make_a_metric_and_one_seed_row_a_subgroup_or_a_crossing(
+    built, project_copy, tmp_path
+):
     home, _ = built
     copy = Home(tmp_path / "home")
     shutil.copytree(home.root / "extracts", copy.root / "extracts")

@@ -74,15 +74,28 @@ def test_what_is_wrong_with_a_school_is_wrong_with_the_roll_up_that_counts_its_s
 
 
 def test_a_group_that_vanished_blocks_its_gaps_until_a_person_accepts_it(workshop, district):
-    vanished = {"school_year": [2025], "school_id": ["3"], "dimension": ["english_learner"], "reason": ["the share fell"]}
+    vanished = {
+        "school_year": [2025],
+        "school_id": ["3"],
+        "dimension": ["english_learner"],
+        "reason": ["the share fell"],
+    }
     for accepted in (None, "a new programme"):
         blocks = pd.DataFrame(vanished | {"accepted_because": [accepted]})
         gaps, _ = made(workshop, district | {"drift_blocks": blocks})
-        rows = gaps.loc[(2025, ["3", "_all"], "chronically_absent", ["english_learner", "english_learner_ever"])]
-        assert (set(rows["reason"]) == {"drift: the share fell"} and rows["gap"].isna().all()) == (accepted is None)
+        rows = gaps.loc[
+            (2025, ["3", "_all"], "chronically_absent", ["english_learner", "english_learner_ever"])
+        ]
+        assert (set(rows["reason"]) == {"drift: the share fell"} and rows["gap"].isna().all()) == (
+            accepted is None
+        )
         assert rows["n"].notna().all()
-        assert "drift: the share fell" not in set(gaps.loc[(2025, "2"), "reason"]) | set(gaps.loc[(2024,), "reason"])
-        quality = workshop.frame("select n, of_n from marts.data_quality where measure = 'drift_not_accepted'")
+        assert "drift: the share fell" not in set(gaps.loc[(2025, "2"), "reason"]) | set(
+            gaps.loc[(2024,), "reason"]
+        )
+        quality = workshop.frame(
+            "select n, of_n from marts.data_quality where measure = 'drift_not_accepted'"
+        )
         assert quality.values.tolist() == [[int(accepted is None), 1]]
 
 
@@ -90,8 +103,15 @@ def test_a_second_submission_a_staff_answer_and_what_is_no_answer_do_not_count(w
     before, _ = made(workshop, district)
     answers = district["survey_responses"]
     more = pd.concat(
-        [answers.assign(submission=1), answers.assign(submission=2), answers.assign(mark="duplicate;other_respondent_type")]
-        + [answers.assign(response=code, item_id="e1", submission=1) for code in ("_skipped", "_not_shown", "_not_applicable")]
+        [
+            answers.assign(submission=1),
+            answers.assign(submission=2),
+            answers.assign(mark="duplicate;other_respondent_type"),
+        ]
+        + [
+            answers.assign(response=code, item_id="e1", submission=1)
+            for code in ("_skipped", "_not_shown", "_not_applicable")
+        ]
     )
     after, _ = made(workshop, district | {"survey_responses": more})
     pd.testing.assert_frame_equal(before, after)

@@ -56,9 +56,7 @@ def test_a_failed_test_leaves_the_old_warehouse_and_tells_no_value(copy):
         build(copy, worlds.COUNTS)
     message = str(raised.value)
     assert (
-        "counts_sd" in message
-        and "counts_rates_and_intervals_are_ordered" in message
-        and " rows)" in message
+        "counts_sd" in message and "counts_rates_and_intervals_are_ordered" in message and " rows)" in message
     )
     assert "471" not in message and "closes" not in message
     assert any(node.status == "fail" for node in raised.value.results)
@@ -116,9 +114,19 @@ def test_the_rules_stated_as_dbt_unit_tests_hold(built, tmp_path):
     warehouse = tmp_path / "warehouse.duckdb"
     shutil.copy(home.warehouse("rows_usd"), warehouse)
     run = project.invoke(
-        "test", "--select", "test_type:unit", "tag:project", "--no-write-json", warehouse=warehouse, scratch=tmp_path
+        "test",
+        "--select",
+        "test_type:unit",
+        "tag:project",
+        "--no-write-json",
+        warehouse=warehouse,
+        scratch=tmp_path,
     )
-    told = {result.node.name: str(result.status) for result in run.result.results if result.node.resource_type != "operation"}
+    told = {
+        result.node.name: str(result.status)
+        for result in run.result.results
+        if result.node.resource_type != "operation"
+    }
     assert set(told.values()) == {"pass"} and len(told) >= 10, told
 
 
@@ -150,5 +158,9 @@ def test_every_column_of_every_table_is_documented_and_nothing_else(query):
         if (key := (row.table_schema, row.table_name)) in documented:
             found.setdefault(key, set()).add(row.column_name)
     # Tables about extracts that the partner has not sent are not made.
-    tagged = {(node["schema"], node["name"]) for node in nodes if any(tag.startswith("with_") for tag in node.get("tags", ()))}
+    tagged = {
+        (node["schema"], node["name"])
+        for node in nodes
+        if any(tag.startswith("with_") for tag in node.get("tags", ()))
+    }
     assert found == {key: columns for key, columns in documented.items() if key in found or key not in tagged}

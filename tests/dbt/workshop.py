@@ -55,11 +55,7 @@ class Workshop:
                 and nodes[key].language == "sql"
                 and nodes[key].config.materialized != "ephemeral"
             },
-            [
-                node.name
-                for node in nodes.values()
-                if not any(tag.startswith("with_") for tag in node.tags)
-            ],
+            [node.name for node in nodes.values() if not any(tag.startswith("with_") for tag in node.tags)],
         )
 
     def make(self, *names: str) -> None:

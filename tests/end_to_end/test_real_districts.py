@@ -13,13 +13,12 @@ from equity_pipeline.cli import main
 from equity_pipeline.partners.status import latest_release
 from equity_pipeline.storage.home import Home
 from tests.end_to_end.conftest import mart, run
-from tests.real_extracts.conftest import extract, partner_file  # noqa: F401  (fixtures)
 
 DELIVERED = {"contoso": "contoso_sis/full/day1", "generated_district": "oneroster/generated_district"}
 
 
 @pytest.fixture(scope="module")
-def released(tmp_path_factory, extract, partner_file):  # noqa: F811
+def released(tmp_path_factory, extract, partner_file):
     home = Home(tmp_path_factory.mktemp("real") / "home")
     home.partners.mkdir(parents=True)
     for partner_id, folder in DELIVERED.items():
@@ -38,7 +37,7 @@ def test_it_is_released_and_an_outsider_learns_no_count(released, partner_id):
     assert result.exit_code == 0, result.output
 
 
-def test_the_students_counted_are_those_of_the_files(released, extract):  # noqa: F811
+def test_the_students_counted_are_those_of_the_files(released, extract):
     with (extract(DELIVERED["contoso"]) / "students/part1.csv").open(
         encoding="utf-8-sig", newline=""
     ) as file:
@@ -72,7 +71,7 @@ def test_what_the_files_do_not_hold_of_a_student_is_unknown(released):
     assert {"female", "male"} <= set(gaps[gaps["dimension"] == "sex"]["subgroup"])
 
 
-def test_nobody_is_named_in_a_release(released, extract):  # noqa: F811
+def test_nobody_is_named_in_a_release(released, extract):
     with (extract(DELIVERED["generated_district"]) / "users.csv").open(
         encoding="utf-8-sig", newline=""
     ) as file:

@@ -72,8 +72,14 @@ def test_marts_of_programmes_and_of_three_years(demo, true_gaps, partner_id):
     gaps, district = true_gaps[partner_id], demo.districts[partner_id]
     closure = recompute.gap_closure(gaps, district.partner_file)
     place = ["school_year", "school_id", "dimension", "subgroup"]
-    assert_equal(mart(demo.home, partner_id, "sustainability"), recompute.sustainability(gaps, closure), place)
+    assert_equal(
+        mart(demo.home, partner_id, "sustainability"), recompute.sustainability(gaps, closure), place
+    )
     for program in ("tools_package", "equity_leader_lab"):
         expected = recompute.clients(gaps, closure, district.partner_file, program)
         assert_equal(mart(demo.home, partner_id, program), expected, [*place, "metric_id"])
-    assert_equal(mart(demo.home, partner_id, "course_funnel"), recompute.course_funnel(district.tables), [*place, "step"])
+    assert_equal(
+        mart(demo.home, partner_id, "course_funnel"),
+        recompute.course_funnel(district.tables),
+        [*place, "step"],
+    )

@@ -5,7 +5,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 
 import dagster as dg
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from equity_pipeline.defs import history
 from equity_pipeline.defs.jobs import TAKE_IN
 from equity_pipeline.defs.runs import execute
+from tests.processes import start
 
 
 def _program(name):
@@ -89,24 +89,8 @@ def test_two_processes_write_one_history_at_the_same_time(home, add_partner, pos
     for partner_id in ("east", "west"):
         add_partner(partner_id)
         (home.landing(partner_id) / "letter.docx").write_bytes(b"Dear all")
-    commands = [
-        subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "equity_pipeline.cli",
-                "run",
-                "--home",
-                home.root,
-                "--partner",
-                partner_id,
-            ],
-            stdout=subprocess.DEVNULL,
-        )
-        for partner_id in ("east", "west")
-    ]
-    for command in commands:
-        command.wait()
+    for run in [start(home, "run", "--partner", partner_id) for partner_id in ("east", "west")]:
+        run.communicate()  # it complains of the letter, which is not the matter here
     with history.open_instance(home) as instance:
         runs = {(run.job_name, run.tags["partner"]) for run in instance.get_runs() if "partner" in run.tags}
     assert runs == {("take_in", "east"), ("take_in", "west"), ("refresh", "east"), ("refresh", "west")}

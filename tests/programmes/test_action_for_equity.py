@@ -101,7 +101,9 @@ def test_a_rule_lets_nothing_out_that_it_does_not_name():
 def test_nothing_is_told_here_that_the_gap_tables_hide():
     about = ("school_year", "school_id", "dimension", "subgroup")
     rule = Released(about, (Share("rate", "n", "s"), Share("reference_rate", "reference_n", "r")))
-    keys = pd.DataFrame({"school_year": 2026, "school_id": "_all", "dimension": "sex", "subgroup": ["a", "b", "c", "d"]})
+    keys = pd.DataFrame(
+        {"school_year": 2026, "school_id": "_all", "dimension": "sex", "subgroup": ["a", "b", "c", "d"]}
+    )
     table = keys.assign(n=[40, 60, 90, 30], rate_low=0.1, rate_high=0.2, reference_n=[100, 100, 100, 100], reference_rate_low=0.1,
                         reference_rate_high=0.2, suppressed=False)  # fmt: skip
     gaps = pd.concat(
@@ -112,5 +114,9 @@ def test_nothing_is_told_here_that_the_gap_tables_hide():
     told = withheld(table, rule, gaps)
     assert told["n"].tolist()[1:] == [50, 90, 30] and pd.isna(told["n"][0]) and pd.isna(told["rate_low"][0])
     assert told["suppressed"].tolist() == [True, False, False, False]
-    assert pd.isna(told["reference_n"][1]) and pd.isna(told["reference_rate_low"][1]) and told["rate_low"][1] == 0.1
+    assert (
+        pd.isna(told["reference_n"][1])
+        and pd.isna(told["reference_rate_low"][1])
+        and told["rate_low"][1] == 0.1
+    )
     assert told["reference_n"][2] == 50 and told["reference_n"][3] == 100

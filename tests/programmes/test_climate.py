@@ -130,7 +130,9 @@ def test_nothing_exact_leaves(harborview):
     assert (width[shown["n_true"] < 600] > 3).all()
 
 
-def test_the_alternate_risk_ratio_takes_the_state_where_the_district_compares_with_too_few(harborview, tmp_path):
+def test_the_alternate_risk_ratio_takes_the_state_where_the_district_compares_with_too_few(
+    harborview, tmp_path
+):
     """Black students are compared with everyone else of the state: 30 of 100 there, not in the district."""
     workshop = Workshop.open(harborview.warehouse, tmp_path)
     con = workshop.connection

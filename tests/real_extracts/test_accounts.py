@@ -341,7 +341,9 @@ def test_two_districts_in_one_layout(account, extract):
 
 
 def test_six_years_of_a_longitudinal_file(account, extract):
-    files = {f"Student_{kind}_Raw.csv": f"Student_{kind}_Raw.csv" for kind in ("Classifications", "Demographics")}
+    files = {
+        f"Student_{kind}_Raw.csv": f"Student_{kind}_Raw.csv" for kind in ("Classifications", "Demographics")
+    }
     taken = account("longitudinal", {name: f"sdp_longitudinal/{name}" for name in files})
     counted(taken, extract, "sdp_longitudinal", files)
     classifications, demographics = files
@@ -352,7 +354,9 @@ def test_six_years_of_a_longitudinal_file(account, extract):
     }
     assert taken.reasons["attendance", "days_absent is more than days_enrolled"] == 1299
     students = taken.rows("students")
-    assert dict(students["races"].value_counts().rows())["AmericanIndianOrAlaskaNative"] == 1129  # `NA` is a race
+    assert (
+        dict(students["races"].value_counts().rows())["AmericanIndianOrAlaskaNative"] == 1129
+    )  # `NA` is a race
     assert students["birth_date"].dt.year().is_between(1980, 2000).all()
 
 
@@ -377,7 +381,11 @@ def test_daily_batches_and_corrections(account, extract):
     files = {
         f"{batch}_{called}.csv": f"batches/{batch}/student{name}.csv"
         for batch in ("batch1", "batch2")
-        for called, name in (("demographics", "demographics"), ("marks", "sectionmark"), ("attendance", "attendance"))
+        for called, name in (
+            ("demographics", "demographics"),
+            ("marks", "sectionmark"),
+            ("attendance", "attendance"),
+        )
     } | {
         f"{day}_{called}.csv": f"corrections/{day}/{name}/part1.csv"
         for day in ("day1", "day2")

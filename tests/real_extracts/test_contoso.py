@@ -1,7 +1,6 @@
 """A real SIS export as CSV, taken in by a partner file alone: every row is accounted for."""
 
 import csv
-import os
 import shutil
 from pathlib import Path
 
@@ -12,10 +11,9 @@ from equity_pipeline.extracts.intake import load_extracts, take_delivery
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.partners import registry
 from equity_pipeline.storage.home import Home
+from tests.conftest import EXTRACTS
 from tests.unmasked import unmasked
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-EXTRACTS = Path(os.environ.get("EQUITY_EXTRACTS") or REPOSITORY.parent / "shared" / "extracts")
 DELIVERED = EXTRACTS / "contoso_sis" / "full" / "day1"
 
 pytestmark = pytest.mark.skipif(

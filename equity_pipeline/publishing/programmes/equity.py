@@ -124,8 +124,13 @@ def _voice(reader: Reader) -> list[Block]:
 def _access(reader: Reader, row: dict) -> str:
     """The group's access as the gap tables tell it: a rate, a band, or nothing."""
     gaps = reader.frames["gap_metrics"]
-    about = {c: row[c] for c in ("school_year", "school_id", "dimension", "subgroup")} | {"metric_id": "ap_ib_enrollment", "reference": "overall"}
-    found = gaps[(gaps[list(about)] == list(about.values())).all(axis=1) & (gaps.get("grade_level", "_all") == "_all")]
+    about = {c: row[c] for c in ("school_year", "school_id", "dimension", "subgroup")} | {
+        "metric_id": "ap_ib_enrollment",
+        "reference": "overall",
+    }
+    found = gaps[
+        (gaps[list(about)] == list(about.values())).all(axis=1) & (gaps.get("grade_level", "_all") == "_all")
+    ]
     for one in found.to_dict("records"):
         if pd.notna(one["rate"]):
             return words.percent(one["rate"], 0)

@@ -111,9 +111,7 @@ def _picture(rows: list[dict]) -> Markup | None:
              f'<line class="goal" x1="{(x(-1) + x(0)) / 2 if 0 in steps else x(-1):.2f}%" x2="{(x(-1) + x(0)) / 2 if 0 in steps else x(-1):.2f}%" y1="8" y2="{height - 26}"/>']  # fmt: skip
     for step in steps:
         row = points.get(step)
-        parts.append(
-            f'<text class="year" x="{x(step):.2f}%" y="{height - 6}">{_signed(step)}</text>'
-        )
+        parts.append(f'<text class="year" x="{x(step):.2f}%" y="{height - 6}">{_signed(step)}</text>')
         if row:
             parts.append(
                 f'<line class="interval" x1="{x(step):.2f}%" x2="{x(step):.2f}%" y1="{y(row["estimate_high"]):.1f}" y2="{y(row["estimate_low"]):.1f}"/>'
@@ -122,7 +120,9 @@ def _picture(rows: list[dict]) -> Markup | None:
             f'<circle class="dot" cx="{x(step):.2f}%" cy="{y(row["estimate"] if row else 0):.1f}" r="4.5"/>'
         )
     said = ", ".join(
-        f"{_signed(step)} years {words.points(points[step]['estimate'], 0)}" for step in steps if step in points
+        f"{_signed(step)} years {words.points(points[step]['estimate'], 0)}"
+        for step in steps
+        if step in points
     )
     name = f"Effect in percentage points by years since the start, the year before it being zero: {said}"
     return Markup(

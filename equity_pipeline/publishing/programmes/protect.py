@@ -130,8 +130,12 @@ def withheld(table: pd.DataFrame, rule: Released, gaps: pd.DataFrame) -> pd.Data
 def _told(table: pd.DataFrame, rows: pd.DataFrame, column: str) -> tuple[np.ndarray, pd.Series]:
     """Per row of the table: whether its group's students are hidden for privacy, and how many are told."""
     at = rows.drop_duplicates(_GROUP).set_index(_GROUP)
-    at = at.reindex(pd.MultiIndex.from_frame(table[_GROUP].astype({"school_year": "int64"}))).reset_index(drop=True)
-    private = at["suppression_reason"].eq("privacy") | (at["suppression_reason"].isna() & at["metric_id"].notna() & at[column].isna())
+    at = at.reindex(pd.MultiIndex.from_frame(table[_GROUP].astype({"school_year": "int64"}))).reset_index(
+        drop=True
+    )
+    private = at["suppression_reason"].eq("privacy") | (
+        at["suppression_reason"].isna() & at["metric_id"].notna() & at[column].isna()
+    )
     students = at[column].astype("Int64")
     students.index = table.index
     return private.fillna(False).to_numpy(bool), students

@@ -246,7 +246,9 @@ def outcomes(frames: Mapping[str, pd.DataFrame], students: pd.DataFrame) -> pd.D
 def _ready(scores: pd.DataFrame) -> pd.DataFrame:
     """School year and student of those who reach one of `READY`."""
     scores = scores[scores["assessment"] != "psat_8_9"]
-    sittings = scores.pivot_table(index=["school_year", "student_id", "assessment"], columns="section", values="score")
+    sittings = scores.pivot_table(
+        index=["school_year", "student_id", "assessment"], columns="section", values="score"
+    )
     met = pd.Series(False, index=sittings.index)
     for sections, fewest in READY:
         if set(sections) <= set(sittings):
@@ -337,7 +339,9 @@ def _on_file(frames: Mapping[str, pd.DataFrame]) -> dict[str, set[int]]:
         **{name: frames[name]["school_year"] for name in ("attendance", "discipline") if name in frames},
     }
     if "readiness_scores" in frames:
-        years["readiness_scores"] = {year + back for year in frames["readiness_scores"]["school_year"] for back in range(4)}
+        years["readiness_scores"] = {
+            year + back for year in frames["readiness_scores"]["school_year"] for back in range(4)
+        }
     years["earlier_years"] = years["ap_ib_courses"][years["ap_ib_courses"] > years["ap_ib_courses"].min()]
     if "survey_responses" in frames:
         items = frames["survey_items"].drop(columns="school_year", errors="ignore")
@@ -666,10 +670,16 @@ STEPS = ("offered", "enrolled", "completed", "c_or_better", "exam_taken", "exam_
 def course_funnel(tables: Mapping[str, pl.DataFrame]) -> pd.DataFrame:
     """school_year × school_id × dimension × subgroup × step: students of the group and those who took the step and all before
     it; then the cross-table of course grade and exam among students with a graded seat."""
-    frames = {name: pd.DataFrame(of.to_dict(as_series=False)) for name, of in tables.items() if name != "aggregate_counts"}
+    frames = {
+        name: pd.DataFrame(of.to_dict(as_series=False))
+        for name, of in tables.items()
+        if name != "aggregate_counts"
+    }
     students = population(frames)
     flags = outcomes(frames, students)
-    reached = lambda metric: flags[f"s|{metric}"].astype(bool) if f"s|{metric}" in flags else pd.Series(False, index=flags.index)
+    reached = lambda metric: (
+        flags[f"s|{metric}"].astype(bool) if f"s|{metric}" in flags else pd.Series(False, index=flags.index)
+    )
     own = [reached(metric) for metric in (
         "courses_offered_access", "ap_ib_enrollment", "course_completed", "course_grade_c_or_better", "exam_taken", "exam_passed_of_takers",
     )]  # fmt: skip
@@ -680,7 +690,11 @@ def course_funnel(tables: Mapping[str, pl.DataFrame]) -> pd.DataFrame:
         steps[f"funnel_{name}"] = taken_so_far
     graded, good, taken, passed = flags["n|course_grade_c_or_better"].astype(bool), own[3], own[4], own[5]
     for grade, has_it in (("c_or_better", good), ("below_c", ~good)):
-        for exam, so in (("and_passed", passed), ("and_not_passed", taken & ~passed), ("and_no_exam", ~taken)):
+        for exam, so in (
+            ("and_passed", passed),
+            ("and_not_passed", taken & ~passed),
+            ("and_no_exam", ~taken),
+        ):
             steps[f"cross_{grade}_{exam}"] = graded & has_it & so
     place = ["school_year", "school_id", "dimension", "subgroup"]
     long = subgroups(students).join(students[["school_year", "school_id"]], on="student")
@@ -690,9 +704,13 @@ def course_funnel(tables: Mapping[str, pl.DataFrame]) -> pd.DataFrame:
     for step, took in steps.items():
         one = long.assign(step=step, students=1, reached=long["student"].map(took.astype(int)))
         one = one.groupby([*place, "step"], as_index=False)[["students", "reached"]].sum()
-        needs = ["ap_ib_courses"] + ["final_grades"] * ("c_or_better" in step or "exam" in step or "cross" in step)
+        needs = ["ap_ib_courses"] + ["final_grades"] * (
+            "c_or_better" in step or "exam" in step or "cross" in step
+        )
         needs += ["exam_results"] * ("exam" in step or "cross" in step)
-        measured = one["school_year"].map(lambda year, needs=needs: all(year in on_file.get(token, ()) for token in needs))
+        measured = one["school_year"].map(
+            lambda year, needs=needs: all(year in on_file.get(token, ()) for token in needs)
+        )
         parts.append(one.assign(reached=one["reached"].where(measured).astype("Int64")))
     return pd.concat(parts, ignore_index=True)
 
@@ -700,7 +718,9 @@ def course_funnel(tables: Mapping[str, pl.DataFrame]) -> pd.DataFrame:
 def clients(gaps: pd.DataFrame, closure: pd.DataFrame, partner_file: str, program: str) -> pd.DataFrame:
     """A programme's clients by year: each gap against the designated reference with last year's status and whose rate moved."""
     figures = _figures(gaps, closure)
-    before = figures.assign(school_year=figures["school_year"] + 1)[["school_year", *SERIES, "rate", "reference_rate", "status"]]
+    before = figures.assign(school_year=figures["school_year"] + 1)[
+        ["school_year", *SERIES, "rate", "reference_rate", "status"]
+    ]
     rows = figures.merge(before, on=["school_year", *SERIES], how="left", suffixes=("", "|before"))
     chosen = pd.Series(False, index=rows.index)
     for one in yaml.safe_load(partner_file).get("programs", []):
@@ -711,10 +731,22 @@ def clients(gaps: pd.DataFrame, closure: pd.DataFrame, partner_file: str, progra
     whose = np.where(own.abs() >= other.abs(), "group", "reference")
     rose = np.where(np.where(own.abs() >= other.abs(), own, other) > 0, "_rose", "_fell")
     rows["what_changed"] = np.select(
-        [rows["gap_change"].isna(), rows["gap_change"] == 0], [None, "nothing"], pd.Series(whose) + pd.Series(rose)
+        [rows["gap_change"].isna(), rows["gap_change"] == 0],
+        [None, "nothing"],
+        pd.Series(whose) + pd.Series(rose),
     )
     rows["prior_status"] = rows["status|before"]
-    columns = ["school_year", *SERIES, "prior_status", "status", "prior_gap", "gap", "gap_change", "what_changed", "seats_gap"]
+    columns = [
+        "school_year",
+        *SERIES,
+        "prior_status",
+        "status",
+        "prior_gap",
+        "gap",
+        "gap_change",
+        "what_changed",
+        "seats_gap",
+    ]
     return rows.loc[chosen, columns].drop(columns="reference").reset_index(drop=True)
 
 
@@ -728,17 +760,34 @@ def sustainability(gaps: pd.DataFrame, closure: pd.DataFrame) -> pd.DataFrame:
     rows = of["ap_ib_enrollment"]
     for name, back in (("prior", 1), ("earlier", 2)):
         then = of["ap_ib_enrollment"].assign(school_year=of["ap_ib_enrollment"]["school_year"] + back)
-        rows = rows.merge(then.rename(columns={c: f"{name}_{c}" for c in then.columns.difference(key)}), on=key, how="left")
-    now, prior, earlier = (rows[c].fillna(False).astype(bool) for c in ("closed", "prior_closed", "earlier_closed"))
+        rows = rows.merge(
+            then.rename(columns={c: f"{name}_{c}" for c in then.columns.difference(key)}), on=key, how="left"
+        )
+    now, prior, earlier = (
+        rows[c].fillna(False).astype(bool) for c in ("closed", "prior_closed", "earlier_closed")
+    )
     rows["years_closed"] = now.astype(int) + (now & prior) + (now & prior & earlier)
     seen = prior & rows["status"].ne("not_measurable")
-    totals = rows.assign(kept=now & prior, seen=seen).groupby(["school_year", "school_id"])[["kept", "seen"]].sum()
-    share = (totals["kept"] / totals["seen"].where(totals["seen"] > 0)).rename("maintained_share").reset_index()
+    totals = (
+        rows.assign(kept=now & prior, seen=seen).groupby(["school_year", "school_id"])[["kept", "seen"]].sum()
+    )
+    share = (
+        (totals["kept"] / totals["seen"].where(totals["seen"] > 0)).rename("maintained_share").reset_index()
+    )
     rows = rows.merge(share, on=["school_year", "school_id"])
     passed = of["exam_passed_of_takers"][[*key, "rate"]].rename(columns={"rate": "pass_rate"})
-    last = passed.assign(school_year=passed["school_year"] + 1).rename(columns={"pass_rate": "prior_pass_rate"})
+    last = passed.assign(school_year=passed["school_year"] + 1).rename(
+        columns={"pass_rate": "prior_pass_rate"}
+    )
     rows = rows.merge(passed, on=key, how="left").merge(last, on=key, how="left")
-    rows = rows.rename(columns={"rate": "access_rate", "gap": "access_gap", "prior_gap": "prior_access_gap", "earlier_gap": "earlier_access_gap"})
+    rows = rows.rename(
+        columns={
+            "rate": "access_rate",
+            "gap": "access_gap",
+            "prior_gap": "prior_access_gap",
+            "earlier_gap": "earlier_access_gap",
+        }
+    )
     return rows[[*key, "access_rate", "access_gap", "prior_access_gap", "earlier_access_gap", "status", "prior_status",
                  "earlier_status", "years_closed", "maintained_share", "pass_rate", "prior_pass_rate"]]  # fmt: skip
 
@@ -746,7 +795,8 @@ def sustainability(gaps: pd.DataFrame, closure: pd.DataFrame) -> pd.DataFrame:
 def _figures(gaps: pd.DataFrame, closure: pd.DataFrame) -> pd.DataFrame:
     """Gap and closure against the designated reference of groups that have one and are not it."""
     both = gaps[(gaps["grade_level"] == "_all") & (gaps["reference"] == "designated")].merge(
-        closure[["school_year", *SERIES, *closure.columns.difference(gaps.columns)]], on=["school_year", *SERIES]
+        closure[["school_year", *SERIES, *closure.columns.difference(gaps.columns)]],
+        on=["school_year", *SERIES],
     )
     named = both["dimension"].map(DESIGNATED)
     known = ~both["subgroup"].str.split("*").map(lambda names: "unknown" in names)
