@@ -14,7 +14,7 @@ import pandas as pd
 from equity_pipeline.disclosure.model import AMONG, CELL, count_names
 
 # Two worlds are to differ by X in whatever is hidden, for an outsider who knows C of the group's students herself. Five apart
-# would hide several times as many groups of small districts.
+# is found for only two thirds of the counts of a small district.
 X, C = 3, 1
 # As many numbers of successes are in every band of a rate, whatever the number of students within its rounding.
 IN_A_BAND = 7
