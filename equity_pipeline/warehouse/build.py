@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import os
 import shutil
@@ -21,11 +22,12 @@ from equity_pipeline.domain.errors import EquityError
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.storage.confined import confined
 from equity_pipeline.storage.home import Home
-from equity_pipeline.warehouse import project, raw
-from equity_pipeline.warehouse.project import manifest, metric_ids
+from equity_pipeline.warehouse import project, raw, spark
+from equity_pipeline.warehouse.project import DUCKDB, manifest, metric_ids
 from equity_pipeline.warehouse.raw import CurrentDelivery
 
 __all__ = [
+    "DUCKDB",
     "BuildError",
     "BuildResult",
     "CurrentDelivery",
@@ -74,11 +76,13 @@ def build(
     partner: Partner,
     on_event: Callable[[NodeResult], None] | None = None,
     deliveries: list[CurrentDelivery] | None = None,
+    engine: str = DUCKDB,
 ) -> BuildResult:
     """Rebuild `warehouse/<partner_id>/warehouse.duckdb` from the partner's extracts.
 
-    `on_event` is called as each node ends; `deliveries` stand for the ledger's current ones where given. A second
-    builder of the same partner waits for the first.
+    `on_event` is called as each node ends; `deliveries` stand for the ledger's current ones where given; `engine`, a target
+    of dbt_project/profiles.yml, computes the tables, which are the same whichever it is. A second builder of the same
+    partner waits for the first.
 
     Raises:
         BuildError: a model or test failed; the old warehouse stays as it was.
@@ -99,7 +103,7 @@ def build(
             warehouse = scratch / target.name
             _load_raw(warehouse, home, partner, deliveries)
             results = _finish(
-                warehouse, inputs, _run_dbt(home, partner.partner_id, warehouse, scratch, on_event)
+                warehouse, inputs, _run_dbt(home, partner.partner_id, warehouse, scratch, on_event, engine)
             )
             warehouse.chmod(0o600)
             os.replace(warehouse, target)
@@ -133,6 +137,7 @@ def _run_dbt(
     warehouse: Path,
     scratch: Path,
     on_event: Callable[[NodeResult], None] | None,
+    engine: str,
 ) -> list[NodeResult]:
     """All nodes but those of extracts that the partner has not sent: models say by the tag `with_<extract>` what they are
     about."""
@@ -149,15 +154,20 @@ def _run_dbt(
         if on_event and made and node.materialized != "ephemeral":
             on_event(NodeResult(node.unique_id, node.node_status, ""))
 
-    run = project.invoke(
-        "build", "--exclude-resource-type", "unit_test", "--no-write-json", "--no-use-colors",
-        "--exclude", " ".join(["tag:project", *(f"tag:with_{extract}" for extract in empty)]),
-        warehouse=warehouse, scratch=scratch, folders=home.folders_of(partner_id), manifest=project.uncompiled(), callbacks=[ended],
-    )  # fmt: skip
+    exclude = " ".join(["tag:project", *(f"tag:with_{extract}" for extract in empty)])
+    if engine == spark.TARGET:
+        run = spark.build(home, partner_id, warehouse, scratch, exclude, [ended])
+    else:
+        run = project.invoke(
+            *project.BUILD, "--exclude", exclude,
+            warehouse=warehouse, scratch=scratch, folders=home.folders_of(partner_id), manifest=project.uncompiled(), callbacks=[ended],
+        )  # fmt: skip
     if run.result is None:
         raise BuildError(f"{partner_id}: dbt stopped before the first model ({type(run.exception).__name__})")
     results = [
-        _node_result(result, warehouse)
+        _node_result(
+            result, spark.broken if engine == spark.TARGET else functools.partial(_broken, warehouse)
+        )
         for result in run.result.results
         if result.node.resource_type != "operation"
     ]
@@ -183,23 +193,20 @@ def _about(extracts: list[str]) -> list[str]:
     return sorted(models | tests)
 
 
-def _node_result(result: Any, warehouse: Path) -> NodeResult:
+def _node_result(result: Any, broken: Callable[[str], list[tuple[str, int]]]) -> NodeResult:
     """dbt's messages quote the engine, which quotes values: only the first words of an engine error go on."""
     status, message = str(result.status), ""
     if status == "error":
         message = (result.message or "").strip().split(":")[0].split("\n")[0]
     elif result.failures:
-        message = "; ".join(_broken(result.node.compiled_code, warehouse))
+        message = "; ".join(f"{rule} ({count:,} rows)" for rule, count in broken(result.node.compiled_code))
     return NodeResult(result.node.unique_id, status, message)
 
 
-def _broken(test: str, warehouse: Path) -> list[str]:
+def _broken(warehouse: Path, test: str) -> list[tuple[str, int]]:
     """The rules of a test that are broken, each with the number of rows."""
     with duckdb.connect(warehouse) as connection:
-        rows = connection.execute(
-            f"select rule, sum(rows_concerned) from ({test}) as t group by rule order by rule"
-        ).fetchall()
-    return [f"{rule} ({count:,} rows)" for rule, count in rows]
+        return connection.execute(project.RULES_BROKEN.format(test=test)).fetchall()
 
 
 def _finish(warehouse: Path, inputs: str, results: list[NodeResult]) -> list[NodeResult]:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
 
 FOLDER = Path(__file__).resolve().parents[2] / "dbt_project"
+DUCKDB = "duckdb"  # the target of dbt_project/profiles.yml that finished warehouses are kept in
+BUILD = ("build", "--exclude-resource-type", "unit_test", "--no-write-json", "--no-use-colors")
+RULES_BROKEN = "select rule, sum(rows_concerned) as n from ({test}) as t group by rule order by rule"
 _IN_PROCESS = threading.Lock()  # dbt keeps its adapter and flags in module globals: one invocation at a time
 
 
@@ -53,15 +56,17 @@ def invoke(
     folders: Iterable[Path] = (),
     manifest: Manifest | None = None,
     callbacks: list[Callable[[Any], None]] | None = None,
+    target: str = DUCKDB,
+    variables: Mapping[str, str] | None = None,
 ) -> dbtRunnerResult:
     """Run one dbt command on a warehouse file, in this process; everything that dbt writes goes to `scratch`, and what the
-    warehouse reads beside its own file is in `folders`."""
+    warehouse reads beside its own file is in `folders`. `variables`: of the environment, for another `target`."""
     from dbt.cli.main import dbtRunner  # takes 2 s, and only a build needs it
 
     arguments = [
         *command, "--project-dir", str(FOLDER), "--profiles-dir", str(FOLDER), "--target-path", str(scratch / "target"),
         "--log-path", str(scratch / "logs"), "--log-level", "none", "--log-level-file", "none", "--no-partial-parse",
-        "--no-version-check", "--no-print", "--vars", json.dumps(
+        "--no-version-check", "--no-print", "--target", target, "--vars", json.dumps(
             {"metric_ids": metric_ids(), "crossed_attributes": _crossed_attributes()}
         ),
     ]  # fmt: skip
@@ -69,6 +74,7 @@ def invoke(
         "EQUITY_WAREHOUSE": str(warehouse),
         "EQUITY_FOLDERS": _sql_list(folders),
         "DO_NOT_TRACK": "1",
+        **(variables or {}),
     }
     with _IN_PROCESS, _environment(**environment):
         try:
@@ -92,25 +98,28 @@ def _let_go_of_the_file() -> None:
 
 
 @functools.cache
-def parsed() -> Manifest:
-    """The manifest, parsed once per process.
+def parsed(target: str = DUCKDB) -> Manifest:
+    """The manifest, parsed once per process and target.
 
     Raises:
         EquityError: the project does not parse; the message is dbt's.
     """
     with tempfile.TemporaryDirectory(prefix="equity-dbt-") as folder:
         scratch = Path(folder)
-        result = invoke("parse", "--no-write-json", warehouse=scratch / "warehouse.duckdb", scratch=scratch)
+        result = invoke(
+            "parse", "--no-write-json", warehouse=scratch / "warehouse.duckdb", scratch=scratch, target=target,
+            variables={"EQUITY_SPARK_STORE": str(scratch), "EQUITY_SOURCES": "[]"},
+        )  # fmt: skip
     if not result.success or result.result is None:
         raise EquityError(f"the dbt project does not parse: {result.exception}")
     return result.result
 
 
-def uncompiled() -> Manifest:
+def uncompiled(target: str = DUCKDB) -> Manifest:
     """`parsed`, ready for a build: dbt leaves in it what it compiled for the last one, and would not compile it again."""
     from dbt.contracts.graph.nodes import CompiledNode
 
-    result = parsed()
+    result = parsed(target)
     for node in result.nodes.values():
         if isinstance(node, CompiledNode):
             node.compiled, node.extra_ctes, node.extra_ctes_injected = False, [], False
