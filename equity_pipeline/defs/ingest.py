@@ -16,6 +16,7 @@ from equity_pipeline.extracts import contracts, drift, intake
 from equity_pipeline.partners import registry
 from equity_pipeline.partners import status as statuses
 from equity_pipeline.partners.registry import Partner
+from equity_pipeline.storage import sealed
 from equity_pipeline.storage.home import Home
 
 GROUP, OWNERS = "ingest", ["team:data-engineering"]
@@ -173,7 +174,8 @@ def _vanished_groups(home: Home, partner_id: str, school_year: int) -> list[str]
     """Schools' groups that a drift rule stopped, by school year and reason; no count is told."""
     lines = []
     for path in sorted(home.extract(drift.TABLE, partner_id, school_year).glob("*.parquet")):
-        blocks = pl.read_parquet(path, hive_partitioning=False).filter(pl.col("accepted_because").is_null())
+        stored = pl.read_parquet(sealed.source(path), hive_partitioning=False)
+        blocks = stored.filter(pl.col("accepted_because").is_null())
         lines += [
             f"{school_years.label(school_year)}, school {school_id}: {reason}"
             for school_id, reason in blocks.select("school_id", "reason").iter_rows()
