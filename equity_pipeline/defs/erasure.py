@@ -9,7 +9,8 @@ from equity_pipeline.defs.failures import told_to_a_person
 from equity_pipeline.defs.turns import turn
 from equity_pipeline.domain import school_years
 from equity_pipeline.extracts import intake
-from equity_pipeline.partners import erasure, registry
+from equity_pipeline.partners import registry
+from equity_pipeline.stewardship import erasure
 from equity_pipeline.storage import keys, sealed, trail
 from equity_pipeline.storage.home import Home
 

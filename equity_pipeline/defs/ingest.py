@@ -8,14 +8,15 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 import polars as pl
 
+from equity_pipeline import contracts
 from equity_pipeline.defs.failures import RETRIES, told_to_a_person
 from equity_pipeline.defs.partitions import Partitions, partner_year_key, split_partner_year
 from equity_pipeline.defs.turns import turn
 from equity_pipeline.domain import school_years
-from equity_pipeline.extracts import contracts, drift, intake
+from equity_pipeline.extracts import drift, intake
 from equity_pipeline.partners import registry
-from equity_pipeline.partners import status as statuses
 from equity_pipeline.partners.registry import Partner
+from equity_pipeline.stewardship import status as statuses
 from equity_pipeline.storage import sealed
 from equity_pipeline.storage.home import Home
 

@@ -24,11 +24,12 @@ from typing import Any
 import polars as pl
 
 from equity_pipeline.adapters.base import FILE, LINE
+from equity_pipeline.contracts import EXTRACTS, Extract
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import DeliveryError, EquityError, TransientError
+from equity_pipeline.domain.versions import version
 from equity_pipeline.extracts import cross_file, drift, matching, quarantine
 from equity_pipeline.extracts.check import check_delivery
-from equity_pipeline.extracts.contracts import EXTRACTS, Extract
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.extracts.policy import far_fewer
 from equity_pipeline.extracts.privacy import Pseudonyms
@@ -57,7 +58,6 @@ from equity_pipeline.extracts.reading import (
 )
 from equity_pipeline.extracts.readings import Reading, reading_of, settle
 from equity_pipeline.extracts.resolve import UNIT, YEAR, Resolved, resolve
-from equity_pipeline.extracts.versions import version
 from equity_pipeline.partners.registry import Partner, Rekey, Source
 from equity_pipeline.storage import keys, sealed, trail
 from equity_pipeline.storage.atomic import new_file, new_folder

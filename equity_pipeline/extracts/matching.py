@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from equity_pipeline.extracts.contracts import EXTRACTS
+from equity_pipeline.contracts import EXTRACTS
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.storage import sealed
 from equity_pipeline.storage.atomic import new_folder

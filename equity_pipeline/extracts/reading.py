@@ -19,16 +19,17 @@ import polars as pl
 
 from equity_pipeline.adapters import ADAPTERS
 from equity_pipeline.adapters.base import FILE, LINE, REJECT, Mapped, RawTable
+from equity_pipeline.contracts import EXTRACTS, Extract
+from equity_pipeline.contracts.distinct import by_distinct
+from equity_pipeline.contracts.extract import school_year
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import DeliveryError
+from equity_pipeline.domain.versions import version
 from equity_pipeline.extracts import quarantine
-from equity_pipeline.extracts.contracts import EXTRACTS, Extract, school_year
-from equity_pipeline.extracts.distinct import by_distinct
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.extracts.privacy import Pseudonyms
 from equity_pipeline.extracts.quarantine import COLUMN, REASON, VALUE
 from equity_pipeline.extracts.resolve import SOURCE, UNIT, YEAR
-from equity_pipeline.extracts.versions import version
 from equity_pipeline.partners.registry import Partner, Rekey, Source
 from equity_pipeline.storage import sealed
 

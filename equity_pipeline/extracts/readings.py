@@ -23,8 +23,8 @@ import numpy as np
 import polars as pl
 
 from equity_pipeline.adapters.base import FILE, LINE
+from equity_pipeline.contracts import Extract
 from equity_pipeline.extracts import quarantine
-from equity_pipeline.extracts.contracts import Extract
 from equity_pipeline.extracts.ledger import IntegrityError
 from equity_pipeline.extracts.privacy import Pseudonyms
 from equity_pipeline.extracts.quarantine import DELIVERY, REASON

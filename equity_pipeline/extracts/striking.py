@@ -24,8 +24,8 @@ import polars as pl
 from equity_pipeline.adapters import ADAPTERS
 from equity_pipeline.adapters.base import LINE, RawTable
 from equity_pipeline.adapters.readers import WORKBOOKS, is_zip
+from equity_pipeline.contracts.persons import PERSONS
 from equity_pipeline.domain.errors import DeliveryError
-from equity_pipeline.extracts.privacy import PERSONS
 from equity_pipeline.partners.registry import Source
 from equity_pipeline.storage import sealed
 

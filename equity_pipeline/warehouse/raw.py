@@ -15,8 +15,8 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+from equity_pipeline import contracts
 from equity_pipeline.domain.identifiers import check_partner_id
-from equity_pipeline.extracts import contracts, programme_contracts
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.storage import sealed
 from equity_pipeline.storage.home import Home
@@ -72,7 +72,7 @@ EXTRACTS: dict[str, dict[str, str]] = {
 # What only the programmes' models read: extracts of their own, whole, and more columns of the others.
 _KINDS = {"text": _TEXT, "integer": _WHOLE, "number": _REAL, "date": _DATE}
 PROGRAMMES = (
-    *(one.name for one in programme_contracts.PROGRAMMES),
+    *(one.name for one in contracts.PROGRAMMES),
     "class_ratings", "initiatives", "initiative_members", "action_steps", "task_force_feedback",
 )  # fmt: skip
 EXTRACTS |= {

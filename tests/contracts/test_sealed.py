@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from equity_pipeline.domain.errors import EquityError
 from equity_pipeline.extracts import intake
 from equity_pipeline.extracts.intake import pending_files, take_delivery
-from equity_pipeline.partners.erasure import erase_student
+from equity_pipeline.stewardship.erasure import erase_student
 from equity_pipeline.storage import sealed
 from equity_pipeline.storage.home import Home
 from equity_pipeline.warehouse import raw

@@ -19,7 +19,7 @@ import pytest
 from click.testing import CliRunner
 
 from equity_pipeline.cli import main
-from equity_pipeline.extracts.contracts import EXTRACTS
+from equity_pipeline.contracts import EXTRACTS
 from equity_pipeline.storage import keys, sealed, trail
 from equity_pipeline.storage.home import Home
 from tests.contracts.test_contracts import GOOD

@@ -15,9 +15,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from equity_pipeline.contracts import EXTRACTS
 from equity_pipeline.domain.errors import DeliveryError, EquityError
 from equity_pipeline.extracts import intake, quarantine
-from equity_pipeline.extracts.contracts import EXTRACTS
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.extracts.reading import UNREADABLE_YEAR, claiming, landed
 from equity_pipeline.extracts.striking import strike
