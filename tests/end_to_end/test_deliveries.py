@@ -7,7 +7,7 @@ import shutil
 
 import pandas as pd
 
-from equity_pipeline.partners.status import latest_release
+from equity_pipeline.stewardship.status import latest_release
 from tests.end_to_end.conftest import mart, run
 
 PARTNER = "cedar_valley_isd"
