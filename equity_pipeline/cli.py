@@ -20,8 +20,8 @@ import click
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import EquityError
 from equity_pipeline.partners import registry
-from equity_pipeline.partners import status as statuses
 from equity_pipeline.partners.registry import Partner
+from equity_pipeline.stewardship import status as statuses
 from equity_pipeline.storage import atomic, trail
 from equity_pipeline.storage.home import Home
 
@@ -257,7 +257,7 @@ def status(home: Home, partner_ids: tuple[str, ...], as_json: bool, audit: bool)
 @_with_home
 def new_partner(home: Home, partner_id: str, files: tuple[Path, ...]) -> None:
     """Scaffold partners/PARTNER_ID.yml, guessing the mapping from the files given."""
-    from equity_pipeline.partners import scaffold
+    from equity_pipeline.stewardship import scaffold
 
     try:
         path = home.partner_file(partner_id)

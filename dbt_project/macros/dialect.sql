@@ -29,10 +29,10 @@
 {% macro default__split_rows(list) %}explode(split({{ list }}, ';')){% endmacro %}
 {% macro duckdb__split_rows(list) %}unnest(string_split({{ list }}, ';')){% endmacro %}
 
-{# Floating-point sums depend on their order; the same inputs must give the same bits. -#}
-{% macro sum_in_order(value, by) %}{{ adapter.dispatch('sum_in_order')(value, by) }}{% endmacro %}
-{% macro default__sum_in_order(value, by) %}sum({{ value }}){% endmacro %}
-{% macro duckdb__sum_in_order(value, by) %}sum({{ value }} order by {{ by }}){% endmacro %}
+{# Floating-point sums depend on their order; the same values must give the same bits, whatever key their rows have. -#}
+{% macro sum_sorted(value) %}{{ adapter.dispatch('sum_sorted')(value) }}{% endmacro %}
+{% macro default__sum_sorted(value) %}sum({{ value }}){% endmacro %}
+{% macro duckdb__sum_sorted(value) %}sum({{ value }} order by {{ value }}){% endmacro %}
 
 {# The values of a group as one text, in the order of another column. #}
 {% macro text_in_order(value, by) %}{{ adapter.dispatch('text_in_order')(value, by) }}{% endmacro %}
@@ -72,14 +72,9 @@ from {{ relation }}
 {% macro default__all_but(column) %}* except ({{ column }}){% endmacro %}
 {% macro duckdb__all_but(column) %}* exclude ({{ column }}){% endmacro %}
 
-{# Before the first model: what a warehouse reads, and nothing else. DuckDB's raw schema is there already, and a warehouse
-   reads its partner's folders alone (the limit can't be set before there is a database). Elsewhere the Parquet files that
-   the runner names become tables. #}
+{# Before the first model: the Parquet files that the runner names become tables. In a warehouse of DuckDB they are there. #}
 {% macro open_sources() %}{{ adapter.dispatch('open_sources')() }}{% endmacro %}
-{% macro duckdb__open_sources() %}
-set allowed_directories = {{ env_var('EQUITY_FOLDERS') }};
-set enable_external_access = false
-{% endmacro %}
+{% macro duckdb__open_sources() %}{% endmacro %}
 {% macro default__open_sources() %}
 {%- if execute %}
   {%- for table in fromjson(env_var('EQUITY_SOURCES')) %}

@@ -11,12 +11,12 @@ from typing import Any
 
 import dagster as dg
 
+from equity_pipeline import contracts
 from equity_pipeline.defs.conditions import WAREHOUSE
 from equity_pipeline.defs.failures import RETRIES, told_to_a_person
 from equity_pipeline.defs.ingest import DELIVERIES, extract_key
 from equity_pipeline.defs.partitions import PARTNER, Partitions
 from equity_pipeline.defs.turns import turn
-from equity_pipeline.extracts import contracts
 from equity_pipeline.partners import registry
 from equity_pipeline.storage.home import Home
 from equity_pipeline.warehouse import build as warehouse

@@ -1,18 +1,20 @@
 """The same models on Apache Spark: what goes there, and how the tables it makes come into the partner's warehouse file.
 
-Belongs here: everything that differs when Spark builds. Does not belong here: any SQL of a model (dbt_project/), where Spark
-runs and what it may take (`spark-defaults.conf`).
+Belongs here: everything that differs when Spark builds. Does not belong here: the SQL of a model (dbt_project/), where Spark
+runs and what it may take (`spark-defaults.conf`, as for any Spark program).
 
-Seeds and the views on the raw schema are DuckDB's as ever: they are small or hold nothing. Spark reads the partner's Parquet
-where it lies. Whatever reads a finished warehouse does not see which engine made its tables.
+Seeds and the views of the staging layer are DuckDB's as ever: they are small, or hold nothing. Spark reads the partner's
+Parquet where it lies. Whatever reads a finished warehouse does not see which engine made its tables.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+import tempfile
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,118 +22,124 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from equity_pipeline.domain.errors import EquityError
-from equity_pipeline.storage.confined import confined
 from equity_pipeline.storage.home import Home
-from equity_pipeline.warehouse import project, raw
+from equity_pipeline.warehouse import models, project, raw
+from equity_pipeline.warehouse.models import Node, NodeResult
 
 if TYPE_CHECKING:
-    from dbt.artifacts.schemas.results import NodeResult
-    from dbt.cli.main import dbtRunnerResult
+    from dbt.contracts.graph.manifest import Manifest
 
 TARGET = "spark"
 _TYPES = {"varchar": "string", "integer": "int"}  # all others are called alike
 
 
-def build(
-    home: Home,
-    partner_id: str,
-    warehouse: Path,
-    scratch: Path,
-    exclude: str,
-    callbacks: list[Callable[[Any], None]],
-) -> dbtRunnerResult:
-    """Build all models and run all tests on Spark, then put the tables into the warehouse file.
+def run(
+    home: Home, partner_id: str, scratch: Path, connection: duckdb.DuckDBPyConnection, nodes: list[Node]
+) -> list[NodeResult]:
+    """As `models.run`, on Spark: dbt builds and tests, and the tables are put into the warehouse file.
 
     Raises:
-        EquityError: Spark is not installed.
+        EquityError: Spark or Java is not installed, or dbt stopped before the first model.
     """
     _needs_spark()
-    seeds = _on_duckdb(home, partner_id, warehouse, scratch, exclude, callbacks)
-    if not seeds.success:
-        return seeds
-    store = scratch / "spark"
-    with confined(warehouse, home.folders_of(partner_id)) as connection:
-        sources = list(_sources(connection, home, partner_id, scratch / "sources"))
+    here = [node for node in nodes if node["resource_type"] == "seed" or _is_view(node)]
+    results = models.run(connection, here)
+    if any(result.status == "error" for result in results):
+        return results
+    sources = list(_sources(connection, home, partner_id, scratch / "sources"))
+    there = {node["unique_id"]: node for node in nodes if node["resource_type"] != "seed"}
+    store = scratch / TARGET
     try:
-        run = project.invoke(
-            *project.BUILD, "--exclude", f"resource_type:seed {exclude}", warehouse=warehouse, scratch=scratch,
-            manifest=project.uncompiled(TARGET), callbacks=callbacks, target=TARGET,
-            variables={"EQUITY_SPARK_STORE": str(store.resolve()), "EQUITY_SOURCES": json.dumps(sources)},
+        done = project.invoke(
+            "build", "--no-write-json", "--no-use-colors", "--indirect-selection", "empty",
+            "--select", *(node["name"] for node in there.values()),
+            warehouse=scratch / "none.duckdb", scratch=scratch, manifest=_parsed(), target=TARGET,
+            variables=_variables(store, sources),
         )  # fmt: skip
-        if run.result is not None:
-            with confined(warehouse, ()) as connection:
-                _collect(connection, store, run.result.results)
-            run.result.results[:0] = [one for one in seeds.result.results if one.node.resource_type == "seed"]
-        return run
+        if done.result is None:
+            raise EquityError(f"{partner_id}: dbt stopped before the first model ({type(done.exception).__name__})")
+        for result in done.result.results:
+            if (node := there.get(result.node.unique_id)) and not _is_view(node):
+                results.append(_result(connection, node, result, store))
+        return results
     finally:
         _forget()
 
 
-def _on_duckdb(
-    home: Home,
-    partner_id: str,
-    warehouse: Path,
-    scratch: Path,
-    exclude: str,
-    callbacks: list[Callable[[Any], None]],
-) -> dbtRunnerResult:
-    """What DuckDB makes as ever, and the SQL of all other models in its dialect, which a release runs again."""
-    on_file = {"warehouse": warehouse, "scratch": scratch, "folders": home.folders_of(partner_id)}
-    seeds = project.invoke(
-        *project.BUILD, "--select", "resource_type:seed path:models/staging", "--exclude", "resource_type:test",
-        manifest=project.uncompiled(), callbacks=callbacks, **on_file,
-    )  # fmt: skip
-    project.invoke(
-        "compile", "--no-write-json", "--exclude", exclude, manifest=project.uncompiled(), **on_file
-    )
-    return seeds
+def _is_view(node: Node) -> bool:
+    return node["config"]["materialized"] == "view"
 
 
 def _sources(
     connection: duckdb.DuckDBPyConnection, home: Home, partner_id: str, folder: Path
 ) -> Iterator[dict[str, str | None]]:
-    """The tables that Spark starts from, as `open_sources` (dbt_project/macros/dialect.sql) reads them: the extracts where they
-    lie, and the few rows of the partner file and of the seeds written beside the warehouse."""
-    for extract, columns in raw.EXTRACTS.items():
-        files = raw.parquet_files(home, partner_id, extract)
-        yield {
-            "schema": "raw", "name": extract, "columns": _declared({**columns, "school_year": "integer"}),
-            "partitioned_by": "school_year" if files else None,
-            "location": str(files[0].parents[1].resolve()) if files else None,
-        }  # fmt: skip
-    small = connection.execute(
-        "select table_schema, table_name from information_schema.tables where table_type = 'BASE TABLE' "
-        "and (table_schema = 'policy' or table_schema = 'raw' and not list_contains($extracts, table_name)) order by all",
-        {"extracts": list(raw.EXTRACTS)},
+    """The tables that Spark starts from, for the macro `open_sources`: extracts where they lie; what has no Parquet that Spark
+    can read (the partner file's rows, seeds, what is encrypted or empty) written beside the warehouse."""
+    tables = connection.execute(
+        "select table_schema, table_name, table_type from information_schema.tables "
+        "where table_schema in ('policy', 'raw') order by all"
     ).fetchall()
-    for schema, name in small:
-        place = folder / schema / name
-        place.mkdir(parents=True, mode=0o700)
-        connection.execute(f"copy {schema}.\"{name}\" to '{place / 'part-0.parquet'}' (format parquet)")
+    for schema, name, kind in tables:
         described = connection.execute(f'describe {schema}."{name}"').fetchall()
+        columns = {column: engine_type.lower() for column, engine_type, *_ in described}
+        if kind == "VIEW":
+            place = raw.parquet_files(home, partner_id, name)[0].parents[1]
+            del columns["partner_id"]  # is the folder's name
+        else:
+            place = folder / schema / name
+            place.mkdir(parents=True, mode=0o700)
+            file = str(place / "part-0.parquet").replace("'", "''")
+            connection.execute(f"copy {schema}.\"{name}\" to '{file}' (format parquet)")
         yield {
-            "schema": schema, "name": name, "columns": _declared({row[0]: row[1].lower() for row in described}),
-            "partitioned_by": None, "location": str(place.resolve()),
-        }  # fmt: skip
+            "schema": schema,
+            "name": name,
+            "columns": ", ".join(f"`{column}` {_TYPES.get(kind, kind)}" for column, kind in columns.items()),
+            "partitioned_by": "school_year" if kind == "VIEW" else None,
+            "location": str(place.resolve()),
+        }
 
 
-def _declared(columns: dict[str, str]) -> str:
-    return ", ".join(f"`{name}` {_TYPES.get(kind, kind)}" for name, kind in columns.items())
+def _result(connection: duckdb.DuckDBPyConnection, node: Node, result: Any, store: Path) -> NodeResult:
+    """What dbt says of a node, in our words: its messages quote the engine, which quotes values."""
+    status, message, rows = str(result.status), "", None
+    if status in ("error", "runtime error"):
+        status, message = "error", (result.message or "").strip().split(":")[0].split("\n")[0]
+    elif result.failures:
+        message = "; ".join(f"{rule} ({count:,} rows)" for rule, count in _broken(result.node.compiled_code))
+    elif node["resource_type"] == "model" and status == "success":
+        rows = _collect(connection, node, store)
+    return NodeResult(node["unique_id"], status, message, rows)
 
 
-def _collect(connection: duckdb.DuckDBPyConnection, store: Path, made: Sequence[NodeResult]) -> None:
-    for result in made:
-        node = result.node
-        if node.resource_type != "model" or node.config.materialized != "table" or result.status != "success":
-            continue
-        connection.execute(f"create schema if not exists {node.schema}")
-        files = store / node.schema / node.name / "*.parquet"
-        connection.execute(f"create table {node.schema}.\"{node.name}\" as from read_parquet('{files}')")
+def _collect(connection: duckdb.DuckDBPyConnection, node: Node, store: Path) -> int:
+    name = f'{node["schema"]}."{node["name"]}"'
+    files = str(store / node["schema"] / node["name"] / "*.parquet").replace("'", "''")
+    connection.execute(f"create schema if not exists {node['schema']}")
+    connection.execute(f"create table {name} as from read_parquet('{files}')")
+    [(rows,)] = connection.execute(f"select count(*) from {name}").fetchall()
+    return rows
 
 
-def broken(test: str) -> list[tuple[str, int]]:
-    """The rules of a test that are broken, each with the number of rows."""
-    return [tuple(row) for row in _session().sql(project.RULES_BROKEN.format(test=test)).collect()]
+def _broken(test: str) -> list[tuple[str, int]]:
+    rows = _session().sql(f"select rule, sum(rows_concerned) from ({test}) as t group by rule order by rule")
+    return [tuple(row) for row in rows.collect()]
+
+
+@functools.cache
+def _parsed() -> Manifest:
+    with tempfile.TemporaryDirectory(prefix="equity-dbt-") as folder:
+        scratch = Path(folder)
+        done = project.invoke(
+            "parse", "--no-write-json", warehouse=scratch / "none.duckdb", scratch=scratch, target=TARGET,
+            variables=_variables(scratch, []),
+        )  # fmt: skip
+    if done.result is None:
+        raise EquityError(f"dbt does not take the project: {done.exception}")
+    return done.result
+
+
+def _variables(store: Path, sources: list[dict[str, str | None]]) -> dict[str, str]:
+    return {"EQUITY_SPARK_STORE": str(store.resolve()), "EQUITY_SOURCES": json.dumps(sources)}
 
 
 def _session() -> Any:
@@ -152,9 +160,7 @@ def _forget() -> None:
 
 def _needs_spark() -> None:
     if not (find_spec("pyspark") and find_spec("dbt.adapters.spark")):
-        raise EquityError(
-            "Spark is not installed: pip install 'equity-pipeline[spark]', and Java 17 or newer"
-        )
+        raise EquityError("Spark is not installed: pip install 'equity-pipeline[spark]', and Java 17 or newer")
     if not shutil.which("java") and "JAVA_HOME" not in os.environ:
         raise EquityError("Spark needs Java 17 or newer: neither JAVA_HOME nor a program `java` is there")
     from dbt.adapters.base.impl import PythonJobHelper
@@ -167,7 +173,7 @@ def _needs_spark() -> None:
             pass
 
         def submit(self, compiled_code: str) -> None:
-            exec(compiled_code, {"spark": _session()})  # noqa: S102 - dbt hands over a Python model as text
+            exec(compiled_code, {"spark": _session()})  # noqa: S102 - our own file, as dbt would run it
 
     SparkAdapter.default_python_submission_method = "session"
     SparkAdapter.python_submission_helpers = {"session": InTheSession}
