@@ -93,7 +93,11 @@ def build(
             warehouse.chmod(0o600)
             with confined(warehouse, home.folders_of(partner.partner_id), project.settings()) as connection:
                 _load_raw(connection, home, partner, deliveries)
-                run = functools.partial(spark.run, home, partner.partner_id, scratch) if engine == spark.TARGET else models.run
+                run = (
+                    functools.partial(spark.run, home, partner.partner_id, scratch)
+                    if engine == spark.TARGET
+                    else models.run
+                )
                 results = _run(connection, partner.partner_id, run)
                 _finish(connection, inputs, results)
             os.replace(warehouse, target)

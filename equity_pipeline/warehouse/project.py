@@ -73,9 +73,7 @@ def invoke(
             {"metric_ids": metric_ids(), "crossed_attributes": _crossed_attributes()}
         ),
     ]  # fmt: skip
-    with _IN_PROCESS, _environment(
-        EQUITY_WAREHOUSE=str(warehouse), DO_NOT_TRACK="1", **(variables or {})
-    ):
+    with _IN_PROCESS, _environment(EQUITY_WAREHOUSE=str(warehouse), DO_NOT_TRACK="1", **(variables or {})):
         try:
             return dbtRunner(manifest=manifest).invoke(arguments)
         finally:

@@ -57,7 +57,9 @@ def run(
             variables=_variables(store, sources),
         )  # fmt: skip
         if done.result is None:
-            raise EquityError(f"{partner_id}: dbt stopped before the first model ({type(done.exception).__name__})")
+            raise EquityError(
+                f"{partner_id}: dbt stopped before the first model ({type(done.exception).__name__})"
+            )
         for result in done.result.results:
             if (node := there.get(result.node.unique_id)) and not _is_view(node):
                 results.append(_result(connection, node, result, store))
@@ -160,7 +162,9 @@ def _forget() -> None:
 
 def _needs_spark() -> None:
     if not (find_spec("pyspark") and find_spec("dbt.adapters.spark")):
-        raise EquityError("Spark is not installed: pip install 'equity-pipeline[spark]', and Java 17 or newer")
+        raise EquityError(
+            "Spark is not installed: pip install 'equity-pipeline[spark]', and Java 17 or newer"
+        )
     if not shutil.which("java") and "JAVA_HOME" not in os.environ:
         raise EquityError("Spark needs Java 17 or newer: neither JAVA_HOME nor a program `java` is there")
     from dbt.adapters.base.impl import PythonJobHelper
