@@ -14,8 +14,10 @@ from typing import Any
 
 import dagster as dg
 
+from equity_pipeline import contracts
 from equity_pipeline.defs import history
 from equity_pipeline.defs.automation import COMMAND_LINE
+from equity_pipeline.defs.ingest import extract_key
 from equity_pipeline.defs.jobs import LOAD, NETWORK, REFRESH, TAKE_IN
 from equity_pipeline.defs.location import definitions
 from equity_pipeline.defs.partitions import PARTNER, range_tags, year_ranges
@@ -61,8 +63,9 @@ def execute(
     partition_key: str | None = None,
     tags: Mapping[str, str] | None = None,
     run_config: Mapping[str, Any] | None = None,
+    assets: Sequence[dg.AssetKey] | None = None,
 ) -> Outcome:
-    """Execute one job and wait for it.
+    """Execute one job, or the part of it that makes these assets, and wait for it.
 
     Raises:
         EquityError: the run failed; the message is the failed steps' own.
@@ -73,16 +76,16 @@ def execute(
             "ignore"
         )  # Dagster's notes on its own previews are not for a person at a terminal
         # Built anew for each run: what was just taken in may hold school years that were not known before.
-        result = (
-            definitions(home, dt.date.today())
-            .resolve_job_def(job_name)
-            .execute_in_process(
-                instance=instance,
-                partition_key=partition_key,
-                tags={**COMMAND_LINE, **(tags or {})},
-                run_config={**_QUIET, **(run_config or {})},
-                raise_on_error=False,
-            )
+        job = definitions(home, dt.date.today()).resolve_job_def(job_name)
+        if assets:
+            checks = {key for key in job.asset_layer.asset_graph.asset_check_keys if key.asset_key in assets}
+            job = job.get_subset(asset_selection=set(assets), asset_check_selection=checks)
+        result = job.execute_in_process(
+            instance=instance,
+            partition_key=partition_key,
+            tags={**COMMAND_LINE, **(tags or {})},
+            run_config={**_QUIET, **(run_config or {})},
+            raise_on_error=False,
         )
     if not result.success:
         steps = [event.step_failure_data for event in result.all_events if event.is_step_failure]
@@ -190,7 +193,7 @@ def _one_partner(
         yield Step(partner_id, TAKE_IN, "\n  ".join([line, *problems]), not problems)
     pending = sorted(years or Ledger(home).pending(partner_id))
     for first, last in year_ranges(pending):
-        run(LOAD, tags=range_tags(partner_id, first, last))
+        run(LOAD, tags=range_tags(partner_id, first, last), assets=_extracts(home, partner_id, first, last))
         yield Step(partner_id, LOAD, f"loaded {school_years.label(first)} … {school_years.label(last)}")
     if pending or not is_published(instance, home, partner):
         published = run(
@@ -198,6 +201,12 @@ def _one_partner(
         ).metadata["release"]
         state = "published" if published["changed"] else "unchanged"
         yield Step(partner_id, REFRESH, f"release {published['release_id']} {state}")
+
+
+def _extracts(home: Home, partner_id: str, first: int, last: int) -> list[dg.AssetKey] | None:
+    """What the partner has ever sent of these years: of most extracts it never sends any. None: nothing, then all are asked."""
+    sent = {row["extract"] for year in range(first, last + 1) for row in Ledger(home).loads(partner_id, year)}
+    return [extract_key(extract) for extract in sorted(sent & set(contracts.EXTRACTS))] or None
 
 
 def _landed_bytes(home: Home, partner: Partner) -> int:
