@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import stat
 import zipfile
 
@@ -15,6 +16,7 @@ from equity_pipeline.domain.errors import EquityError, PartnerFileError
 from equity_pipeline.extracts.intake import take_delivery
 from equity_pipeline.partners import registry
 from equity_pipeline.storage.confined import confined
+from equity_pipeline.warehouse import project
 from tests.contracts.test_intake import deliver, load_all, partner, rejected, stored
 
 SECRET = "S7777777"
@@ -132,12 +134,13 @@ def test_a_partner_file_is_data(south, text):
         registry.load(path)
 
 
-def test_the_database_reaches_the_partners_folders_only(south):
+def reaching_out(south):
+    """Statements of a run of our own that read, write or open something else, or the door to it."""
     scratch = south.warehouse("test_sd").parent
     scratch.mkdir(parents=True)
     (scratch / "link.parquet").symlink_to(next((south.root / "extracts").rglob("*.parquet")))
     theirs = next((south.root / "extracts").rglob("*.parquet"))
-    tried = [
+    return [
         f"from read_parquet('{theirs}')",
         f"from read_parquet('{scratch}/../../extracts/**/*.parquet')",
         f"from read_parquet('{scratch}/link.parquet')",
@@ -149,13 +152,56 @@ def test_the_database_reaches_the_partners_folders_only(south):
         f"export database '{south.root}/out'",
         "install httpfs", "load httpfs", "set enable_external_access = true", "set allowed_directories = ['/']",
         "reset lock_configuration", "pragma enable_external_access = true", "from '/etc/passwd'",
+        f"from parquet_metadata('{theirs}')", f"from read_blob('{south.ledger}')", "select getenv('HOME')",
     ]  # fmt: skip
+
+
+def test_the_database_reaches_the_partners_folders_only(south):
+    tried = reaching_out(south)
+    scratch = south.warehouse("test_sd").parent
     with confined(scratch / "warehouse.duckdb", south.folders_of("test_sd")) as connection:
         for statement in tried:
             with pytest.raises(duckdb.Error):
                 found = connection.execute(statement).fetchall()
                 assert not found, statement
                 raise duckdb.Error("nothing found")
+    assert not (south.root / "out.csv").exists()
+
+
+def test_no_model_reaches_out_of_the_partners_folders(south, tmp_path, monkeypatch):
+    """The same statements, each before a model of its own: dbt's session is as confined as ours."""
+    tried, folder = reaching_out(south), tmp_path / "dbt_project"
+    (folder / "models").mkdir(parents=True)
+    for name in ("dbt_project.yml", "profiles.yml"):
+        shutil.copy(project.FOLDER / name, folder)
+    for number, statement in enumerate(tried):
+        seeing = (
+            f"create table s{number} as {statement}"
+            if statement.startswith(("from", "select"))
+            else statement
+        )
+        (folder / f"models/m{number}.sql").write_text(
+            f'{{{{ config(pre_hook="{seeing}") }}}} select 1 as one'
+        )
+    ours = south.landing("test_sd") / "ours.csv"
+    ours.write_text("a\n1\n")
+    (folder / "models/ours.sql").write_text(f"select * from read_csv('{ours}')")
+    (folder / "models/zone.sql").write_text("select current_setting('TimeZone') as zone")
+    shutil.copytree(
+        project.FOLDER / "seeds/policy", folder / "seeds/policy", ignore=shutil.ignore_patterns("*.yml")
+    )
+    monkeypatch.setattr(project, "FOLDER", folder)
+    done = project.invoke(
+        "run", "--no-write-json", "--threads", "1", warehouse=south.warehouse("test_sd"),
+        scratch=tmp_path / "scratch", folders=south.folders_of("test_sd"),
+    )  # fmt: skip
+    ended = {
+        one.node.name: str(one.status) for one in done.result.results if one.node.resource_type == "model"
+    }
+    came_through = {name for name, status in ended.items() if status == "success"}
+    assert (came_through, len(ended)) == ({"ours", "zone"}, len(tried) + 2)
+    with duckdb.connect(south.warehouse("test_sd")) as connection:
+        assert connection.execute("from zone").fetchall() == [("UTC",)]
     assert not (south.root / "out.csv").exists()
 
 
