@@ -29,7 +29,7 @@
 {% macro default__split_rows(list) %}explode(split({{ list }}, ';')){% endmacro %}
 {% macro duckdb__split_rows(list) %}unnest(string_split({{ list }}, ';')){% endmacro %}
 
-{# Floating-point sums depend on their order; the same inputs must give the same bits. -#}
-{% macro sum_in_order(value, by) %}{{ adapter.dispatch('sum_in_order')(value, by) }}{% endmacro %}
-{% macro default__sum_in_order(value, by) %}sum({{ value }}){% endmacro %}
-{% macro duckdb__sum_in_order(value, by) %}sum({{ value }} order by {{ by }}){% endmacro %}
+{# Floating-point sums depend on their order; the same values must give the same bits, whatever key their rows have. -#}
+{% macro sum_sorted(value) %}{{ adapter.dispatch('sum_sorted')(value) }}{% endmacro %}
+{% macro default__sum_sorted(value) %}sum({{ value }}){% endmacro %}
+{% macro duckdb__sum_sorted(value) %}sum({{ value }} order by {{ value }}){% endmacro %}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import stat
 import zipfile
 
@@ -16,7 +15,7 @@ from equity_pipeline.domain.errors import EquityError, PartnerFileError
 from equity_pipeline.extracts.intake import take_delivery
 from equity_pipeline.partners import registry
 from equity_pipeline.storage.confined import confined
-from equity_pipeline.warehouse import project
+from equity_pipeline.warehouse import models
 from tests.contracts.test_intake import deliver, load_all, partner, rejected, stored
 
 SECRET = "S7777777"
@@ -168,40 +167,22 @@ def test_the_database_reaches_the_partners_folders_only(south):
     assert not (south.root / "out.csv").exists()
 
 
-def test_no_model_reaches_out_of_the_partners_folders(south, tmp_path, monkeypatch):
-    """The same statements, each before a model of its own: dbt's session is as confined as ours."""
-    tried, folder = reaching_out(south), tmp_path / "dbt_project"
-    (folder / "models").mkdir(parents=True)
-    for name in ("dbt_project.yml", "profiles.yml"):
-        shutil.copy(project.FOLDER / name, folder)
-    for number, statement in enumerate(tried):
-        seeing = (
-            f"create table s{number} as {statement}"
-            if statement.startswith(("from", "select"))
-            else statement
-        )
-        (folder / f"models/m{number}.sql").write_text(
-            f'{{{{ config(pre_hook="{seeing}") }}}} select 1 as one'
-        )
+def test_no_model_reaches_out_of_the_partners_folders(south):
+    """The same statements as models: what builds a warehouse is confined from its first statement to its last."""
     ours = south.landing("test_sd") / "ours.csv"
     ours.write_text("a\n1\n")
-    (folder / "models/ours.sql").write_text(f"select * from read_csv('{ours}')")
-    (folder / "models/zone.sql").write_text("select current_setting('TimeZone') as zone")
-    shutil.copytree(
-        project.FOLDER / "seeds/policy", folder / "seeds/policy", ignore=shutil.ignore_patterns("*.yml")
-    )
-    monkeypatch.setattr(project, "FOLDER", folder)
-    done = project.invoke(
-        "run", "--no-write-json", "--threads", "1", warehouse=south.warehouse("test_sd"),
-        scratch=tmp_path / "scratch", folders=south.folders_of("test_sd"),
-    )  # fmt: skip
-    ended = {
-        one.node.name: str(one.status) for one in done.result.results if one.node.resource_type == "model"
-    }
-    came_through = {name for name, status in ended.items() if status == "success"}
-    assert (came_through, len(ended)) == ({"ours", "zone"}, len(tried) + 2)
-    with duckdb.connect(south.warehouse("test_sd")) as connection:
-        assert connection.execute("from zone").fetchall() == [("UTC",)]
+    tried = [*reaching_out(south), f"select * from read_csv('{ours}')"]
+    ended = []
+    for number, statement in enumerate(tried):
+        node = {
+            "unique_id": f"model.m{number}", "name": f"m{number}", "schema": "main", "resource_type": "model", "language": "sql",
+            "compiled_code": statement if statement.startswith(("from", "select")) else f"select 1; {statement}",
+            "config": {"materialized": "table", "contract": {"enforced": False}},
+        }  # fmt: skip
+        file = south.warehouse("test_sd").with_name(f"{number}.duckdb")
+        with confined(file, south.folders_of("test_sd"), {"TimeZone": "UTC"}) as connection:
+            ended += [one.status for one in models.run(connection, [node])]
+    assert ended == ["error"] * (len(tried) - 1) + ["success"]
     assert not (south.root / "out.csv").exists()
 
 
