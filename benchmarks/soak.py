@@ -32,7 +32,7 @@ from equity_pipeline import sample
 from equity_pipeline.defs import runs
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.partners import registry
-from equity_pipeline.partners.status import latest_release
+from equity_pipeline.stewardship.status import latest_release
 from equity_pipeline.storage.home import Home
 
 PARTNER, HELD_BACK, SCALE = "harborview_ps", "edfi_2025-26.zip", 0.1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from equity_pipeline.extracts.privacy import PERSONS, Pseudonyms
+from equity_pipeline.contracts.persons import PERSONS
+from equity_pipeline.extracts.privacy import Pseudonyms
 
 _KNOWN: dict[str, str] = {}
 

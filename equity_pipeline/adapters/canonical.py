@@ -25,8 +25,9 @@ from equity_pipeline.adapters.delimited import (
     whole_tables,
 )
 from equity_pipeline.adapters.readers import members
+from equity_pipeline.contracts import EXTRACTS, Extract
+from equity_pipeline.contracts.persons import IDENTITY
 from equity_pipeline.domain.errors import DeliveryError
-from equity_pipeline.extracts.contracts import EXTRACTS, IDENTITY, Extract
 from equity_pipeline.partners.registry import Partner, Source
 
 

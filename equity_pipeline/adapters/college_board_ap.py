@@ -22,8 +22,8 @@ from equity_pipeline.adapters import delimited
 from equity_pipeline.adapters.base import FILE, LINE, Mapped, RawTable
 from equity_pipeline.adapters.college_board_sat import SITTING, readiness
 from equity_pipeline.adapters.college_board_sat import STUDENT_ID as DISTRICT_IDS
+from equity_pipeline.contracts.persons import IDENTITY
 from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
-from equity_pipeline.extracts.contracts import IDENTITY
 from equity_pipeline.partners.registry import Partner, Source
 
 read = delimited.read

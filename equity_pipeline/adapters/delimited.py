@@ -21,10 +21,10 @@ from polars.exceptions import PolarsError
 
 from equity_pipeline.adapters.base import FILE, LINE, Mapped, RawTable
 from equity_pipeline.adapters.readers import WORKBOOKS, members, read_batches, read_fixed, read_workbook
+from equity_pipeline.contracts import EXTRACTS, Extract
+from equity_pipeline.contracts.distinct import by_distinct
+from equity_pipeline.contracts.persons import IDENTITY, PERSONS
 from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
-from equity_pipeline.extracts.contracts import EXTRACTS, IDENTITY, Extract
-from equity_pipeline.extracts.distinct import by_distinct
-from equity_pipeline.extracts.privacy import PERSONS
 from equity_pipeline.partners.registry import Partner, Source
 
 OPTIONS = {

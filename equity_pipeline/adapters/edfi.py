@@ -35,9 +35,10 @@ from equity_pipeline.adapters.delimited import member_name, with_values
 from equity_pipeline.adapters.edfi_xml import Shape, read_interchange
 from equity_pipeline.adapters.readers import members
 from equity_pipeline.adapters.survey import SKIPPED
+from equity_pipeline.contracts import EXTRACTS
+from equity_pipeline.contracts.extract import GRADES
 from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
-from equity_pipeline.extracts.contracts import EXTRACTS, GRADES
-from equity_pipeline.extracts.versions import version
+from equity_pipeline.domain.versions import version
 from equity_pipeline.partners.registry import Partner, Source
 
 RECORD = "record"

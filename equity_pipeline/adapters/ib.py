@@ -10,8 +10,8 @@ import polars as pl
 
 from equity_pipeline.adapters import delimited
 from equity_pipeline.adapters.base import Mapped, RawTable
+from equity_pipeline.contracts import EXTRACTS
 from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
-from equity_pipeline.extracts.contracts import EXTRACTS
 from equity_pipeline.partners.registry import Partner, Source
 
 read = delimited.read

@@ -30,10 +30,11 @@ from equity_pipeline.adapters import delimited
 from equity_pipeline.adapters.base import FILE, LINE, REJECT, Mapped, RawTable
 from equity_pipeline.adapters.delimited import with_values
 from equity_pipeline.adapters.readers import members, read_delimited
+from equity_pipeline.contracts import EXTRACTS
+from equity_pipeline.contracts.extract import GRADES
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
-from equity_pipeline.extracts.contracts import EXTRACTS, GRADES
-from equity_pipeline.extracts.versions import version
+from equity_pipeline.domain.versions import version
 from equity_pipeline.partners.registry import Partner, Source
 
 _COLUMNS = {

@@ -9,8 +9,9 @@ from equity_pipeline.defs.failures import told_to_a_person
 from equity_pipeline.defs.turns import turn
 from equity_pipeline.domain import school_years
 from equity_pipeline.extracts import intake
-from equity_pipeline.partners import erasure, registry
-from equity_pipeline.storage import keys, trail
+from equity_pipeline.partners import registry
+from equity_pipeline.stewardship import erasure
+from equity_pipeline.storage import keys, sealed, trail
 from equity_pipeline.storage.home import Home
 
 ERASE, ERASE_STUDENT, REKEY, ROTATE_KEY = "erase", "erase_student", "rekey", "rotate_key"
@@ -34,17 +35,25 @@ def nightly(job: dg.JobDefinition) -> dg.ScheduleDefinition:
 
 
 def retention(home: Home) -> dg.JobDefinition:
-    """A job that removes what is older than each partner's `retention`."""
+    """A job that removes what is older than each partner's `retention`, and encrypts what rests under no key or an older
+    one."""
 
     @dg.op
     def remove_what_is_too_old(context: dg.OpExecutionContext) -> None:
         for partner_id, partner in registry.load_valid(home)[0].items():
             with told_to_a_person(), turn(home, partner_id):
                 receipt = erasure.retain(home, partner, dt.date.today())
+                renewed = sealed.renew(home.sealed_folders_of(partner_id))
             if receipt:
                 context.log.info(f"receipt: {receipt}")
+            if renewed:
+                context.log.info(f"{partner_id}: {renewed:,} files encrypted under the current key")
 
-    @dg.job(name=RETENTION, description="Remove what is older than a partner's retention; writes receipts.")
+    @dg.job(
+        name=RETENTION,
+        description="Remove what is older than a partner's retention, with receipts; encrypt what is not, or under an "
+        "older key.",
+    )
     def retention_job() -> None:
         remove_what_is_too_old()
 

@@ -8,14 +8,16 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 import polars as pl
 
+from equity_pipeline import contracts
 from equity_pipeline.defs.failures import RETRIES, told_to_a_person
 from equity_pipeline.defs.partitions import Partitions, partner_year_key, split_partner_year
 from equity_pipeline.defs.turns import turn
 from equity_pipeline.domain import school_years
-from equity_pipeline.extracts import contracts, drift, intake
+from equity_pipeline.extracts import drift, intake
 from equity_pipeline.partners import registry
-from equity_pipeline.partners import status as statuses
 from equity_pipeline.partners.registry import Partner
+from equity_pipeline.stewardship import status as statuses
+from equity_pipeline.storage import sealed
 from equity_pipeline.storage.home import Home
 
 GROUP, OWNERS = "ingest", ["team:data-engineering"]
@@ -173,7 +175,8 @@ def _vanished_groups(home: Home, partner_id: str, school_year: int) -> list[str]
     """Schools' groups that a drift rule stopped, by school year and reason; no count is told."""
     lines = []
     for path in sorted(home.extract(drift.TABLE, partner_id, school_year).glob("*.parquet")):
-        blocks = pl.read_parquet(path, hive_partitioning=False).filter(pl.col("accepted_because").is_null())
+        stored = pl.read_parquet(sealed.source(path), hive_partitioning=False)
+        blocks = stored.filter(pl.col("accepted_because").is_null())
         lines += [
             f"{school_years.label(school_year)}, school {school_id}: {reason}"
             for school_id, reason in blocks.select("school_id", "reason").iter_rows()

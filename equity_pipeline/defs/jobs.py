@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dagster as dg
 
+from equity_pipeline import contracts
 from equity_pipeline.defs.ingest import ON_TIME, extract_key
 from equity_pipeline.defs.partitions import Partitions
-from equity_pipeline.extracts import contracts
 
 TAKE_IN, LOAD, REFRESH, NETWORK = "take_in", "load", "refresh", "network"
 DUE_DATES = "due_dates"

@@ -16,9 +16,9 @@ from equity_pipeline.defs.turns import NETWORK_TURN, turn
 from equity_pipeline.domain.errors import DisclosureError
 from equity_pipeline.partners import registry
 from equity_pipeline.partners.registry import Partner
-from equity_pipeline.partners.status import latest_release
 from equity_pipeline.publishing import network
 from equity_pipeline.publishing import release as publishing
+from equity_pipeline.stewardship.status import latest_release
 from equity_pipeline.storage import trail
 from equity_pipeline.storage.home import Home
 from equity_pipeline.warehouse import build as warehouse

@@ -1,1 +1,1 @@
-"""What arrives: the contracts of the canonical extracts, the ledger of deliveries, quarantine and intake."""
+"""What arrives: intake of deliveries into extracts, the ledger that accounts for every row, and quarantine."""

@@ -19,12 +19,9 @@ from collections.abc import Mapping
 import polars as pl
 
 from equity_pipeline.adapters.base import LINE
-from equity_pipeline.extracts.contracts import IDENTITY
-from equity_pipeline.extracts.distinct import by_distinct
+from equity_pipeline.contracts.distinct import by_distinct
+from equity_pipeline.contracts.persons import IDENTITY, NAMES, PERSONS
 
-PERSONS = frozenset({"student_id", "state_id", "respondent_id", "staff_id", "teacher_id", "observer_id"})
-"""Columns that hold the id of a person, in any extract."""
-NAMES = frozenset({"first_name", "last_name"})
 WITHHELD = "_free_text"
 """What stands in the place of prose."""
 _PROSE = ("response", "behavior", "comment_theme", "gender_identity")

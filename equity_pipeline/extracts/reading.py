@@ -9,26 +9,29 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import BinaryIO
 
 import polars as pl
 
 from equity_pipeline.adapters import ADAPTERS
 from equity_pipeline.adapters.base import FILE, LINE, REJECT, Mapped, RawTable
+from equity_pipeline.contracts import EXTRACTS, Extract
+from equity_pipeline.contracts.distinct import by_distinct
+from equity_pipeline.contracts.extract import school_year
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import DeliveryError
+from equity_pipeline.domain.versions import version
 from equity_pipeline.extracts import quarantine
-from equity_pipeline.extracts.contracts import EXTRACTS, Extract, school_year
-from equity_pipeline.extracts.distinct import by_distinct
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.extracts.privacy import Pseudonyms
 from equity_pipeline.extracts.quarantine import COLUMN, REASON, VALUE
 from equity_pipeline.extracts.resolve import SOURCE, UNIT, YEAR
-from equity_pipeline.extracts.versions import version
 from equity_pipeline.partners.registry import Partner, Rekey, Source
+from equity_pipeline.storage import sealed
 
 UNREADABLE_YEAR = 0
 _ONEROSTER_FILES = {
@@ -40,6 +43,10 @@ _ONEROSTER_FILES = {
 }  # fmt: skip
 
 
+def _plain(path: Path) -> BinaryIO:
+    return path.open("rb")
+
+
 @dataclass(frozen=True)
 class Item:
     """A file, or a folder with the files of one OneRoster set, as it lies before us."""
@@ -48,11 +55,11 @@ class Item:
     path: Path
     set_of: tuple[Path, ...] = ()
 
-    def sha256(self) -> str:
-        """Of the bytes; of a set: of its file names and theirs."""
+    def sha256(self, opened: Callable[[Path], BinaryIO] = _plain) -> str:
+        """Of the bytes; of a set: of its file names and theirs. `opened`: what lies in the archive may be sealed."""
         if not self.set_of:
-            return _sha256(self.path)
-        lines = "".join(f"{file.name}\t{_sha256(file)}\n" for file in self.set_of)
+            return _sha256(self.path, opened)
+        lines = "".join(f"{file.name}\t{_sha256(file, opened)}\n" for file in self.set_of)
         return hashlib.sha256(lines.encode()).hexdigest()
 
     def size(self) -> int:
@@ -61,8 +68,8 @@ class Item:
     def copy_to(self, target: Path) -> str:
         """Copy to a new file, or the files of a set into a folder; the sha256 of the copy."""
         if not self.set_of:
-            return _copied(self.path, target)
-        lines = "".join(f"{file.name}\t{_copied(file, target / file.name)}\n" for file in self.set_of)
+            return sealed.copied(self.path, target)
+        lines = "".join(f"{file.name}\t{sealed.copied(file, target / file.name)}\n" for file in self.set_of)
         return hashlib.sha256(lines.encode()).hexdigest()
 
 
@@ -109,19 +116,9 @@ def landed(folder: Path, name: str = "") -> Iterator[Item]:
             yield Item(called, path)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
+def _sha256(path: Path, opened: Callable[[Path], BinaryIO]) -> str:
+    with opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _copied(path: Path, target: Path) -> str:
-    """Copy a file; the sha256 of the bytes that were written."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file, target.open("wb") as copy:
-        while block := file.read(1024**2):
-            digest.update(block)
-            copy.write(block)
-    return digest.hexdigest()
 
 
 def claimed_by(partner: Partner, file: str) -> list[Source]:

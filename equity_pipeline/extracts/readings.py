@@ -23,8 +23,8 @@ import numpy as np
 import polars as pl
 
 from equity_pipeline.adapters.base import FILE, LINE
+from equity_pipeline.contracts import Extract
 from equity_pipeline.extracts import quarantine
-from equity_pipeline.extracts.contracts import Extract
 from equity_pipeline.extracts.ledger import IntegrityError
 from equity_pipeline.extracts.privacy import Pseudonyms
 from equity_pipeline.extracts.quarantine import DELIVERY, REASON
@@ -38,6 +38,7 @@ from equity_pipeline.extracts.reading import (
 )
 from equity_pipeline.extracts.resolve import SOURCE, UNIT, first_of_each_key, judged, validated
 from equity_pipeline.partners.registry import Partner, Source
+from equity_pipeline.storage import sealed
 from equity_pipeline.storage.atomic import link_or_copy, new_folder
 
 KEY = "_key"
@@ -166,15 +167,10 @@ class _Place:
     number: int
     delivery_id: str
 
-    def write(
-        self, frame: pl.DataFrame, kind: str, found: Found, year: int, compression: str = "zstd"
-    ) -> None:
+    def write(self, frame: pl.DataFrame, kind: str, found: Found, year: int) -> None:
         folder = _folder_of(self.folder, found.source, found.extract, year)
         folder.mkdir(parents=True, exist_ok=True)
-        frame.write_parquet(
-            folder / f"{kind}-{self.number:06d}.parquet", compression=compression,
-            compression_level=1 if compression == "zstd" else None,
-        )  # fmt: skip
+        sealed.write_parquet(frame, folder / f"{kind}-{self.number:06d}.parquet", compression_level=1)
 
 
 def _write(part: Part, place: _Place, found: Found) -> None:
@@ -246,7 +242,7 @@ class _Piece:
 
     @cached_property
     def hashes(self) -> pl.Series:
-        return pl.read_parquet(self.keys, columns=[KEY]).to_series()
+        return pl.read_parquet(sealed.source(self.keys), columns=[KEY]).to_series()
 
 
 def settle(contract: Extract, readings: Iterable[Reading], source: str, year: int, folder: Path) -> Settled:
@@ -274,7 +270,7 @@ def settle(contract: Extract, readings: Iterable[Reading], source: str, year: in
         if place not in lost and len(piece.hashes) >= _STANDS_ALONE:
             parts.link(piece.rows, len(piece.hashes))
         else:
-            rows = pl.read_parquet(piece.rows)
+            rows = pl.read_parquet(sealed.source(piece.rows))
             if place in lost:
                 stays = np.ones(rows.height, bool)
                 stays[lost[place]] = False
@@ -309,7 +305,7 @@ class _Parts:
         self.rows += rows.height
         if rows.height >= _STANDS_ALONE:
             self._flush()
-            rows.write_parquet(self._next(), compression="zstd", compression_level=1)
+            sealed.write_parquet(rows, self._next(), compression_level=1)
             return
         self._waiting.append(rows)
         if sum(one.height for one in self._waiting) >= _STANDS_ALONE:
@@ -324,7 +320,7 @@ class _Parts:
         if self._waiting:
             order = self._contract.key or list(self._contract.stored)
             joined = pl.concat(self._waiting).sort(order)
-            joined.write_parquet(self._next(), compression="zstd")
+            sealed.write_parquet(joined, self._next())
             self._waiting = []
 
     def _next(self) -> Path:
@@ -344,8 +340,8 @@ def _losers(contract: Extract, pieces: list[_Piece]) -> pl.DataFrame:
             rival = piece.hashes.is_in(lot)
             if rival.any():
                 columns = [*contract.key, *([contract.best] if contract.best else [])]
-                rows = pl.read_parquet(piece.rows, columns=columns).with_row_index(_POSITION)
-                stood = pl.read_parquet(piece.keys, columns=[FILE, LINE])
+                rows = pl.read_parquet(sealed.source(piece.rows), columns=columns).with_row_index(_POSITION)
+                stood = pl.read_parquet(sealed.source(piece.keys), columns=[FILE, LINE])
                 rivals.append(
                     rows.hstack(stood).filter(rival).with_columns(
                         pl.lit(place, pl.Int32).alias(_PLACE), pl.lit(piece.unit, pl.Int32).alias(UNIT),

@@ -1,1 +1,1 @@
-"""The registry of partners: one YAML file each, read, checked and scaffolded here."""
+"""The registry of partners: one YAML file each, read and checked here."""

@@ -93,15 +93,18 @@ class Home:
         """Every folder that holds something of one partner and nothing of another."""
         check_partner_id(partner_id)
         layers = [
-            self.root / layer / partner_id
-            for layer in ("landing", "archive", "readings", "warehouse", "releases")
+            self.root / layer / partner_id for layer in ("landing", "readings", "warehouse", "releases")
         ]
+        return [*layers, *self.sealed_folders_of(partner_id)]
+
+    def sealed_folders_of(self, partner_id: str) -> list[Path]:
+        """The folders of one partner whose files are encrypted where there is a key for it; see `storage.sealed`."""
         partitions = [
             folder
             for layer in ("extracts", "quarantine")
             for folder in sorted((self.root / layer).glob(f"*/partner_id={partner_id}"))
         ]
-        return [*layers, *partitions]
+        return [self.archive(partner_id), *partitions]
 
     def _partition(self, layer: str, extract: str, partner_id: str, school_year: int) -> Path:
         return (

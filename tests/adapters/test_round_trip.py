@@ -23,7 +23,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from equity_pipeline import sample
-from equity_pipeline.extracts.contracts import EXTRACTS
+from equity_pipeline.contracts import EXTRACTS
 from equity_pipeline.extracts.intake import load_extracts, take_delivery
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.partners import registry

@@ -4,7 +4,10 @@ import polars as pl
 import pytest
 from pandera.errors import SchemaErrors
 
-from equity_pipeline.extracts.contracts import EXTRACTS, FAULT, RACES, schema, school_year
+from equity_pipeline.contracts import EXTRACTS
+from equity_pipeline.contracts.canonical import RACES
+from equity_pipeline.contracts.extract import FAULT, school_year
+from equity_pipeline.contracts.gate import schema
 
 GOOD = {
     "schools": {"school_id": "0042", "school_name": "North", "nces_school_id": "060000100001", "grade_low": "09", "grade_high": "12"},

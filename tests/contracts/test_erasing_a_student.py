@@ -13,7 +13,7 @@ from equity_pipeline.domain.errors import EquityError
 from equity_pipeline.extracts.intake import pending_files, take_delivery
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.extracts.privacy import Pseudonyms
-from equity_pipeline.partners.erasure import erase_partner, erase_student
+from equity_pipeline.stewardship.erasure import erase_partner, erase_student
 from equity_pipeline.storage import keys, trail
 from tests.contracts.test_intake import deliver, load_all, partner
 from tests.contracts.test_privacy import bytes_of, texts_of

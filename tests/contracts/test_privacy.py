@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from equity_pipeline.contracts import EXTRACTS
+from equity_pipeline.contracts.persons import PERSONS
 from equity_pipeline.domain.errors import EquityError
-from equity_pipeline.extracts.contracts import EXTRACTS
 from equity_pipeline.extracts.intake import pending_files, take_delivery
 from equity_pipeline.extracts.ledger import Ledger
-from equity_pipeline.extracts.privacy import PERSONS, WITHHELD, Pseudonyms
+from equity_pipeline.extracts.privacy import WITHHELD, Pseudonyms
 from equity_pipeline.storage import keys
 from tests.contracts.test_intake import deliver, load_all, partner, rejected
 

@@ -8,8 +8,8 @@ import json
 from equity_pipeline.domain import school_years
 from equity_pipeline.extracts.intake import pending_files, take_delivery
 from equity_pipeline.extracts.ledger import Ledger
-from equity_pipeline.partners.erasure import retain
 from equity_pipeline.partners.registry import Partner, Retention
+from equity_pipeline.stewardship.erasure import retain
 from equity_pipeline.storage import trail
 from tests.contracts.test_intake import deliver, load_all, partner, students
 

@@ -88,11 +88,7 @@ def test_a_changed_extract_and_the_ledger_reach_the_marts(copy):
             "insert into loads values ('counts_sd', ?, 'aggregate_counts', 2026, 4, ?)",
             [("new", "loaded"), ("old", "superseded")],
         )
-    ended = []
-    result = build(copy, worlds.COUNTS, on_event=ended.append)
-    assert result.changed and {node.unique_id for node in ended} == {
-        node.unique_id for node in result.results if node.status != "no_data"
-    }
+    assert build(copy, worlds.COUNTS).changed
     with duckdb.connect(copy.warehouse("counts_sd"), read_only=True) as connection:
         days = connection.execute(
             "select distinct school_year, extract_as_of from marts.gap_metrics where extract_as_of is not null"

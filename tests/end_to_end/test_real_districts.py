@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from equity_pipeline.cli import main
-from equity_pipeline.partners.status import latest_release
+from equity_pipeline.stewardship.status import latest_release
 from equity_pipeline.storage.home import Home
 from tests.end_to_end.conftest import mart, run
 

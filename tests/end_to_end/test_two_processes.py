@@ -1,6 +1,6 @@
 """Two people press the button at the same time."""
 
-from equity_pipeline.partners.status import latest_release
+from equity_pipeline.stewardship.status import latest_release
 from tests.end_to_end.conftest import mart
 from tests.processes import start, succeed
 

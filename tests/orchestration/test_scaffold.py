@@ -1,6 +1,7 @@
 """A scaffolded partner file must be one that the registry accepts, with a mapping that fits the files."""
 
-from equity_pipeline.partners import registry, scaffold
+from equity_pipeline.partners import registry
+from equity_pipeline.stewardship import scaffold
 
 DELIMITED = "Student Number;Grade;SY;Gender;LunchStatus;Favourite Colour\n1;09;2025-26;F;F;blue\n"
 

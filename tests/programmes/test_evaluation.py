@@ -80,6 +80,14 @@ def test_estimates_and_errors_agree_with_another_library(panel, told, design, te
     assert row["standard_error"] == pytest.approx(error, abs=1e-6)
 
 
+def test_names_of_units_change_no_bit(panel, told):
+    units = panel["unit"].unique()
+    names = dict(zip(units, np.random.default_rng(5).permutation(units), strict=True))
+    renamed = panel.assign(unit=panel["unit"].map(names), assigned=panel["assigned"].map(names))
+    again = evaluation.evaluate(renamed).set_index(["design", "term"])
+    pd.testing.assert_frame_equal(again, told, check_exact=True)
+
+
 def test_planted_effects_lie_within_their_intervals(told):
     for (design, term), row in told.iterrows():
         if design == "group_time" and term != "average":

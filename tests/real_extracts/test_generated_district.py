@@ -10,7 +10,7 @@ import pytest
 
 from equity_pipeline.adapters import oneroster
 from equity_pipeline.adapters.base import REJECT
-from equity_pipeline.extracts.contracts import EXTRACTS
+from equity_pipeline.contracts import EXTRACTS
 from equity_pipeline.extracts.intake import load_extracts, take_delivery
 from equity_pipeline.partners import registry
 from equity_pipeline.storage.home import Home

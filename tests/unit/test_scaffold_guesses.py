@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from equity_pipeline.partners import scaffold
+from equity_pipeline.stewardship import scaffold
 
 
 def guessed(tmp_path, text):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from equity_pipeline.extracts.versions import version
+from equity_pipeline.domain.versions import version
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ import polars as pl
 import yaml
 
 from equity_pipeline.adapters import readers
+from equity_pipeline.contracts import EXTRACTS
+from equity_pipeline.contracts.extract import Column
 from equity_pipeline.domain import school_years
-from equity_pipeline.extracts.contracts import EXTRACTS, Column
 
 _ONEROSTER = {"manifest.csv", "orgs.csv", "users.csv"}
 # Headers of PowerSchool, Infinite Campus, Skyward and Aeries exports that do not spell the canonical name.

@@ -1,32 +1,31 @@
 """What the four programmes ask partners for beyond the roster: ratings, plans, inquiry and invitations.
 
-Belongs here: names, keys, columns and the order of dates, as plain declarations. Does not belong here: what a column
-type means (contracts.py builds the contracts from these), and any number.
-
-A column is `name`, `name*` (required), `name: type`, or a tuple of a name and its allowed values.
+Belongs here: names, keys, columns and the order of dates, each stated once. Does not belong here: what a column
+type means (extract), and any number.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from equity_pipeline.contracts.extract import Extract, columns, in_order
 
 FOCUS_AREAS = ("academics", "discipline", "school_culture", "engagement")
 RESOURCES = ("assignments", "instruction", "engagement", "expectations")
 RESPONDENTS = ("student", "staff", "family")
 
 
-class Declared(NamedTuple):
-    """One extract. `in_order`: pairs of dates of which the second does not lie before the first."""
-
-    name: str
-    key: tuple[str, ...]
-    columns: tuple[str | tuple[str, ...], ...]
-    in_order: tuple[tuple[str, str], ...] = ()
+def _extract(
+    name: str,
+    key: tuple[str, ...],
+    declared: tuple[str | tuple[str, ...], ...],
+    dates: tuple[tuple[str, str], ...] = (),
+) -> Extract:
+    """`dates`: pairs of which the second does not lie before the first."""
+    return Extract(name, key, columns(*declared), tuple(in_order(*pair) for pair in dates))
 
 
 PROGRAMMES = (
     # Equity Communities of Practice: plan, do, study, act, tied to one metric and group.
-    Declared(
+    _extract(
         "cycles_of_inquiry",
         ("cycle_id",),
         (
@@ -37,13 +36,13 @@ PROGRAMMES = (
         (("started_on", "due_on"), ("started_on", "decided_on")),
     ),
     # The state's counts, for the alternate risk ratio (34 CFR 300.647) where a district's own comparison group is small.
-    Declared(
+    _extract(
         "state_counts",
         ("metric_id", "dimension", "subgroup"),
         ("school_year*: year", "metric_id*", "dimension*", "subgroup*", "n*: count", "successes*: count"),
     ),
     # Opportunity Accelerator: what a student said at a moment of a lesson (experience sampling).
-    Declared(
+    _extract(
         "experience_samples",
         ("section_id", "student_id", "moment_id"),
         (
@@ -51,12 +50,12 @@ PROGRAMMES = (
             "rating*: amount", "rating_max*: amount",
         ),
     ),
-    Declared(
+    _extract(
         "scorecard_goals",
         ("resource", "school_id", "dimension", "subgroup", "due_on"),
         (("resource*", *RESOURCES), "school_id*", "dimension*", "subgroup*", "goal_rate*: share", "due_on*: date"),
     ),
-    Declared(
+    _extract(
         "commitments",
         ("commitment_id",),
         (
@@ -66,17 +65,17 @@ PROGRAMMES = (
         (("made_on", "due_on"),),
     ),
     # Equity Implemented Partnership: from needs to a plan.
-    Declared(
+    _extract(
         "survey_invitations",
         ("survey_id", "respondent_type", "school_id"),
         ("school_year*: year", "survey_id*", ("respondent_type*", *RESPONDENTS), "school_id*", "invited*: count"),
     ),
-    Declared(
+    _extract(
         "problems_of_practice",
         ("problem_id",),
         ("problem_id*", "statement*", ("focus_area*", *FOCUS_AREAS), "construct", "metric_id", "dimension", "subgroup"),
     ),
-    Declared(
+    _extract(
         "strategies",
         ("strategy_id",),
         (
@@ -85,7 +84,7 @@ PROGRAMMES = (
             ("evidence_tier*", "1", "2", "3", "4"), "evidence_source*",
         ),
     ),
-    Declared(
+    _extract(
         "recommendations",
         ("plan_id", "recommendation_id"),
         (
@@ -94,7 +93,7 @@ PROGRAMMES = (
         ),
     ),
     # Action For Equity: what a team of the Equity Leader Lab adopted.
-    Declared(
+    _extract(
         "leader_lab_policies",
         ("team_id", "policy"),
         ("team_id*", "school_id*", "policy*", "adopted_on*: date", "metric_id*", "dimension*", "subgroup*"),
