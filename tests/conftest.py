@@ -28,10 +28,12 @@ sources:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What shares costly fixtures runs in one process: a file, and all of the whole-product tests."""
+    """What shares costly fixtures runs in one process: a file, all of the whole-product tests, all of the programmes'."""
     for item in items:
         folder = item.path.parent.name
-        item.add_marker(pytest.mark.xdist_group(folder if folder == "end_to_end" else str(item.path)))
+        item.add_marker(
+            pytest.mark.xdist_group(folder if folder in ("end_to_end", "programmes") else str(item.path))
+        )
 
 
 @pytest.fixture(autouse=True)
