@@ -134,7 +134,7 @@ def automation(
         "landing": lambda: _landing(home, partners, by_name[TAKE_IN]),
         "due": lambda: _due(home, partners, by_name[LOAD], by_name[REFRESH]),
         "conditions": _conditions,
-        "alerts": lambda: alerts.sensor(),
+        "alerts": lambda: alerts.sensor(home),
     }
     zones = sorted({partner.timezone for partner in partners.values()})
     schedules = [

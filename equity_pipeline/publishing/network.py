@@ -14,9 +14,9 @@ from equity_pipeline.domain import school_years
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.publishing import datafiles, manifest, tables, tracker, words
 from equity_pipeline.publishing.page import environment, slug
-from equity_pipeline.publishing.release import Release, point
+from equity_pipeline.publishing.release import Release
 from equity_pipeline.publishing.words import ENGLISH
-from equity_pipeline.storage.atomic import new_folder
+from equity_pipeline.storage.atomic import new_folder, point
 from equity_pipeline.storage.home import Home
 
 _KEY = ["partner_id", "school_year", "school_id", "metric_id", "dimension", "subgroup"]

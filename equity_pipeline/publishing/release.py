@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import os
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +26,12 @@ from equity_pipeline.publishing import (
     quality,
     site,
     tracker,
+    withdrawal,
 )
 from equity_pipeline.publishing.context import Context
 from equity_pipeline.publishing.page import Edition
 from equity_pipeline.publishing.workbook import workbook
-from equity_pipeline.storage.atomic import new_folder
+from equity_pipeline.storage.atomic import new_folder, point
 from equity_pipeline.storage.home import Home
 
 
@@ -74,10 +73,7 @@ def publish(home: Home, partner: Partner) -> Release:
     def attack(folder: Path) -> dict[str, object]:
         proof = prove(published_counts(marts["gap_metrics"], dimensions), dimensions, smallest)
         proof.keep(home.warehouse(partner.partner_id).parent / "witness.npz")
-        earlier = sorted(
-            file.parent.parent
-            for file in home.releases(partner.partner_id).glob("[0-9a-f]*/data/gap_metrics.parquet")
-        )
+        earlier = withdrawal.ever_published(home, partner.partner_id)
         return certificate(audit(folder, rules, smallest, earlier), rules, proof.summary())
 
     frames = protect_marts(marts, smallest, dimensions, derivation)
@@ -107,6 +103,7 @@ def write_release(
 
     Raises:
         DisclosureError: a frame breaks its contract, or the attack found a hidden number; the last release stays.
+        EquityError: the same was published before and withdrawn.
     """
     frames = {mart: contracts.check(mart, frames[mart]) for mart in contracts.MARTS}
     data = _data(frames, context)
@@ -124,6 +121,7 @@ def write_release(
     before = manifest.read(latest)
     if before and before["release_id"] == release_id:
         return Release(release_id, target, changed=False, restated=0)
+    withdrawal.refuse_again(home, partner.partner_id, data)
     difference = _compare(latest, before, frames, context, stated)
     if manifest.read(target) is None:
         previous = before["release_id"] if before else None
@@ -149,13 +147,6 @@ def write_release(
             )
     point(latest, release_id)
     return Release(release_id, target, changed=True, restated=difference.restated)
-
-
-def point(latest: Path, release_id: str) -> None:
-    """Make the symlink `latest` point to a release beside it, in one step."""
-    scratch = latest.parent / f".latest.{uuid.uuid4().hex}.tmp"
-    scratch.symlink_to(release_id)
-    os.replace(scratch, latest)
 
 
 def _data(frames: dict[str, pd.DataFrame], context: Context) -> dict[str, bytes]:
