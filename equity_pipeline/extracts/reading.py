@@ -10,10 +10,11 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import polars as pl
 
@@ -34,6 +35,8 @@ from equity_pipeline.partners.registry import Partner, Rekey, Source
 from equity_pipeline.storage import sealed
 
 UNREADABLE_YEAR = 0
+_NO_MORE = object()
+T = TypeVar("T")
 _ONEROSTER_FILES = {
     "manifest", "academicsessions", "categories", "classes", "classresources", "courses", "courseresources",
     "demographics", "enrollments", "lineitems", "lineitemlearningobjectiveids", "lineitemscorescales", "orgs",
@@ -269,12 +272,21 @@ def in_blocks(source: Source) -> bool:
     return hasattr(ADAPTERS[source.format], "blocks")
 
 
+def ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same items, each made while its predecessor is worked on."""
+    with ThreadPoolExecutor(1) as worker:
+        coming = worker.submit(next, items, _NO_MORE)
+        while (item := coming.result()) is not _NO_MORE:
+            coming = worker.submit(next, items, _NO_MORE)
+            yield item
+
+
 def parts_by_block(
     partner: Partner, path: Path, file: str, source: Source, people: Pseudonyms
 ) -> Iterator[list[Part]]:
     """The same as `read_parts`, one block of the file after the other; for sources that can be read so."""
     adapter = ADAPTERS[source.format]
-    for table in adapter.blocks(path, file, source):
+    for table in ahead(adapter.blocks(path, file, source)):
         yield _parts([table], adapter.map([table], source, partner), source, partner, file, people)
 
 
