@@ -20,6 +20,7 @@ import polars as pl
 
 from equity_pipeline.adapters import ADAPTERS
 from equity_pipeline.adapters.base import FILE, LINE, REJECT, Mapped, RawTable
+from equity_pipeline.adapters.delimited import OF_ALL_RECORDS
 from equity_pipeline.contracts import EXTRACTS, Extract
 from equity_pipeline.contracts.distinct import by_distinct
 from equity_pipeline.contracts.extract import school_year
@@ -100,7 +101,8 @@ class Part:
 
 
 def landed(folder: Path, name: str = "") -> Iterator[Item]:
-    """Deliveries below a folder: each file, and each folder's OneRoster files as one. Hidden files are none."""
+    """Deliveries below a folder: each file, and each folder's OneRoster files as one, which bears the folder's name, or
+    that of its manifest (or else `orgs.csv`) where it lies at the top. Hidden files are none."""
     if not folder.is_dir():
         return
     inside = [
@@ -110,7 +112,7 @@ def landed(folder: Path, name: str = "") -> Iterator[Item]:
     roster = ()
     if "manifest" in files or {"orgs", "users"} <= files.keys():
         roster = tuple(path for stem, path in files.items() if stem in _ONEROSTER_FILES)
-        yield Item(name or "oneroster", folder, roster)
+        yield Item(name or files.get("manifest", files.get("orgs")).name, folder, roster)
     for path in inside:
         called = f"{name}/{path.name}" if name else path.name
         if path.is_dir():
@@ -269,7 +271,7 @@ def changes_only(path: Path, file: str, sources: list[Source]) -> bool:
 
 def in_blocks(source: Source) -> bool:
     """Whether the source's files can be read block by block."""
-    return hasattr(ADAPTERS[source.format], "blocks")
+    return hasattr(ADAPTERS[source.format], "blocks") and not OF_ALL_RECORDS.intersection(source.options)
 
 
 def ahead(items: Iterator[T]) -> Iterator[T]:
