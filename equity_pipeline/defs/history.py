@@ -24,6 +24,8 @@ from equity_pipeline.storage import atomic
 from equity_pipeline.storage.home import Home
 
 POSTGRES_URL = "EQUITY_POSTGRES_URL"
+CELERY_URL = "EQUITY_CELERY_URL"
+CONCURRENT_RUNS = "EQUITY_CONCURRENT_RUNS"
 _OPEN_SHARDS = 8
 
 
@@ -75,8 +77,8 @@ class KeptOpenEventLog(SqliteEventLogStorage):
 
 def settings(home: Home) -> dict[str, Any]:
     """`dagster.yaml`: no telemetry, one run per partner at a time, dead runs give their slots back and are tried once
-    more. The history lies in the home, or in the PostgreSQL of `$EQUITY_POSTGRES_URL` where that is set; its password is
-    not written down."""
+    more. The history lies in the home, or in the PostgreSQL of `$EQUITY_POSTGRES_URL` where that is set, and runs are for the
+    workers of `$EQUITY_CELERY_URL` where that is set; passwords are not written down."""
     if os.environ.get(POSTGRES_URL):
         storage = {"storage": {"postgres": {"postgres_url": {"env": POSTGRES_URL}}}}
     else:
@@ -87,37 +89,50 @@ def settings(home: Home) -> dict[str, Any]:
                 "config": {"base_dir": str(home.dagster / "history" / "runs")},
             }
         }
-    return storage | {
-        "telemetry": {"enabled": False},
-        "nux": {"enabled": False},
-        # What a step prints is kept nowhere: a library's traceback may quote a cell.
-        "compute_logs": {
-            "module": "dagster._core.storage.noop_compute_log_manager",
-            "class": "NoOpComputeLogManager",
-        },
-        "concurrency": {
-            "runs": {
-                "max_concurrent_runs": max(2, os.cpu_count() or 1),
-                # Our tag, and those that Dagster gives to what is launched in its UI.
-                "tag_concurrency_limits": [
-                    {"key": key, "value": {"applyLimitPerUniqueValue": True}, "limit": 1}
-                    for key in (PARTNER, "dagster/partition", f"dagster/partition/{PARTNER}")
-                ],
-            }
-        },
-        "freshness": {"enabled": True},
-        "run_monitoring": {
-            "enabled": True,
-            "free_slots_after_run_end_seconds": 60,
-            "start_timeout_seconds": 300,
-        },
-        # Of a run whose process died; what a step said is final, it has been tried again by its own policy.
-        "run_retries": {"enabled": True, "max_retries": 1, "retry_on_asset_or_op_failure": False},
-        "retention": {
-            "schedule": {"purge_after_days": 90},
-            "sensor": {"purge_after_days": {"skipped": 7, "failure": 30, "success": 90}},
-        },
-    }
+    launcher = {}
+    if os.environ.get(CELERY_URL):
+        launcher["run_launcher"] = {
+            "module": "equity_pipeline.defs.workers",
+            "class": "WatchedCeleryRunLauncher",
+            "config": {"broker": {"env": CELERY_URL}, "backend": {"env": CELERY_URL}},
+        }
+    return (
+        storage
+        | launcher
+        | {
+            "telemetry": {"enabled": False},
+            "nux": {"enabled": False},
+            # What a step prints is kept nowhere: a library's traceback may quote a cell.
+            "compute_logs": {
+                "module": "dagster._core.storage.noop_compute_log_manager",
+                "class": "NoOpComputeLogManager",
+            },
+            "concurrency": {
+                "runs": {
+                    "max_concurrent_runs": int(
+                        os.environ.get(CONCURRENT_RUNS) or max(2, os.cpu_count() or 1)
+                    ),
+                    # Our tag, and those that Dagster gives to what is launched in its UI.
+                    "tag_concurrency_limits": [
+                        {"key": key, "value": {"applyLimitPerUniqueValue": True}, "limit": 1}
+                        for key in (PARTNER, "dagster/partition", f"dagster/partition/{PARTNER}")
+                    ],
+                }
+            },
+            "freshness": {"enabled": True},
+            "run_monitoring": {
+                "enabled": True,
+                "free_slots_after_run_end_seconds": 60,
+                "start_timeout_seconds": 300,
+            },
+            # Of a run whose process died; what a step said is final, it has been tried again by its own policy.
+            "run_retries": {"enabled": True, "max_retries": 1, "retry_on_asset_or_op_failure": False},
+            "retention": {
+                "schedule": {"purge_after_days": 90},
+                "sensor": {"purge_after_days": {"skipped": 7, "failure": 30, "success": 90}},
+            },
+        }
+    )
 
 
 def prepare(home: Home) -> None:
