@@ -21,10 +21,9 @@ from sqlalchemy.pool import QueuePool
 
 from equity_pipeline.defs.partitions import PARTNER
 from equity_pipeline.storage import atomic
-from equity_pipeline.storage.home import Home
+from equity_pipeline.storage.home import CELERY_URL, KUBERNETES_IMAGE, Home
 
 POSTGRES_URL = "EQUITY_POSTGRES_URL"
-CELERY_URL = "EQUITY_CELERY_URL"
 CONCURRENT_RUNS = "EQUITY_CONCURRENT_RUNS"
 _OPEN_SHARDS = 8
 
@@ -89,50 +88,61 @@ def settings(home: Home) -> dict[str, Any]:
                 "config": {"base_dir": str(home.dagster / "history" / "runs")},
             }
         }
-    launcher = {}
+    storage |= _launcher()
+    return storage | {
+        "telemetry": {"enabled": False},
+        "nux": {"enabled": False},
+        # What a step prints is kept nowhere: a library's traceback may quote a cell.
+        "compute_logs": {
+            "module": "dagster._core.storage.noop_compute_log_manager",
+            "class": "NoOpComputeLogManager",
+        },
+        "concurrency": {
+            "runs": {
+                "max_concurrent_runs": int(os.environ.get(CONCURRENT_RUNS) or max(2, os.cpu_count() or 1)),
+                # Our tag, and those that Dagster gives to what is launched in its UI.
+                "tag_concurrency_limits": [
+                    {"key": key, "value": {"applyLimitPerUniqueValue": True}, "limit": 1}
+                    for key in (PARTNER, "dagster/partition", f"dagster/partition/{PARTNER}")
+                ],
+            }
+        },
+        "freshness": {"enabled": True},
+        "run_monitoring": {
+            "enabled": True,
+            "free_slots_after_run_end_seconds": 60,
+            "start_timeout_seconds": 300,
+        },
+        # Of a run whose process died; what a step said is final, it has been tried again by its own policy.
+        "run_retries": {"enabled": True, "max_retries": 1, "retry_on_asset_or_op_failure": False},
+        "retention": {
+            "schedule": {"purge_after_days": 90},
+            "sensor": {"purge_after_days": {"skipped": 7, "failure": 30, "success": 90}},
+        },
+    }
+
+
+def _launcher() -> dict[str, Any]:
+    """Who executes runs: this machine, the Celery workers, or jobs of Kubernetes (whose names are those of deploy/kubernetes)."""
     if os.environ.get(CELERY_URL):
-        launcher["run_launcher"] = {
-            "module": "equity_pipeline.defs.workers",
-            "class": "WatchedCeleryRunLauncher",
-            "config": {"broker": {"env": CELERY_URL}, "backend": {"env": CELERY_URL}},
+        url = {"env": CELERY_URL}
+        module, name = "equity_pipeline.defs.workers", "WatchedCeleryRunLauncher"
+        config: dict[str, Any] = {"broker": url, "backend": url}
+    elif os.environ.get(KUBERNETES_IMAGE):
+        module, name = "dagster_k8s", "K8sRunLauncher"
+        config = {
+            "job_image": {"env": KUBERNETES_IMAGE},
+            "job_namespace": "equity-pipeline",
+            "service_account_name": "equity-pipeline",
+            "instance_config_map": "equity-dagster",
+            "env_config_maps": ["equity-environment"],
+            "env_secrets": ["equity-secrets"],
+            "volumes": [{"name": "home", "persistentVolumeClaim": {"claimName": "equity-home"}}],
+            "volume_mounts": [{"name": "home", "mountPath": "/srv/equity"}],
         }
-    return (
-        storage
-        | launcher
-        | {
-            "telemetry": {"enabled": False},
-            "nux": {"enabled": False},
-            # What a step prints is kept nowhere: a library's traceback may quote a cell.
-            "compute_logs": {
-                "module": "dagster._core.storage.noop_compute_log_manager",
-                "class": "NoOpComputeLogManager",
-            },
-            "concurrency": {
-                "runs": {
-                    "max_concurrent_runs": int(
-                        os.environ.get(CONCURRENT_RUNS) or max(2, os.cpu_count() or 1)
-                    ),
-                    # Our tag, and those that Dagster gives to what is launched in its UI.
-                    "tag_concurrency_limits": [
-                        {"key": key, "value": {"applyLimitPerUniqueValue": True}, "limit": 1}
-                        for key in (PARTNER, "dagster/partition", f"dagster/partition/{PARTNER}")
-                    ],
-                }
-            },
-            "freshness": {"enabled": True},
-            "run_monitoring": {
-                "enabled": True,
-                "free_slots_after_run_end_seconds": 60,
-                "start_timeout_seconds": 300,
-            },
-            # Of a run whose process died; what a step said is final, it has been tried again by its own policy.
-            "run_retries": {"enabled": True, "max_retries": 1, "retry_on_asset_or_op_failure": False},
-            "retention": {
-                "schedule": {"purge_after_days": 90},
-                "sensor": {"purge_after_days": {"skipped": 7, "failure": 30, "success": 90}},
-            },
-        }
-    )
+    else:
+        return {}
+    return {"run_launcher": {"module": module, "class": name, "config": config}}
 
 
 def prepare(home: Home) -> None:

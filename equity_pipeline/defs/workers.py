@@ -15,7 +15,7 @@ from dagster_celery.make_app import make_app
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 from dagster_celery.tasks import create_execute_job_task
 
-from equity_pipeline.defs.history import CELERY_URL
+from equity_pipeline.storage.home import CELERY_URL
 
 _PATIENCE_SECONDS = 10
 

@@ -21,7 +21,7 @@ from equity_pipeline.defs.publish import is_published
 from equity_pipeline.extracts import intake
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.partners import registry
-from equity_pipeline.storage.home import Home
+from equity_pipeline.storage.home import CELERY_URL, Home
 
 PARTNERS = int(os.environ.get("EQUITY_REHEARSED_PARTNERS", "6"))
 PATIENCE_SECONDS = 300 + 60 * PARTNERS
@@ -51,7 +51,7 @@ def services(home, postgres, redis, monkeypatch):
     """A function: start a program of this installation with arguments; all are stopped in the end."""
     pytest.importorskip("dagster_celery", reason="no Celery: make test-workers")
     monkeypatch.setenv(history.POSTGRES_URL, postgres)
-    monkeypatch.setenv(history.CELERY_URL, redis)
+    monkeypatch.setenv(CELERY_URL, redis)
     monkeypatch.setenv(history.CONCURRENT_RUNS, "2")
     monkeypatch.setenv("EQUITY_ENVIRONMENT", "ci")
     history.open_instance(home).dispose()  # makes the tables, and points the environment at this home
