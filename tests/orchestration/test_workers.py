@@ -17,10 +17,10 @@ import pytest
 from equity_pipeline import sample
 from equity_pipeline.defs import history
 from equity_pipeline.defs.jobs import REFRESH
-from equity_pipeline.defs.publish import is_published
 from equity_pipeline.extracts import intake
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.partners import registry
+from equity_pipeline.publishing.release import is_published
 from equity_pipeline.storage.home import CELERY_URL, Home
 
 PARTNERS = int(os.environ.get("EQUITY_REHEARSED_PARTNERS", "6"))
@@ -111,6 +111,6 @@ def test_a_killed_worker_costs_no_partner_its_release_and_gives_none_two(home, d
         assert ended_well == dict.fromkeys(districts, 1), states()
         assert states()["FAILURE"] <= 1, states()  # the run of the killed worker, which was done again
         for partner_id in districts:
-            assert is_published(instance, home, registry.load(home.partner_file(partner_id)))
+            assert is_published(home, registry.load(home.partner_file(partner_id)))
             releases = [path for path in home.releases(partner_id).iterdir() if path.name != "latest"]
             assert [path.name for path in releases] == [(home.releases(partner_id) / "latest").resolve().name]
