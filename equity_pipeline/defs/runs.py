@@ -21,13 +21,15 @@ from equity_pipeline.defs.ingest import extract_key
 from equity_pipeline.defs.jobs import LOAD, NETWORK, REFRESH, TAKE_IN
 from equity_pipeline.defs.location import definitions
 from equity_pipeline.defs.partitions import PARTNER, range_tags, year_ranges
-from equity_pipeline.defs.publish import is_published
 from equity_pipeline.defs.transform import TARGET
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import EquityError
 from equity_pipeline.extracts import intake
 from equity_pipeline.extracts.ledger import Ledger
+from equity_pipeline.partners import registry
 from equity_pipeline.partners.registry import Partner
+from equity_pipeline.publishing import network
+from equity_pipeline.publishing.release import is_published
 from equity_pipeline.storage import trail
 from equity_pipeline.storage.home import Home
 from equity_pipeline.warehouse.project import DUCKDB
@@ -115,8 +117,9 @@ def whole_way(
 ) -> Ended:
     """Take in, load, build and publish each of `partners`, then the network's page, as far as there is anything new.
 
-    `years`: load these school years, else those that have something pending. `target`: what computes warehouses. Several partners are worked on at once,
-    each in a process of its own. One that fails is reported through `say` and does not hold the others up.
+    `years`: load these school years, else those that have something pending. `target`: what computes warehouses. Several
+    partners are worked on at once, each in a process of its own. One that fails is reported through `say` and does not hold
+    the others up.
     """
     history.prepare(home)
     # The one with most to read first: at the end no processor waits for it alone.
@@ -131,7 +134,9 @@ def whole_way(
             say(f"{partner.partner_id}: {step.line}")
         steps += done
     failed = sorted({step.partner_id for step in steps if not step.well})
-    if any(step.job_name == REFRESH and step.well for step in steps):
+    if any(step.job_name == REFRESH and step.well for step in steps) or not network.is_current(
+        home, registry.load_valid(home)[0]
+    ):  # a run that was killed may have published and not come to the network
         with history.open_instance(home) as instance:
             try:
                 execute(instance, home, NETWORK)
@@ -195,7 +200,7 @@ def one_partner(
     for first, last in year_ranges(pending):
         run(LOAD, tags=range_tags(partner_id, first, last), assets=_extracts(home, partner_id, first, last))
         yield Step(partner_id, LOAD, f"loaded {school_years.label(first)} … {school_years.label(last)}")
-    if pending or not is_published(instance, home, partner):
+    if pending or not is_published(home, partner):
         published = run(
             REFRESH, partition_key=partner_id, tags={PARTNER: partner_id, TARGET: target}
         ).metadata["release"]
@@ -216,10 +221,7 @@ def _landed_bytes(home: Home, partner: Partner) -> int:
 def _has_work(home: Home, partner: Partner) -> bool:
     try:
         pending = intake.pending_files(home, partner) or Ledger(home).pending(partner.partner_id)
-        if pending:
-            return True
-        with history.open_instance(home) as instance:
-            return not is_published(instance, home, partner)
+        return bool(pending) or not is_published(home, partner)
     except EquityError:
         return True  # it will be said where the work is done
 

@@ -87,6 +87,14 @@ def publish(home: Home, partners: Mapping[str, Partner]) -> Release:
     return Release(release_id, target, changed=True, restated=0)
 
 
+def is_current(home: Home, partners: Mapping[str, Partner]) -> bool:
+    """Whether the roll-up that is read was made of the releases that are read."""
+    said = {partner_id: manifest.read(home.releases(partner_id) / "latest") for partner_id in partners}
+    standing = {one: of["release_id"] for one, of in said.items() if of and of["school_years"]}
+    roll_up = manifest.read(home.network_releases / "latest")
+    return (roll_up["made_from"] if roll_up else {}) == standing
+
+
 def _read(releases: Path, partner_id: str) -> _Released | None:
     """Through one resolved folder, so that a release that appears meanwhile does not mix in."""
     latest = (releases / "latest").resolve()

@@ -31,8 +31,9 @@ from equity_pipeline.publishing import (
 from equity_pipeline.publishing.context import Context
 from equity_pipeline.publishing.page import Edition
 from equity_pipeline.publishing.workbook import workbook
-from equity_pipeline.storage.atomic import new_folder, point
+from equity_pipeline.storage.atomic import new_file, new_folder, point
 from equity_pipeline.storage.home import Home
+from equity_pipeline.warehouse.build import inputs_of, is_current
 
 
 @dataclass(frozen=True)
@@ -80,13 +81,30 @@ def publish(home: Home, partner: Partner) -> Release:
     context = dataclasses.replace(
         context, programmes=programmes.beside(context.programmes, frames["gap_metrics"])
     )
-    return write_release(
-        home,
-        partner,
-        frames,
-        context,
-        attack,
-    )
+    release = write_release(home, partner, frames, context, attack)
+    with new_file(_published(home, partner.partner_id)) as scratch:
+        scratch.write_text(f"{inputs_of(home, partner.partner_id)} {release.release_id}")
+    return release
+
+
+def _published(home: Home, partner_id: str) -> Path:
+    """Beside the warehouse: what it was made from when it was last published, and as which release."""
+    return home.warehouse(partner_id).with_name("published")
+
+
+def is_published(home: Home, partner: Partner) -> bool:
+    """Whether the release that is read, or that was withdrawn, was made of all that is there now.
+
+    By what lies on the disk: Dagster's history does not know of a warehouse whose builder was killed before it could tell.
+    """
+    path = _published(home, partner.partner_id)
+    if not path.exists() or not is_current(home, partner):
+        return False
+    inputs, release_id = path.read_text().split()
+    latest = home.releases(partner.partner_id) / "latest"
+    stands = latest.exists() and latest.resolve().name == release_id
+    withdrawn = (home.withdrawn(partner.partner_id) / release_id).exists()
+    return inputs == inputs_of(home, partner.partner_id) and (stands or withdrawn)
 
 
 def write_release(
