@@ -300,7 +300,7 @@ def _problems(reader: Reader) -> list[Block]:
     return [Block(
         "problems", say("Problems of practice"),
         [say("In the order of their evidence, by Cohen’s h. Full dot: what the problem is about. Hollow dot: what it is compared with.")],
-        table=Table(say("Problems of practice"), [say("Problem"), say("Evidence from"), say("From 0 to {top}", top="100%"), say("Evidence")], lines,
+        table=Table(say("Problems and what they rest on"), [say("Problem"), say("Evidence from"), say("From 0 to {top}", top="100%"), say("Evidence")], lines,
                     pictures=frozenset({2})),
     )] if lines else []  # fmt: skip
 
@@ -333,7 +333,7 @@ def _recommendations(reader: Reader) -> list[Block]:
     return [Block(
         "recommendations", say("Recommendations, and who supports them"),
         [say("Support: the share of a stakeholder group of the task force that answered 4 or 5 of 5. Groups of fewer people than may be shown are left out.")],
-        table=Table(say("Recommendations"), [say("Recommendation"), say("Status"), *(say(vocabulary.STAKEHOLDERS[group]) for group in groups)], lines,
+        table=Table(say("Support by stakeholder group"), [say("Recommendation"), say("Status"), *(say(vocabulary.STAKEHOLDERS[group]) for group in groups)], lines,
                     frozenset(range(2, 2 + len(groups)))),
     )] if lines else []  # fmt: skip
 

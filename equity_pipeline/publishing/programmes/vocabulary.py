@@ -30,6 +30,13 @@ RESOURCES = {
     "engagement": "Deep engagement",
     "expectations": "High expectations",
 }
+# The metric id of each resource in the seed `scorecard_instruments`: no rows of the gap tables, which count students.
+RESOURCE_METRICS = {
+    "grade_appropriate_assignments": RESOURCES["assignments"],
+    "strong_instruction": RESOURCES["instruction"],
+    "deep_engagement": RESOURCES["engagement"],
+    "high_expectations": RESOURCES["expectations"],
+}
 WINDOWS = {"fall": "Fall", "winter": "Winter", "spring": "Spring", "year": "Year"}
 WHO = {"student": "Students", "staff": "Staff", "family": "Families"}
 STAKEHOLDERS = {
