@@ -103,6 +103,20 @@ def test_the_state_stands_in_for_a_comparison_that_is_too_small(harborview):
     assert without["state_rate"].isna().all() and without["alternate_risk_ratio"].isna().all()
 
 
+def test_scales_of_the_climate_survey_stand_by_group(built):
+    """What a needs assessment asks stands there, and barriers beside access."""
+    riverside = built("riverside_usd")
+    blocks = {block.id: block for block in riverside.pages["programmes/climate.html"].values["blocks"]}
+    assert [name for name in blocks if name.startswith("survey-")] == ["survey-fall_climate"]
+    table = blocks["survey-fall_climate"].table
+    assert table.columns[1:] == ["Belonging", "Expectations"] and "Race/ethnicity" in table.rows
+    released = riverside.released["needs_assessment"].set_index(
+        ["survey_id", "school_year", "school_id", "respondent_type", "construct", "dimension", "subgroup"]
+    )
+    row = released.loc[("fall_climate", 2026, "_all", "student", "belonging", "all_students", "all")]
+    assert f"{row['favorable_high']:.0%}" in table.rows[0][1]
+
+
 def test_areas_are_ranked_by_their_widest_clear_gap(harborview, truth):
     area = {"chronically_absent": "engagement"} | dict.fromkeys(recompute.ACTIONS, "discipline")
     one_way = ["race_ethnicity", "economically_disadvantaged", "english_learner", "disability_idea", "sex"]

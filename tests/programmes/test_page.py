@@ -118,16 +118,22 @@ def many_schools(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     return made
 
 
-@pytest.fixture(autouse=True)
-def _only_pages_of_programmes(request, monkeypatch):
-    if "built" in request.fixturenames:
+@pytest.fixture
+def render(built, monkeypatch):
+    """A function: the programmes' pages of a partner, had the tables been odd."""
+
+    def of(partner_id, odd):
+        partner = built(partner_id)
         monkeypatch.setattr(site, "SECTIONS", programmes.SECTIONS)
+        return partner.rendered(odd(partner.released))
+
+    return of
 
 
 @pytest.mark.parametrize("odd", [hidden, newest, many_schools])
 @pytest.mark.parametrize("partner_id", PARTNERS)
-def test_pages_of_odd_partners_still_make_sense(built, odd, partner_id):
-    made = built(partner_id).rendered(odd(built(partner_id).released))
+def test_pages_of_odd_partners_still_make_sense(built, render, odd, partner_id):
+    made = render(partner_id, odd)
     for path, html in made.items():
         main = html.partition("<main")[2].partition("</main>")[0]
         text = re.sub(r"<[^>]*>", " ", main)
@@ -141,10 +147,9 @@ def test_pages_of_odd_partners_still_make_sense(built, odd, partner_id):
         assert made["programmes/scorecard.html"].count("School 0") == 400
 
 
-def test_four_hundred_schools_fit_a_phone(built, tmp_path, visit):
-    cedar = built("cedar_valley_isd")
+def test_four_hundred_schools_fit_a_phone(render, tmp_path, visit):
     page = tmp_path / "scorecard.html"
-    page.write_text(cedar.rendered(many_schools(cedar.released))["programmes/scorecard.html"])
+    page.write_text(render("cedar_valley_isd", many_schools)["programmes/scorecard.html"])
     tab = visit(page, 375)
     assert tab.evaluate("document.documentElement.scrollWidth") <= 375
     tab.get_by_label("Find").first.fill("School 0399")

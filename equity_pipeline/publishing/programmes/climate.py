@@ -12,6 +12,7 @@ from equity_pipeline.publishing import charts, words
 from equity_pipeline.publishing.page import Page
 from equity_pipeline.publishing.programmes import page as parts
 from equity_pipeline.publishing.programmes import vocabulary
+from equity_pipeline.publishing.programmes.needs import climate_surveys
 from equity_pipeline.publishing.programmes.page import HIDDEN, Answer, Block, Reader, Table
 from equity_pipeline.publishing.programmes.protect import Released, Share, ratio
 
@@ -55,7 +56,7 @@ def pages(reader: Reader) -> Iterator[Page]:
     yield parts.page(
         "programmes/climate.html", say(KICKER), say("Climate and discipline"), finding(reader, district),
         say("What happened to students in {year}, group by group, and how it compares with everyone else.", year=parts.year(latest)),
-        [*ranked(reader, latest), *by_group(reader, district, latest), *_incidents(reader, latest), *_by_school(reader, latest),
+        [*ranked(reader, latest), *by_group(reader, district, latest), *_incidents(reader, latest), *climate_surveys(reader), *_by_school(reader, latest),
          *_to_print(reader, packs)],
         _answers(reader, district, latest),
     )  # fmt: skip

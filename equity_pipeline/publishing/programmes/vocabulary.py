@@ -38,6 +38,8 @@ RESOURCE_METRICS = {
     "high_expectations": RESOURCES["expectations"],
 }
 WINDOWS = {"fall": "Fall", "winter": "Winter", "spring": "Spring", "year": "Year"}
+# Constructs that begin so are asked as yes or no: what stands in the way of a course. An answer is favorable where it does not.
+BARRIER = "barrier_"
 WHO = {"student": "Students", "staff": "Staff", "family": "Families"}
 STAKEHOLDERS = {
     "students": "Students",
