@@ -8,9 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from equity_pipeline.storage.home import Home
 from tests import unmasked
+
+settings.register_profile(
+    "seeded", derandomize=True
+)  # the same inputs in every run of a test, on every machine
+settings.load_profile("seeded")
 
 # Files written by other people. They are no part of the repository: their tests run where the files are.
 EXTRACTS = Path(os.environ.get("EQUITY_EXTRACTS") or Path(__file__).parents[2] / "shared" / "extracts")

@@ -80,6 +80,10 @@ class Home:
     def releases(self, partner_id: str) -> Path:
         return self.root / "releases" / check_partner_id(partner_id)
 
+    def withdrawn(self, name: str) -> Path:
+        """What was published and taken back, of a partner or of the network (`_network`)."""
+        return self.root / "withdrawn" / name
+
     @property
     def network_releases(self) -> Path:
         return self.root / "releases" / "_network"
@@ -93,7 +97,8 @@ class Home:
         """Every folder that holds something of one partner and nothing of another."""
         check_partner_id(partner_id)
         layers = [
-            self.root / layer / partner_id for layer in ("landing", "readings", "warehouse", "releases")
+            self.root / layer / partner_id
+            for layer in ("landing", "readings", "warehouse", "releases", "withdrawn")
         ]
         return [*layers, *self.sealed_folders_of(partner_id)]
 
