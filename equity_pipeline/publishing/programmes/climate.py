@@ -173,7 +173,7 @@ def ranked(reader: Reader, latest: int) -> list[Block]:
     return [Block(
         "focus", say("Where the evidence points"),
         [say("Areas in the order of their widest clear gap, by Cohen’s h, which puts rates of any height on one scale. A gap is clear "
-             "when both groups are large enough, the group is behind and the 95% interval leaves out zero.")],
+             "when both groups are large enough, schools serve the group at the worse rate and the 95% interval leaves out zero.")],
         table=Table(say("Focus areas, strongest evidence first"),
                     [say("Area"), say("Clear gaps"), say("Widest: measure"), say("Group"), say("From 0 to {top}", top="100%"), say("Rate"), say("Compared with")],
                     lines, frozenset({1, 5, 6}), frozenset({4})),
