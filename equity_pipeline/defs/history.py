@@ -24,9 +24,10 @@ from sqlalchemy.pool import QueuePool
 
 from equity_pipeline.defs.partitions import PARTNER
 from equity_pipeline.storage import atomic
-from equity_pipeline.storage.home import Home
+from equity_pipeline.storage.home import CELERY_URL, KUBERNETES_IMAGE, Home
 
 POSTGRES_URL = "EQUITY_POSTGRES_URL"
+CONCURRENT_RUNS = "EQUITY_CONCURRENT_RUNS"
 _OPEN_SHARDS = 8
 
 
@@ -115,8 +116,8 @@ def _do_not_wait_for_the_disk(connection: Any, _: Any) -> None:
 
 def settings(home: Home) -> dict[str, Any]:
     """`dagster.yaml`: no telemetry, one run per partner at a time, dead runs give their slots back and are tried once
-    more. The history lies in the home, or in the PostgreSQL of `$EQUITY_POSTGRES_URL` where that is set; its password is
-    not written down."""
+    more. The history lies in the home, or in the PostgreSQL of `$EQUITY_POSTGRES_URL` where that is set, and runs are for the
+    workers of `$EQUITY_CELERY_URL` where that is set; passwords are not written down."""
     if os.environ.get(POSTGRES_URL):
         storage = {"storage": {"postgres": {"postgres_url": {"env": POSTGRES_URL}}}}
     else:
@@ -127,6 +128,7 @@ def settings(home: Home) -> dict[str, Any]:
                 "config": {"base_dir": str(home.dagster / "history" / "runs")},
             }
         }
+    storage |= _launcher()
     return storage | {
         "telemetry": {"enabled": False},
         "nux": {"enabled": False},
@@ -137,7 +139,7 @@ def settings(home: Home) -> dict[str, Any]:
         },
         "concurrency": {
             "runs": {
-                "max_concurrent_runs": max(2, os.cpu_count() or 1),
+                "max_concurrent_runs": int(os.environ.get(CONCURRENT_RUNS) or max(2, os.cpu_count() or 1)),
                 # Our tag, and those that Dagster gives to what is launched in its UI.
                 "tag_concurrency_limits": [
                     {"key": key, "value": {"applyLimitPerUniqueValue": True}, "limit": 1}
@@ -158,6 +160,29 @@ def settings(home: Home) -> dict[str, Any]:
             "sensor": {"purge_after_days": {"skipped": 7, "failure": 30, "success": 90}},
         },
     }
+
+
+def _launcher() -> dict[str, Any]:
+    """Who executes runs: this machine, the Celery workers, or jobs of Kubernetes (whose names are those of deploy/kubernetes)."""
+    if os.environ.get(CELERY_URL):
+        url = {"env": CELERY_URL}
+        module, name = "equity_pipeline.defs.workers", "WatchedCeleryRunLauncher"
+        config: dict[str, Any] = {"broker": url, "backend": url}
+    elif os.environ.get(KUBERNETES_IMAGE):
+        module, name = "dagster_k8s", "K8sRunLauncher"
+        config = {
+            "job_image": {"env": KUBERNETES_IMAGE},
+            "job_namespace": "equity-pipeline",
+            "service_account_name": "equity-pipeline",
+            "instance_config_map": "equity-dagster",
+            "env_config_maps": ["equity-environment"],
+            "env_secrets": ["equity-secrets"],
+            "volumes": [{"name": "home", "persistentVolumeClaim": {"claimName": "equity-home"}}],
+            "volume_mounts": [{"name": "home", "mountPath": "/srv/equity"}],
+        }
+    else:
+        return {}
+    return {"run_launcher": {"module": module, "class": name, "config": config}}
 
 
 def prepare(home: Home) -> None:

@@ -117,8 +117,9 @@ def whole_way(
 ) -> Ended:
     """Take in, load, build and publish each of `partners`, then the network's page, as far as there is anything new.
 
-    `years`: load these school years, else those that have something pending. `target`: what computes warehouses. Several partners are worked on at once,
-    each in a process of its own. One that fails is reported through `say` and does not hold the others up.
+    `years`: load these school years, else those that have something pending. `target`: what computes warehouses. Several
+    partners are worked on at once, each in a process of its own. One that fails is reported through `say` and does not hold
+    the others up.
     """
     history.prepare(home)
     # The one with most to read first: at the end no processor waits for it alone.

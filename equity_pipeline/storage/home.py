@@ -11,6 +11,9 @@ from pathlib import Path
 
 from equity_pipeline.domain.identifiers import check_partner_id
 
+CELERY_URL = "EQUITY_CELERY_URL"
+KUBERNETES_IMAGE = "EQUITY_KUBERNETES_IMAGE"
+
 
 @dataclass(frozen=True)
 class Home:
@@ -26,6 +29,11 @@ class Home:
     @property
     def partners(self) -> Path:
         return self.root / "partners"
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether workers on other machines write here too; their URL or image is in the environment of all."""
+        return bool(os.environ.get(CELERY_URL) or os.environ.get(KUBERNETES_IMAGE))
 
     @property
     def ledger(self) -> Path:
