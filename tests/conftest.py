@@ -8,9 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from equity_pipeline.storage.home import Home
 from tests import unmasked
+
+settings.register_profile(
+    "seeded", derandomize=True
+)  # the same inputs in every run of a test, on every machine
+settings.load_profile("seeded")
 
 # Files written by other people. They are no part of the repository: their tests run where the files are.
 EXTRACTS = Path(os.environ.get("EQUITY_EXTRACTS") or Path(__file__).parents[2] / "shared" / "extracts")
@@ -28,10 +34,12 @@ sources:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What shares costly fixtures runs in one process: a file, and all of the whole-product tests."""
+    """What shares costly fixtures runs in one process: a file, all of the whole-product tests, all of the programmes'."""
     for item in items:
         folder = item.path.parent.name
-        item.add_marker(pytest.mark.xdist_group(folder if folder == "end_to_end" else str(item.path)))
+        item.add_marker(
+            pytest.mark.xdist_group(folder if folder in ("end_to_end", "programmes") else str(item.path))
+        )
 
 
 @pytest.fixture(autouse=True)
@@ -98,3 +106,32 @@ def browser():
         opened = play.chromium.launch(executable_path=found, args=args)
         yield opened
         opened.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """Opens a page from disk; fails the test at its end if a page logged an error, asked for anything that failed or left the disk."""
+    troubles: list[str] = []
+    tab = browser.new_page(viewport={"width": 1280, "height": 900})
+    tab.on(
+        "console",
+        lambda m: troubles.append(f"console {m.type}: {m.text}") if m.type in ("error", "warning") else None,
+    )
+    tab.on("pageerror", lambda e: troubles.append(f"script: {e}"))
+    tab.on("requestfailed", lambda r: troubles.append(f"failed: {r.url}"))
+    tab.on(
+        "request",
+        lambda r: (
+            None if r.url.startswith(("file:", "data:")) else troubles.append(f"left the disk: {r.url}")
+        ),
+    )
+    tab.on("dialog", lambda d: (troubles.append(f"dialog: {d.message}"), d.dismiss()))
+
+    def go(path: Path, width: int = 1280):
+        tab.set_viewport_size({"width": width, "height": 900})
+        tab.goto(path.as_uri())
+        return tab
+
+    yield go
+    tab.close()
+    assert troubles == []

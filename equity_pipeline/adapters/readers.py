@@ -17,11 +17,13 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from equity_pipeline.adapters.base import LINE, BadRecord, RawTable
 from equity_pipeline.adapters.records import Records
 from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
+from equity_pipeline.storage import sealed
 
 MAX_UNZIPPED = 2 * 1024**3
 MAX_RATIO = 200
@@ -30,6 +32,7 @@ _RATIO_FLOOR = 1024**2  # a small file of blanks compresses 1000:1 and harms nob
 _ARCHIVES = {".zip", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".tar", ".zst"}
 WORKBOOKS = {".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"}
 _BLOCK = 32 * 1024**2  # bytes read at once: a student stands on many of its lines, and is looked at once
+_LF = ord("\n")
 _NOT_IN_CP1252 = b"\x81\x8d\x8f\x90\x9d"
 
 
@@ -46,10 +49,10 @@ def members(path: Path, name: str | None = None) -> Iterator[tuple[str, bytes | 
     if path.is_dir():
         for file in sorted(p for p in path.rglob("*") if p.is_file() and not p.is_symlink()):
             if not file.name.startswith("."):
-                yield file.relative_to(path).as_posix(), file
-    elif path.suffix.lower() not in WORKBOOKS and zipfile.is_zipfile(path) or path.suffix.lower() == ".zip":
+                yield file.relative_to(path).as_posix(), sealed.source(file)
+    elif is_zip(path):
         try:
-            with zipfile.ZipFile(path) as archive:
+            with sealed.opened(path) as file, zipfile.ZipFile(file) as archive:
                 for entry in _checked(archive, name):
                     yield entry.filename, archive.read(entry)
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
@@ -57,7 +60,16 @@ def members(path: Path, name: str | None = None) -> Iterator[tuple[str, bytes | 
                 "the zip is damaged or was cut short", file=name, remedy="send it again and compare the sizes"
             ) from error
     else:
-        yield path.name, path
+        yield path.name, sealed.source(path)
+
+
+def is_zip(path: Path) -> bool:
+    """Whether a file is read as a zip: by its name or its bytes, but for workbooks, which are zips too."""
+    suffix = path.suffix.lower()
+    if suffix in WORKBOOKS or suffix == ".zip":
+        return suffix == ".zip"
+    with sealed.opened(path) as file:
+        return zipfile.is_zipfile(file)
 
 
 def _checked(archive: zipfile.ZipFile, name: str) -> list[zipfile.ZipInfo]:
@@ -271,7 +283,7 @@ def _blocks(stream: io.BufferedIOBase, encoding: str, name: str) -> Iterator[byt
             macintosh = b"\r" in block[:-1] and b"\n" not in block
         if macintosh:
             block = block.replace(b"\r", b"\n")
-        line += block.count(b"\n")
+        line += np.count_nonzero(np.frombuffer(block, np.uint8) == _LF)
         if block:
             yield block
         if not raw:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 import polars as pl
 
 from equity_pipeline.partners.registry import Partner
+from equity_pipeline.storage import sealed
 from equity_pipeline.storage.atomic import new_folder
 from equity_pipeline.storage.home import Home
 
@@ -35,7 +36,9 @@ def _write(home: Home, partner: Partner, school_year: int) -> None:
 
     def stored(extract: str, year: int = school_year) -> pl.LazyFrame | None:
         folder = home.extract(extract, partner.partner_id, year)
-        return pl.scan_parquet(folder / "*.parquet", hive_partitioning=False) if folder.exists() else None
+        if not folder.exists():
+            return None
+        return pl.scan_parquet(sealed.parquet_of(folder), hive_partitioning=False)
 
     rows = []
     for rule, extract, breaking, all_rows in _rules(stored, school_year):
@@ -50,9 +53,7 @@ def _write(home: Home, partner: Partner, school_year: int) -> None:
         return
     columns = {"rule": pl.String, "extract": pl.String, "rows": pl.Int64, "of_rows": pl.Int64}
     with new_folder(folder) as scratch:
-        pl.DataFrame(rows, columns, orient="row").write_parquet(
-            scratch / "part-0.parquet", compression="zstd"
-        )
+        sealed.write_parquet(pl.DataFrame(rows, columns, orient="row"), scratch / "part-0.parquet")
 
 
 def _rules(

@@ -16,6 +16,7 @@ import polars as pl
 from equity_pipeline.domain import school_years
 from equity_pipeline.extracts.policy import number
 from equity_pipeline.partners.registry import Partner
+from equity_pipeline.storage import sealed
 from equity_pipeline.storage.atomic import new_folder
 from equity_pipeline.storage.home import Home
 
@@ -37,7 +38,7 @@ def stale(home: Home, partner: Partner) -> set[int]:
         "*/part-0.parquet"
     ):
         year = int(path.parent.name.removeprefix("school_year="))
-        stored = pl.read_parquet(path, hive_partitioning=False)
+        stored = pl.read_parquet(sealed.source(path), hive_partitioning=False)
         if not stored.equals(_with_acceptance(stored.drop("accepted_because"), partner, year)):
             years.add(year)
     return years
@@ -76,7 +77,9 @@ def _sizes(home: Home, partner: Partner, year: int) -> pl.DataFrame:
     ]
     if not all(folder.exists() for folder in folders):
         return nothing
-    students, stays = (pl.scan_parquet(folder / "*.parquet", hive_partitioning=False) for folder in folders)
+    students, stays = (
+        pl.scan_parquet(sealed.parquet_of(folder), hive_partitioning=False) for folder in folders
+    )
     members = stays.select("student_id", "school_id").unique().join(
         students.select("student_id", *_GROUPS), on="student_id"
     )  # fmt: skip
@@ -108,4 +111,4 @@ def _write(home: Home, partner: Partner, year: int, blocks: pl.DataFrame) -> Non
         shutil.rmtree(folder, ignore_errors=True)
         return
     with new_folder(folder) as scratch:
-        blocks.write_parquet(scratch / "part-0.parquet", compression="zstd")
+        sealed.write_parquet(blocks, scratch / "part-0.parquet")

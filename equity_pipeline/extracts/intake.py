@@ -59,7 +59,7 @@ from equity_pipeline.extracts.reading import (
 from equity_pipeline.extracts.readings import Reading, reading_of, settle
 from equity_pipeline.extracts.resolve import UNIT, YEAR, Resolved, resolve
 from equity_pipeline.partners.registry import Partner, Rekey, Source
-from equity_pipeline.storage import keys, trail
+from equity_pipeline.storage import keys, sealed, trail
 from equity_pipeline.storage.atomic import new_file, new_folder
 from equity_pipeline.storage.home import Home
 
@@ -362,8 +362,8 @@ def _take(
         else:
             status = "unclaimed"
             message = f"{file}: no source claims it; correct `files` in the partner file, or its name"
-    except (TransientError, OSError):
-        raise
+    except (TransientError, OSError, sealed.SealError):
+        raise  # nothing that the file itself is to blame for
     except EquityError as error:
         found, status, message = _Learned(), "refused", str(error)
     except Exception as error:  # noqa: BLE001 - a fault of ours in one file must not hold up the others
@@ -782,4 +782,4 @@ def _write(contract: Extract, resolved: Resolved, delivery_ids: list[str], folde
         pl.col(UNIT).replace_strict(range(len(ids)), ids, return_dtype=pl.String).alias(DELIVERY),
     )
     with new_folder(folder) as scratch:
-        rows.write_parquet(scratch / "part-0.parquet", compression="zstd")
+        sealed.write_parquet(rows, scratch / "part-0.parquet")

@@ -14,6 +14,7 @@ import polars as pl
 
 from equity_pipeline.contracts import EXTRACTS
 from equity_pipeline.partners.registry import Partner
+from equity_pipeline.storage import sealed
 from equity_pipeline.storage.atomic import new_folder
 from equity_pipeline.storage.home import Home
 
@@ -33,7 +34,9 @@ def match(home: Home, partner: Partner, school_year: int) -> None:
     folders = [home.extract(extract, partner.partner_id, school_year) for extract in (_EXAMS, "students")]
     if not all(folder.exists() for folder in folders):
         return
-    exams, students = (pl.read_parquet(f / "*.parquet", hive_partitioning=False) for f in folders)
+    exams, students = (
+        pl.read_parquet(sealed.parquet_of(folder), hive_partitioning=False) for folder in folders
+    )
     known = pl.col("student_id").is_in(students["student_id"].implode())
     found = exams.with_row_index("row").filter(~known).with_columns(pl.lit(None, pl.String).alias(_KNOWN))
     found = found.with_columns(matched_by=pl.lit(None, pl.String))
@@ -56,4 +59,4 @@ def match(home: Home, partner: Partner, school_year: int) -> None:
     rest = exams.with_row_index("row").join(found, on="row", how="anti", maintain_order="left")
     rows = pl.concat([rest, found.select(rest.columns)]).drop("row").sort(key)
     with new_folder(folders[0]) as scratch:
-        rows.write_parquet(scratch / "part-0.parquet", compression="zstd")
+        sealed.write_parquet(rows, scratch / "part-0.parquet")

@@ -5,7 +5,9 @@ keys (storage.keys), or which columns a format has (adapters).
 
 Ids of people become HMAC-SHA-256 pseudonyms under the partner's key, the same in every file and school year, so that
 whatever was joined by an id still is. Of a birth date the month stays: what the rules need is to see that two people
-share an id. Prose is no answer and no code: it is withheld. Columns that no contract names are never stored at all.
+share an id. In columns that people fill in, only what is no one person's own words stays: a number, a choice that is named
+beforehand, or what several people say alike; everything else is withheld, however short. Columns that no contract names are
+never stored at all.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import hashlib
 import re
 import unicodedata
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import polars as pl
 
@@ -23,14 +25,29 @@ from equity_pipeline.contracts.distinct import by_distinct
 from equity_pipeline.contracts.persons import IDENTITY, NAMES, PERSONS
 
 WITHHELD = "_free_text"
-"""What stands in the place of prose."""
-_PROSE = ("response", "behavior", "comment_theme", "gender_identity")
-_LONGEST_CODE = 60
+"""What stands in the place of one person's own words."""
+OWN_WORDS = ("response", "behavior", "comment_theme", "gender_identity")
+"""Columns that people fill in."""
+SEVERAL = 3
+"""People, or records where a table names none, who give the same answer to the same question: then it is nobody's own."""
+_CHOICES = frozenset(
+    """yes|no|true|false|none|other|unknown|not sure|unsure|don't know|i don't know|prefer not to say|prefer not to answer
+    |n/a|not applicable|strongly agree|agree|mostly agree|somewhat agree|slightly agree|neutral|neither agree nor disagree
+    |slightly disagree|somewhat disagree|mostly disagree|disagree|strongly disagree|never|almost never|hardly ever|rarely
+    |once in a while|occasionally|sometimes|often|frequently|usually|most of the time|almost always|always|not at all
+    |a little|a little bit|slightly|some|somewhat|moderately|quite|quite a bit|a lot|very|very much|extremely
+    |a great deal|a tremendous amount|not true|not at all true|a little true|somewhat true|mostly true|very true
+    |completely true|very poor|poor|fair|average|good|very good|excellent|very unlikely|unlikely|likely|very likely
+    |female|male|girl|boy|woman|man|nonbinary|non-binary|transgender|agender|genderqueer|genderfluid|two-spirit
+    |questioning""".replace("\n    ", "").split("|")
+)
+"""Choices of the scales in use (agreement, frequency, amount, truth, quality, gender), which even one person may give."""
 _BIRTH_DATE = "birth_date"
-_BYTES = 9
+_BYTES, _LETTERS = 9, 12
 """Of the HMAC: 72 bits, twelve letters. Two of a million people get the same pseudonym once in ten billion partners, and
 engines keep a text of twelve letters in its place in the column."""
 _SHA256_BLOCK = 64
+_ID, _HASH, _HIDDEN = "_id", "_hash", "_hidden"
 
 
 class Pseudonyms:
@@ -42,31 +59,66 @@ class Pseudonyms:
         # HMAC by its definition (RFC 2104): the two states that depend on the key alone are kept, which halves its cost.
         self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in padded))
         self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in padded))
-        self.key_id = self._of("key id", "")
+        [self.key_id] = self._of("key id", [""])
 
-    def _of(self, kind: str, text: str) -> str:
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(f"{kind}\0{text}".encode())
-        outer.update(inner.digest())
-        return urlsafe_b64encode(outer.digest()[:_BYTES]).decode()
+    def _of(self, kind: str, texts: Iterable[str]) -> list[str]:
+        """The first 72 bits of each HMAC, in base64url; all in one text, because that is the cheapest way."""
+        inner_of, outer_of, before = self._inner.copy, self._outer.copy, f"{kind}\0".encode()
+        macs = []
+        for text in texts:
+            inner, outer = inner_of(), outer_of()
+            inner.update(before + text.encode())
+            outer.update(inner.digest())
+            macs.append(outer.digest()[:_BYTES])
+        letters = urlsafe_b64encode(b"".join(macs)).decode()
+        return [letters[start : start + _LETTERS] for start in range(0, len(letters), _LETTERS)]
+
+    def _each(self, kind: str, texts: list[str | None]) -> list[str | None]:
+        """The same of a column: what is null or blank stays."""
+        macs = iter(self._of(kind, filter(None, texts)))
+        return [text and next(macs) for text in texts]
 
     def person(self, text: str) -> str:
         """The pseudonym of an id: the first 72 bits of its HMAC-SHA-256, in base64url."""
-        return self._of("person", text.strip())
+        return self._of("person", [text.strip()])[0]
 
     def persons(self, ids: pl.Series) -> pl.Series:
-        """The pseudonyms of a column of ids; what is null or blank stays."""
-        distinct = ids.unique().drop_nulls()
-        hidden = [self.person(text) if text.strip() else text for text in distinct]
-        return ids.replace_strict(distinct, pl.Series(hidden, dtype=pl.String), return_dtype=pl.String)
+        """The pseudonyms of a column of ids, each worked out once; what is null or blank stays."""
+        rows = pl.DataFrame({_HASH: ids.hash(), _ID: ids})
+        distinct = rows.unique(_HASH, keep="any")  # numbers are told apart faster than texts
+        known = distinct.with_columns(self._persons(distinct[_ID]).alias(_HIDDEN))
+        found = rows.select(_HASH).join(known, on=_HASH, how="left", maintain_order="left")
+        if found[_ID].equals(ids):
+            return found[_HIDDEN].alias(ids.name)
+        texts = ids.unique()  # two of them have one hash
+        return ids.replace_strict(texts, self._persons(texts), return_dtype=pl.String)
 
-    def hidden(self, rows: pl.DataFrame, says: Mapping[str, str] | None = None) -> pl.DataFrame:
-        """Rows as they may leave the archive. `says`: which canonical column each column is; by default its name."""
+    def _persons(self, texts: pl.Series) -> pl.Series:
+        return pl.Series(
+            self._each("person", [text and text.strip() for text in texts.to_list()]), dtype=pl.String
+        )
+
+    def hidden(
+        self,
+        rows: pl.DataFrame,
+        says: Mapping[str, str] | None = None,
+        choices: Mapping[str, Iterable[str]] | None = None,
+    ) -> pl.DataFrame:
+        """Rows as they may leave the archive. `says`: which canonical column each column is; by default its name.
+        `choices`: canonical column → the answers that the partner file names."""
         columns = {column: (says or {}).get(column, column) for column in rows.columns}
+        person, question = (
+            next((rows[column] for column, said in columns.items() if said in sought), None)
+            for sought in (PERSONS, ("item_id",))
+        )
         return rows.with_columns(
             *(self.persons(rows[column]) for column, said in columns.items() if said in PERSONS),
             *(_month(rows[column]) for column, said in columns.items() if said == _BIRTH_DATE),
-            *(_without_prose(rows[column]) for column, said in columns.items() if said in _PROSE),
+            *(
+                _without_own_words(rows[column], person, question, (choices or {}).get(said, ()))
+                for column, said in columns.items()
+                if said in OWN_WORDS
+            ),
         )
 
     def matched(self, rows: pl.DataFrame) -> pl.DataFrame:
@@ -75,22 +127,23 @@ class Pseudonyms:
         if not set(IDENTITY) <= set(rows.columns):
             return rows
         told = rows.select(IDENTITY).unique()
-        keys = [
-            None if None in parts or "" in parts else self._of("name and birth date", "\0".join(parts))
-            for parts in zip(
-                *(map(_letters, told[name]) for name in IDENTITY[:2]),
-                map(_day, told["birth_date"]),
-                strict=True,
-            )
-        ]
+        parts = zip(
+            *(map(_letters, told[name]) for name in IDENTITY[:2]), map(_day, told["birth_date"]), strict=True
+        )
+        whole = ["\0".join(said) if all(said) else None for said in parts]
+        keys = self._each("name and birth date", whole)
         known = told.with_columns(pl.Series("match_key", keys, dtype=pl.String))
         return rows.join(known, on=IDENTITY, how="left", nulls_equal=True, maintain_order="left")
 
-    def delivered(self, rows: pl.DataFrame, says: Mapping[str, str]) -> pl.DataFrame:
+    def delivered(
+        self, rows: pl.DataFrame, says: Mapping[str, str], choices: Mapping[str, Iterable[str]] | None = None
+    ) -> pl.DataFrame:
         """Delivered records as they may stand in quarantine: of a column of which `says` knows nothing, only the name."""
         open_ = {column for column, said in says.items() if said not in NAMES}
         unknown = [column for column in rows.columns if column not in open_ and column != LINE]
-        return self.hidden(rows, says).with_columns(pl.lit(None, pl.String).alias(name) for name in unknown)
+        return self.hidden(rows, says, choices).with_columns(
+            pl.lit(None, pl.String).alias(name) for name in unknown
+        )
 
 
 def _letters(text: str | None) -> str:
@@ -115,8 +168,36 @@ def _month(dates: pl.Series) -> pl.Series:
     return by_distinct(dates, lambda texts: texts.select(reduced))[0]
 
 
-def _without_prose(texts: pl.Series) -> pl.Series:
-    """Codes and answers from a list, several with `;` between them, stay; prose is withheld."""
-    longest = pl.first().str.split(";").list.eval(pl.element().str.len_chars()).list.max()
-    told = pl.when(longest > _LONGEST_CODE).then(pl.lit(WITHHELD)).otherwise(pl.first())
-    return by_distinct(texts, lambda column: column.select(told.alias(column.columns[0])))[0]
+def _without_own_words(
+    texts: pl.Series, person: pl.Series | None, question: pl.Series | None, choices: Iterable[str]
+) -> pl.Series:
+    """What is a number, a choice, or an answer of several people stays, each part between `;` by itself; the rest is
+    withheld."""
+    name, known = texts.name, _CHOICES | {choice.strip().lower() for choice in choices}
+    part = pl.col("part").str.strip_chars().str.to_lowercase()
+    own = (
+        texts.unique().drop_nulls().to_frame("text")
+        .with_columns(part=pl.col("text").str.split(";")).explode("part").with_columns(part)
+        .filter(
+            ~part.is_in(known) & ~part.str.starts_with("_") & part.cast(pl.Float64, strict=False).is_null()
+            & (part != "")
+        )
+    )  # fmt: skip
+    if own.is_empty():
+        return texts
+    rows = pl.DataFrame({"text": texts}).with_row_index("row").with_columns(
+        (pl.col("row").cast(pl.String) if person is None else person).alias("person"),
+        (pl.lit(None, pl.String) if question is None else question).alias("question"),
+    )  # fmt: skip
+    said = rows.select("question", "text", "person").unique().join(own, on="text")
+    several = pl.col("person").n_unique().over("question", "part") >= SEVERAL
+    withheld = said.filter(~several).select("question", "text").unique().with_columns(own=True)
+    told = rows.join(
+        withheld, on=["question", "text"], how="left", nulls_equal=True, maintain_order="left"
+    )  # fmt: skip
+    return told.select(pl.when("own").then(pl.lit(WITHHELD)).otherwise("text").alias(name)).to_series()
+
+
+def withheld_in(rows: pl.DataFrame) -> list[str]:
+    """The columns of hidden rows of which something was withheld."""
+    return [name for name in OWN_WORDS if name in rows.columns and (rows[name] == WITHHELD).any()]

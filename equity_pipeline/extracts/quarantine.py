@@ -15,6 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from equity_pipeline.adapters.base import FILE, LINE, BadRecord, RawTable
+from equity_pipeline.storage import sealed
 from equity_pipeline.storage.atomic import link_or_copy, new_file, new_folder
 
 REASON, COLUMN, VALUE, DELIVERY = "_reason", "_column", "_value", "_delivery_id"
@@ -91,4 +92,4 @@ def _put(part: pl.DataFrame | Path, target: Path) -> None:
     if isinstance(part, Path):
         link_or_copy(part, target)
     else:
-        part.write_parquet(target, compression="zstd")
+        sealed.write_parquet(part, target)

@@ -9,15 +9,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import BinaryIO, TypeVar
 
 import polars as pl
 
 from equity_pipeline.adapters import ADAPTERS
 from equity_pipeline.adapters.base import FILE, LINE, REJECT, Mapped, RawTable
+from equity_pipeline.adapters.delimited import OF_ALL_RECORDS
 from equity_pipeline.contracts import EXTRACTS, Extract
 from equity_pipeline.contracts.distinct import by_distinct
 from equity_pipeline.contracts.extract import school_year
@@ -26,12 +29,15 @@ from equity_pipeline.domain.errors import DeliveryError
 from equity_pipeline.domain.versions import version
 from equity_pipeline.extracts import quarantine
 from equity_pipeline.extracts.ledger import Ledger
-from equity_pipeline.extracts.privacy import Pseudonyms
+from equity_pipeline.extracts.privacy import SEVERAL, Pseudonyms, withheld_in
 from equity_pipeline.extracts.quarantine import COLUMN, REASON, VALUE
 from equity_pipeline.extracts.resolve import SOURCE, UNIT, YEAR
 from equity_pipeline.partners.registry import Partner, Rekey, Source
+from equity_pipeline.storage import sealed
 
 UNREADABLE_YEAR = 0
+_NO_MORE = object()
+T = TypeVar("T")
 _ONEROSTER_FILES = {
     "manifest", "academicsessions", "categories", "classes", "classresources", "courses", "courseresources",
     "demographics", "enrollments", "lineitems", "lineitemlearningobjectiveids", "lineitemscorescales", "orgs",
@@ -39,6 +45,10 @@ _ONEROSTER_FILES = {
     "resources", "resultlearningobjectiveids", "results", "resultscorescales", "roles", "scorescales", "userprofiles",
     "userflags", "userresources", "users",
 }  # fmt: skip
+
+
+def _plain(path: Path) -> BinaryIO:
+    return path.open("rb")
 
 
 @dataclass(frozen=True)
@@ -49,11 +59,11 @@ class Item:
     path: Path
     set_of: tuple[Path, ...] = ()
 
-    def sha256(self) -> str:
-        """Of the bytes; of a set: of its file names and theirs."""
+    def sha256(self, opened: Callable[[Path], BinaryIO] = _plain) -> str:
+        """Of the bytes; of a set: of its file names and theirs. `opened`: what lies in the archive may be sealed."""
         if not self.set_of:
-            return _sha256(self.path)
-        lines = "".join(f"{file.name}\t{_sha256(file)}\n" for file in self.set_of)
+            return _sha256(self.path, opened)
+        lines = "".join(f"{file.name}\t{_sha256(file, opened)}\n" for file in self.set_of)
         return hashlib.sha256(lines.encode()).hexdigest()
 
     def size(self) -> int:
@@ -62,8 +72,8 @@ class Item:
     def copy_to(self, target: Path) -> str:
         """Copy to a new file, or the files of a set into a folder; the sha256 of the copy."""
         if not self.set_of:
-            return _copied(self.path, target)
-        lines = "".join(f"{file.name}\t{_copied(file, target / file.name)}\n" for file in self.set_of)
+            return sealed.copied(self.path, target)
+        lines = "".join(f"{file.name}\t{sealed.copied(file, target / file.name)}\n" for file in self.set_of)
         return hashlib.sha256(lines.encode()).hexdigest()
 
 
@@ -87,11 +97,13 @@ class Part:
 
     def shown(self, table: RawTable, records: pl.DataFrame) -> pl.DataFrame:
         """Some records of a table as they may leave the archive."""
-        return self.people.delivered(records, ADAPTERS[self.source.format].says(table, self.source))
+        says = ADAPTERS[self.source.format].says(table, self.source)
+        return self.people.delivered(records, says, _choices(self.source))
 
 
 def landed(folder: Path, name: str = "") -> Iterator[Item]:
-    """Deliveries below a folder: each file, and each folder's OneRoster files as one. Hidden files are none."""
+    """Deliveries below a folder: each file, and each folder's OneRoster files as one, which bears the folder's name, or
+    that of its manifest (or else `orgs.csv`) where it lies at the top. Hidden files are none."""
     if not folder.is_dir():
         return
     inside = [
@@ -101,7 +113,7 @@ def landed(folder: Path, name: str = "") -> Iterator[Item]:
     roster = ()
     if "manifest" in files or {"orgs", "users"} <= files.keys():
         roster = tuple(path for stem, path in files.items() if stem in _ONEROSTER_FILES)
-        yield Item(name or "oneroster", folder, roster)
+        yield Item(name or files.get("manifest", files.get("orgs")).name, folder, roster)
     for path in inside:
         called = f"{name}/{path.name}" if name else path.name
         if path.is_dir():
@@ -110,19 +122,9 @@ def landed(folder: Path, name: str = "") -> Iterator[Item]:
             yield Item(called, path)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
+def _sha256(path: Path, opened: Callable[[Path], BinaryIO]) -> str:
+    with opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _copied(path: Path, target: Path) -> str:
-    """Copy a file; the sha256 of the bytes that were written."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file, target.open("wb") as copy:
-        while block := file.read(1024**2):
-            digest.update(block)
-            copy.write(block)
-    return digest.hexdigest()
 
 
 def claimed_by(partner: Partner, file: str) -> list[Source]:
@@ -270,7 +272,16 @@ def changes_only(path: Path, file: str, sources: list[Source]) -> bool:
 
 def in_blocks(source: Source) -> bool:
     """Whether the source's files can be read block by block."""
-    return hasattr(ADAPTERS[source.format], "blocks")
+    return hasattr(ADAPTERS[source.format], "blocks") and not OF_ALL_RECORDS.intersection(source.options)
+
+
+def ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same items, each made while its predecessor is worked on."""
+    with ThreadPoolExecutor(1) as worker:
+        coming = worker.submit(next, items, _NO_MORE)
+        while (item := coming.result()) is not _NO_MORE:
+            coming = worker.submit(next, items, _NO_MORE)
+            yield item
 
 
 def parts_by_block(
@@ -278,7 +289,7 @@ def parts_by_block(
 ) -> Iterator[list[Part]]:
     """The same as `read_parts`, one block of the file after the other; for sources that can be read so."""
     adapter = ADAPTERS[source.format]
-    for table in adapter.blocks(path, file, source):
+    for table in ahead(adapter.blocks(path, file, source)):
         yield _parts([table], adapter.map([table], source, partner), source, partner, file, people)
 
 
@@ -305,7 +316,8 @@ def _parts(
                 people.hidden(
                     _with_year(
                         people.matched(m.rows), EXTRACTS[extract], partner, stated and stated.school_year
-                    )
+                    ),
+                    choices=_choices(source),
                 )
                 for m in several
             ],
@@ -332,11 +344,26 @@ def _parts(
                     *(orphans if extract == min(fed) else ()),
                 ),
                 skipped=dict(skipped),
-                warnings=(*told, *(warning for one in several for warning in one.warnings)),
+                warnings=(
+                    *told,
+                    *(warning for one in several for warning in one.warnings),
+                    *(
+                        f"{file}: {column}: what no {SEVERAL} people say and no list names was withheld as somebody's own "
+                        f"words; name choices under `values: {{{column}: …}}`"
+                        for column in withheld_in(rows[extract])
+                    ),
+                ),
                 people=people,
             )
         )
     return parts
+
+
+def _choices(source: Source) -> dict[str, set[str]]:
+    """Canonical column → the answers that the partner file names, as they are delivered and as they are called here."""
+    named = {column: {*codes, *codes.values()} for column, codes in source.values.items()}
+    stated = {choice for choices in source.options.get("several", {}).values() for choice in choices}
+    return named | {"response": named.get("response", set()) | stated}
 
 
 def _with_year(rows: pl.DataFrame, contract: Extract, partner: Partner, rekeyed: int | None) -> pl.DataFrame:

@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -32,12 +31,14 @@ from equity_pipeline.extracts.reading import (
     UNREADABLE_YEAR,
     YEAR,
     Part,
+    ahead,
     parts_by_block,
     unreadable,
     warnings_of,
 )
 from equity_pipeline.extracts.resolve import SOURCE, UNIT, first_of_each_key, judged, validated
 from equity_pipeline.partners.registry import Partner, Source
+from equity_pipeline.storage import sealed
 from equity_pipeline.storage.atomic import link_or_copy, new_folder
 
 KEY = "_key"
@@ -45,7 +46,6 @@ _PLACE, _POSITION = "_place", "_position"
 _STANDS_ALONE = 100_000  # rows of a Parquet file that is not worth joining with its neighbours
 _AT_ONCE = 1_000_000  # rows with a repeated key that are compared in memory
 _SUMMARY = "summary.json"
-T = TypeVar("T")
 
 
 @dataclass
@@ -127,7 +127,7 @@ def _read(
     warnings: list[str] = []
     number = 0
     for source in sources:
-        for parts in _ahead(parts_by_block(partner, path, file, source, people)):
+        for parts in ahead(parts_by_block(partner, path, file, source, people)):
             for part in parts:
                 one = found.setdefault(
                     (source.name, part.extract.name), Found(source.name, part.extract.name)
@@ -166,15 +166,10 @@ class _Place:
     number: int
     delivery_id: str
 
-    def write(
-        self, frame: pl.DataFrame, kind: str, found: Found, year: int, compression: str = "zstd"
-    ) -> None:
+    def write(self, frame: pl.DataFrame, kind: str, found: Found, year: int) -> None:
         folder = _folder_of(self.folder, found.source, found.extract, year)
         folder.mkdir(parents=True, exist_ok=True)
-        frame.write_parquet(
-            folder / f"{kind}-{self.number:06d}.parquet", compression=compression,
-            compression_level=1 if compression == "zstd" else None,
-        )  # fmt: skip
+        sealed.write_parquet(frame, folder / f"{kind}-{self.number:06d}.parquet", compression_level=1)
 
 
 def _write(part: Part, place: _Place, found: Found) -> None:
@@ -219,15 +214,6 @@ def _count(found: Found, part: Part, rows: pl.DataFrame, position: int) -> None:
             found.reasons[year][reason] += count
 
 
-def _ahead(items: Iterator[T]) -> Iterator[T]:
-    """The same items, each made while its predecessor is worked on."""
-    with ThreadPoolExecutor(1) as worker:
-        coming = worker.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = worker.submit(next, items, None)
-            yield item
-
-
 @dataclass(frozen=True)
 class Settled:
     """`rows`: how many are stored; `duplicates`: (unit, file) → rows that gave way to another of their key."""
@@ -246,7 +232,7 @@ class _Piece:
 
     @cached_property
     def hashes(self) -> pl.Series:
-        return pl.read_parquet(self.keys, columns=[KEY]).to_series()
+        return pl.read_parquet(sealed.source(self.keys), columns=[KEY]).to_series()
 
 
 def settle(contract: Extract, readings: Iterable[Reading], source: str, year: int, folder: Path) -> Settled:
@@ -270,15 +256,22 @@ def settle(contract: Extract, readings: Iterable[Reading], source: str, year: in
     losers = _losers(contract, pieces)
     lost = {place: frame[_POSITION].to_numpy() for (place,), frame in losers.group_by(_PLACE)}
     parts = _Parts(contract, folder)
-    for place, piece in enumerate(pieces):
-        if place not in lost and len(piece.hashes) >= _STANDS_ALONE:
+
+    def kept(place: int) -> pl.DataFrame | None:
+        """The rows of a piece that stay; None where that is the piece as it is."""
+        if place not in lost and len(pieces[place].hashes) >= _STANDS_ALONE:
+            return None
+        rows = pl.read_parquet(sealed.source(pieces[place].rows))
+        if place in lost:
+            stays = np.ones(rows.height, bool)
+            stays[lost[place]] = False
+            rows = rows.filter(pl.Series(stays))
+        return rows
+
+    for piece, rows in zip(pieces, ahead(map(kept, range(len(pieces)))), strict=True):
+        if rows is None:
             parts.link(piece.rows, len(piece.hashes))
         else:
-            rows = pl.read_parquet(piece.rows)
-            if place in lost:
-                stays = np.ones(rows.height, bool)
-                stays[lost[place]] = False
-                rows = rows.filter(pl.Series(stays))
             parts.add(rows)
     parts.finish()
     delivered = sum(len(piece.hashes) for piece in pieces)
@@ -309,7 +302,7 @@ class _Parts:
         self.rows += rows.height
         if rows.height >= _STANDS_ALONE:
             self._flush()
-            rows.write_parquet(self._next(), compression="zstd", compression_level=1)
+            sealed.write_parquet(rows, self._next(), compression_level=1)
             return
         self._waiting.append(rows)
         if sum(one.height for one in self._waiting) >= _STANDS_ALONE:
@@ -324,7 +317,7 @@ class _Parts:
         if self._waiting:
             order = self._contract.key or list(self._contract.stored)
             joined = pl.concat(self._waiting).sort(order)
-            joined.write_parquet(self._next(), compression="zstd")
+            sealed.write_parquet(joined, self._next())
             self._waiting = []
 
     def _next(self) -> Path:
@@ -344,8 +337,8 @@ def _losers(contract: Extract, pieces: list[_Piece]) -> pl.DataFrame:
             rival = piece.hashes.is_in(lot)
             if rival.any():
                 columns = [*contract.key, *([contract.best] if contract.best else [])]
-                rows = pl.read_parquet(piece.rows, columns=columns).with_row_index(_POSITION)
-                stood = pl.read_parquet(piece.keys, columns=[FILE, LINE])
+                rows = pl.read_parquet(sealed.source(piece.rows), columns=columns).with_row_index(_POSITION)
+                stood = pl.read_parquet(sealed.source(piece.keys), columns=[FILE, LINE])
                 rivals.append(
                     rows.hstack(stood).filter(rival).with_columns(
                         pl.lit(place, pl.Int32).alias(_PLACE), pl.lit(piece.unit, pl.Int32).alias(UNIT),

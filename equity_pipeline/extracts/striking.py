@@ -23,10 +23,11 @@ import polars as pl
 
 from equity_pipeline.adapters import ADAPTERS
 from equity_pipeline.adapters.base import LINE, RawTable
-from equity_pipeline.adapters.readers import WORKBOOKS
+from equity_pipeline.adapters.readers import WORKBOOKS, is_zip
 from equity_pipeline.contracts.persons import PERSONS
 from equity_pipeline.domain.errors import DeliveryError
 from equity_pipeline.partners.registry import Source
+from equity_pipeline.storage import sealed
 
 _SURE = 5
 """Characters of an id that no count, grade or code has by chance."""
@@ -74,9 +75,9 @@ def strike(path: Path, name: str, sources: list[Source], student_id: str) -> Str
 
     if path.is_dir():
         for file in sorted(p for p in path.rglob("*") if p.is_file()):
-            _put(file, cut(file.relative_to(path).as_posix(), file.read_bytes()))
-    elif zipfile.is_zipfile(path) and path.suffix.lower() not in WORKBOOKS:
-        with zipfile.ZipFile(path) as archive:
+            _put(file, cut(file.relative_to(path).as_posix(), sealed.read(file)))
+    elif is_zip(path):
+        with sealed.opened(path) as file, zipfile.ZipFile(file) as archive:
             kept = [(entry, cut(entry.filename, archive.read(entry))) for entry in archive.infolist()]
         if struck.records or struck.blanked:
             out = io.BytesIO()
@@ -85,13 +86,13 @@ def strike(path: Path, name: str, sources: list[Source], student_id: str) -> Str
                     archive.writestr(zipfile.ZipInfo(entry.filename, entry.date_time), content)
             _put(path, out.getvalue())
     else:
-        _put(path, cut(path.name, path.read_bytes()))
+        _put(path, cut(path.name, sealed.read(path)))
     return struck
 
 
 def _put(path: Path, content: bytes) -> None:
-    if path.read_bytes() != content:
-        path.write_bytes(content)
+    if sealed.read(path) != content:
+        sealed.write(path, content)
 
 
 def _tables(path: Path, name: str, source: Source) -> Iterator[tuple[RawTable, dict[str, str]]]:

@@ -16,6 +16,7 @@ from equity_pipeline.partners.registry import Partner
 from equity_pipeline.publishing import programmes
 from equity_pipeline.publishing.context import QUALITY_COLUMNS, REJECTION_COLUMNS, Context, Labels
 from equity_pipeline.publishing.contracts import MARTS
+from equity_pipeline.storage import sealed
 from equity_pipeline.storage.home import Home
 from equity_pipeline.warehouse import project
 
@@ -113,7 +114,7 @@ def _refused(ledger: Ledger, partner_id: str) -> list[dict[str, str]]:
 def _rejections(home: Home, partner_id: str) -> pd.DataFrame:
     """Rejected rows by extract, school year and reason; no other column of the quarantine is read."""
     parts = [
-        pd.read_parquet(file, columns=["_reason"]).assign(
+        pd.read_parquet(sealed.opened(file), columns=["_reason"]).assign(
             extract=file.parents[2].name, school_year=_school_year(file.parent)
         )
         for file in sorted(

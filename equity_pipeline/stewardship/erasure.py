@@ -22,7 +22,7 @@ from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.extracts.reading import UNREADABLE_YEAR, claiming, landed
 from equity_pipeline.extracts.striking import strike
 from equity_pipeline.partners.registry import Partner
-from equity_pipeline.storage import atomic, keys, trail
+from equity_pipeline.storage import atomic, keys, sealed, trail
 from equity_pipeline.storage.home import Home
 
 
@@ -146,9 +146,10 @@ def _strike_delivery(
     counts["ids_blanked"] += struck.blanked
     for item in landed_as:
         for file in item.set_of or (item.path,):
-            shutil.copyfile(path / file.name if item.set_of else path, file)
+            file.write_bytes(sealed.read(path / file.name if item.set_of else path))
     rewritten = next(item for item in landed(path.parent) if item.path == path)
-    new, size = rewritten.sha256(), rewritten.size()
+    new = rewritten.sha256(sealed.opened)
+    size = sum(len(sealed.read(file)) for file in rewritten.set_of or (path,))
     os.replace(path.parent, path.parent.with_name(new))
     ledger.rewritten(partner.partner_id, sha256, new, size)
 

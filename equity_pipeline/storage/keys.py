@@ -37,14 +37,35 @@ def key(home: Home, partner_id: str) -> bytes:
     if not path.exists():
         with contextlib.suppress(FileExistsError), _new_key(path) as scratch:
             os.link(scratch, path)  # of two processes that come at once one makes the key, and both read it
-    if path.stat().st_mode & 0o077:
-        raise EquityError(f"{path}: others may read this key; `chmod 600` it, then rotate it")
+    return read(path)[0]
+
+
+def read(path: Path) -> list[bytes]:
+    """The keys in a file, one or more with blanks between them.
+
+    Raises:
+        EquityError: there is none, something else stands there, or others may read it.
+    """
     try:
-        found = bytes.fromhex(path.read_text(encoding="ascii").strip())
+        if path.stat().st_mode & 0o077:
+            raise EquityError(f"{path}: others may read this key; `chmod 600` it, then rotate it")
+        return parsed(path.read_text(encoding="latin-1"), str(path))
+    except FileNotFoundError:
+        raise EquityError(f"{path}: the key is not there; put it back") from None
+
+
+def parsed(text: str, where: str) -> list[bytes]:
+    """The keys in a text.
+
+    Raises:
+        EquityError: there is none, or something else stands there.
+    """
+    try:
+        found = [bytes.fromhex(word) for word in text.split()]
     except ValueError:
-        found = b""
-    if len(found) < _BYTES:
-        raise EquityError(f"{path}: no key of {2 * _BYTES} hexadecimal digits; put the right one back")
+        found = []
+    if not found or any(len(one) < _BYTES for one in found):
+        raise EquityError(f"{where}: no key of {2 * _BYTES} hexadecimal digits; put the right one back")
     return found
 
 

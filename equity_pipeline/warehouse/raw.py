@@ -13,13 +13,15 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
+import polars as pl
 
 from equity_pipeline import contracts
 from equity_pipeline.domain.identifiers import check_partner_id
 from equity_pipeline.partners.registry import Partner
+from equity_pipeline.storage import sealed
 from equity_pipeline.storage.home import Home
 
-_TEXT, _WHOLE, _REAL, _DATE = "varchar", "integer", "double", "date"
+_TEXT, _WHOLE, _LARGE, _REAL, _DATE = "varchar", "integer", "bigint", "double", "date"
 
 # The columns that dbt reads, of the canonical extracts; school_year comes from the partition folder.
 EXTRACTS: dict[str, dict[str, str]] = {
@@ -64,7 +66,7 @@ EXTRACTS: dict[str, dict[str, str]] = {
     },
     # What taking in found out about the others.
     "drift_blocks": {"school_id": _TEXT, "dimension": _TEXT, "reason": _TEXT, "accepted_because": _TEXT},
-    "cross_file_checks": {"rule": _TEXT, "extract": _TEXT, "rows": _WHOLE, "of_rows": _WHOLE},
+    "cross_file_checks": {"rule": _TEXT, "extract": _TEXT, "rows": _LARGE, "of_rows": _LARGE},
 }  # fmt: skip
 
 # What only the programmes' models read: extracts of their own, whole, and more columns of the others.
@@ -122,7 +124,7 @@ def current_deliveries(home: Home, partner_id: str) -> list[CurrentDelivery]:
 def load(
     connection: duckdb.DuckDBPyConnection, home: Home, partner: Partner, deliveries: Iterable[CurrentDelivery]
 ) -> None:
-    """Create the schema `raw`: per extract a typed view of its Parquet (an empty table when nothing is on file), and the tables
+    """Create the schema `raw`: per extract a typed view of its Parquet (a table when nothing is on file, or it is encrypted), and the tables
     `partner`, `programs`, `goals`, `course_decisions` and `deliveries`."""
     connection.execute("create schema raw")
     for extract in EXTRACTS:
@@ -136,14 +138,13 @@ def load(
 
 
 def let_go(connection: duckdb.DuckDBPyConnection) -> None:
-    """Put empty tables in the place of the views: a finished warehouse holds what was made of the extracts, not them."""
-    for extract in EXTRACTS:
-        kind = connection.execute(
-            "select table_type from information_schema.tables where table_schema = 'raw' and table_name = ?",
-            [extract],
-        ).fetchone()
-        if kind == ("VIEW",):
-            connection.execute(f"drop view raw.{extract}")
+    """Put empty tables in the place of the rows: a finished warehouse holds what was made of the extracts, not them."""
+    kinds = connection.execute(
+        "select table_name, table_type from information_schema.tables where table_schema = 'raw'"
+    ).fetchall()
+    for extract, kind in kinds:
+        if extract in EXTRACTS:
+            connection.execute(f"drop {'view' if kind == 'VIEW' else 'table'} raw.{extract}")
             connection.execute(f"create table raw.{extract} ({_declaration(extract)})")
 
 
@@ -156,21 +157,39 @@ def _declaration(extract: str) -> str:
 
 
 def _show_extract(connection: duckdb.DuckDBPyConnection, home: Home, partner_id: str, extract: str) -> None:
-    files = [str(path).replace("'", "''") for path in parquet_files(home, partner_id, extract)]
-    if not files:
-        connection.execute(f"create table raw.{extract} ({_declaration(extract)})")
+    files = parquet_files(home, partner_id, extract)
+    if not files or any(map(sealed.is_sealed, files)):
+        _copy_extract(connection, extract, partner_id, files)
         return
-    listed = ", ".join(f"'{path}'" for path in files)
+    listed = ", ".join("'{}'".format(str(path).replace("'", "''")) for path in files)
     scan = f"read_parquet([{listed}], hive_partitioning = true, hive_types_autocast = false, union_by_name = true)"
-    found = {row[0] for row in connection.execute(f"describe select * from {scan}").fetchall()}
-    declared = _declared(extract).items()
+    connection.execute(f"create view raw.{extract} as {_typed(connection, extract, scan)}")
+
+
+def _copy_extract(
+    connection: duckdb.DuckDBPyConnection, extract: str, partner_id: str, files: list[Path]
+) -> None:
+    """The engine can't open what is encrypted at rest: the rows are handed over, one file after the other."""
+    connection.execute(f"create table raw.{extract} ({_declaration(extract)})")
+    for path in files:
+        rows = pl.read_parquet(sealed.source(path), hive_partitioning=False).with_columns(
+            partner_id=pl.lit(partner_id), school_year=pl.lit(path.parent.name.removeprefix("school_year="))
+        )
+        connection.register("file", rows.to_arrow())
+        connection.execute(f"insert into raw.{extract} {_typed(connection, extract, 'file')}")
+        connection.unregister("file")
+
+
+def _typed(connection: duckdb.DuckDBPyConnection, extract: str, relation: str) -> str:
+    """The declared columns of a relation; null where it has none of the name."""
+    found = {row[0] for row in connection.execute(f"describe select * from {relation}").fetchall()}
     columns = ", ".join(
         f'cast("{column}" as {kind}) as "{column}"'
         if column in found
         else f'cast(null as {kind}) as "{column}"'
-        for column, kind in declared
+        for column, kind in _declared(extract).items()
     )
-    connection.execute(f"create view raw.{extract} as select {columns} from {scan}")
+    return f"select {columns} from {relation}"
 
 
 def _tables_of(

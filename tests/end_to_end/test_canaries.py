@@ -20,7 +20,7 @@ from click.testing import CliRunner
 
 from equity_pipeline.cli import main
 from equity_pipeline.contracts import EXTRACTS
-from equity_pipeline.storage import keys, trail
+from equity_pipeline.storage import keys, sealed, trail
 from equity_pipeline.storage.home import Home
 from tests.contracts.test_contracts import GOOD
 
@@ -41,6 +41,7 @@ PUBLIC = {
 """Names of schools, courses, exams and questions are nobody's secret, and their pages show them."""
 STUDENTS = 60
 PERSONAL = {"Full Name": "Kanari Name", "Home Address": "Kanari Street 1", "Email": "kanari@kanari.example"}
+ENCRYPTION_KEY = "5a" * 32
 KANARI = re.compile(rb"(?i)kanari")
 PARTNER_FILE = """\
 partner_id: north
@@ -79,7 +80,15 @@ def delivery(extract: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def left(tmp_path_factory):
+def encrypted():
+    """Everything here happens with a key set."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(sealed.KEY, ENCRYPTION_KEY)
+        yield
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory, encrypted):
     """A home in which the partner was run, what was printed, and where temporary files went."""
     folder = tmp_path_factory.mktemp("canaries")
     home, scratch = Home(folder / "home"), folder / "scratch"
@@ -104,9 +113,9 @@ def left(tmp_path_factory):
 
 def contents(path: Path) -> bytes:
     """The bytes of a file, those of its cells if it is Parquet, and of its members if it is a zip."""
-    data = path.read_bytes()
+    data = sealed.read(path)
     if path.suffix == ".parquet":
-        return data + pl.read_parquet(path, hive_partitioning=False).write_csv().encode()
+        return data + pl.read_parquet(data, hive_partitioning=False).write_csv().encode()
     if data.startswith(b"PK"):
         with zipfile.ZipFile(path) as archive:
             return data + b"".join(map(archive.read, archive.namelist()))
@@ -129,9 +138,17 @@ def test_no_marked_value_is_left_anywhere_else(left):
     assert len(searched) > 40
     # A file's own name is the partner's word for it, and the ledger and its checks must say it.
     assert [path for path in searched if KANARI.search(contents(path).replace(b"kanari.csv", b""))] == []
-    key = keys.key_file(home, "north").read_bytes()
-    assert [path for path in searched if key in contents(path)] == []
+    for key in (keys.key_file(home, "north").read_bytes(), ENCRYPTION_KEY.encode()):
+        assert [path for path in searched if key in contents(path)] == []
     assert not KANARI.search(told.replace("kanari.csv", "").encode())
+
+
+def test_no_byte_of_a_delivery_can_be_read_where_it_rests(left):
+    home, _, _ = left
+    layers = ("archive", "extracts", "quarantine", "readings")
+    there = [path for layer in layers for path in (home.root / layer).rglob("*") if path.is_file()]
+    assert len(there) > 60
+    assert [path for path in there if not sealed.is_sealed(path)] == []
 
 
 def test_no_id_and_no_name_is_left_as_it_was_delivered(left):
@@ -167,7 +184,9 @@ def test_one_student_can_be_erased_from_the_command_line_and_the_record_holds(le
     ]
     assert found == []
     assert any(student(8).encode() in path.read_bytes() for path in home.landing("north").iterdir())
-    students = pl.read_parquet(home.extract("students", "north", 2026) / "*.parquet", hive_partitioning=False)
+    students = pl.read_parquet(
+        sealed.parquet_of(home.extract("students", "north", 2026)), hive_partitioning=False
+    )
     assert students.height >= STUDENTS - 1
     actions = {entry["action"] for entry in trail.entries(home)}
     assert {"ran", "delivered", "released", "erased"} <= actions

@@ -1,0 +1,175 @@
+"""Files that are encrypted at rest where a key is set, and plain where none is.
+
+Belongs here: the bytes of a sealed file, and where its key comes from. Does not belong here: which files are sealed: the
+writers of archive, readings, extracts and quarantine write through `write`, and their readers read both kinds.
+
+The key is 64 hexadecimal digits, in `$EQUITY_ENCRYPTION_KEY` or in the file (for its owner only) that
+`$EQUITY_ENCRYPTION_KEY_FILE` names. Several, with blanks between them, are a rotation: the first seals, all open.
+
+A sealed file is the mark, the key's id, a salt, then blocks of 1 MiB, each under AES-256-GCM with a key of the file's own
+(HKDF-SHA-256 of key and salt) and its number, and whether it is the last, as nonce: no block can be changed, moved or cut
+off unseen. The salt is the HMAC of the content, so that the same content gives the same bytes and no key is used for two.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import io
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import polars as pl
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from equity_pipeline.domain.errors import EquityError
+from equity_pipeline.storage import atomic, keys
+
+KEY, KEY_FILE = "EQUITY_ENCRYPTION_KEY", "EQUITY_ENCRYPTION_KEY_FILE"
+MARK = b"\x00eqseal1"
+_ID, _SALT, _TAG = 8, 32, 16
+_HEAD = len(MARK) + _ID + _SALT
+_BLOCK = 1024**2
+
+
+class SealError(EquityError):
+    """A sealed file can't be opened: no key, another key, or other bytes than were written."""
+
+
+def _keys() -> list[bytes]:
+    if text := os.environ.get(KEY):
+        return keys.parsed(text, f"${KEY}")
+    if path := os.environ.get(KEY_FILE):
+        return keys.read(Path(path))
+    return []
+
+
+def _derived(key: bytes, salt: bytes, purpose: bytes, length: int = 32) -> bytes:
+    return HKDF(SHA256(), length, salt, b"equity-pipeline " + purpose).derive(key)
+
+
+def _id(key: bytes) -> bytes:
+    return _derived(key, b"", b"key id", _ID)
+
+
+def is_sealed(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(MARK)) == MARK
+
+
+def write(target: Path, content: bytes) -> None:
+    """Write a file: sealed where there is a key."""
+    with target.open("wb") as file:
+        file.writelines(_sealed(content, found[0]) if (found := _keys()) else [content])
+
+
+def _sealed(content: bytes, key: bytes) -> Iterable[bytes]:
+    salt = hmac.digest(_derived(key, b"", b"salt"), content, "sha256")
+    cipher = AESGCM(_derived(key, salt, b"file"))
+    yield MARK + _id(key) + salt
+    view = memoryview(content)
+    last = max(len(content) - 1, 0) // _BLOCK
+    for number in range(last + 1):
+        block = view[number * _BLOCK : (number + 1) * _BLOCK]
+        yield cipher.encrypt(_nonce(number, number == last), block, MARK)
+
+
+def _nonce(number: int, is_last: bool) -> bytes:
+    return number.to_bytes(11, "big") + bytes([is_last])
+
+
+def read(path: Path) -> bytes:
+    """The content of a file, sealed or plain.
+
+    Raises:
+        SealError: it can't be opened.
+    """
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+        if head[: len(MARK)] != MARK:
+            return head + file.read()
+        key_id, salt = head[len(MARK) : -_SALT], head[-_SALT:]
+        key = next((key for key in _keys() if _id(key) == key_id), None)
+        if key is None:
+            raise SealError(
+                f"{path.parent}: a file here is encrypted, and ${KEY} or ${KEY_FILE} has no key for it; put the right "
+                "one back"
+            )
+        cipher = AESGCM(_derived(key, salt, b"file"))
+        content = bytearray()
+        block, number = file.read(_BLOCK + _TAG), 0
+        try:
+            while following := file.read(_BLOCK + _TAG):
+                content += cipher.decrypt(_nonce(number, False), block, MARK)
+                block, number = following, number + 1
+            content += cipher.decrypt(_nonce(number, True), block, MARK)
+        except InvalidTag:
+            raise SealError(
+                f"{path.parent}: an encrypted file here is not as it was written; restore it from a backup"
+            ) from None
+    return bytes(content)
+
+
+def source(path: Path) -> Path | bytes:
+    """What a reader of files takes: the file itself where it is plain, else its content."""
+    return read(path) if is_sealed(path) else path
+
+
+def opened(path: Path) -> BinaryIO:
+    """A file, sealed or plain, to read from."""
+    return io.BytesIO(read(path)) if is_sealed(path) else path.open("rb")
+
+
+def parquet_of(folder: Path) -> list[Path | bytes]:
+    """The Parquet files of a folder in order, as polars takes them."""
+    return [source(path) for path in sorted(folder.glob("*.parquet"))]
+
+
+def write_parquet(frame: pl.DataFrame, target: Path, compression_level: int | None = None) -> None:
+    """Write a frame as Parquet (zstd): sealed where there is a key."""
+    options: dict[str, Any] = {"compression": "zstd", "compression_level": compression_level}
+    if not _keys():
+        frame.write_parquet(target, **options)
+        return
+    content = io.BytesIO()
+    frame.write_parquet(content, **options)
+    write(target, content.getvalue())
+
+
+def renew(folders: Iterable[Path]) -> int:
+    """Seal the files below these folders that are plain or under an older key; how many there were."""
+    found = _keys()
+    if not found:
+        return 0
+    current, renewed = MARK + _id(found[0]), 0
+    for path in (path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()):
+        with path.open("rb") as file:
+            if file.read(len(current)) == current:
+                continue
+        with atomic.new_file(path) as scratch:
+            write(scratch, read(path))
+        renewed += 1
+    return renewed
+
+
+def copied(path: Path, target: Path) -> str:
+    """Copy a plain file as `write` writes it; the sha256 of its content."""
+    if _keys():
+        content = path.read_bytes()
+        write(target, content)
+        return hashlib.sha256(content).hexdigest()
+    if is_sealed(path):
+        return (
+            ""  # made to look like a sealed file: no content has this sum, and none would be read out of it
+        )
+    digest = hashlib.sha256()
+    with path.open("rb") as file, target.open("wb") as copy:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+            copy.write(block)
+    return digest.hexdigest()
