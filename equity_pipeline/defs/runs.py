@@ -20,6 +20,7 @@ from equity_pipeline.defs.jobs import LOAD, NETWORK, REFRESH, TAKE_IN
 from equity_pipeline.defs.location import definitions
 from equity_pipeline.defs.partitions import PARTNER, range_tags, year_ranges
 from equity_pipeline.defs.publish import is_published
+from equity_pipeline.defs.transform import TARGET
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import EquityError
 from equity_pipeline.extracts import intake
@@ -27,6 +28,7 @@ from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.storage import trail
 from equity_pipeline.storage.home import Home
+from equity_pipeline.warehouse.project import DUCKDB
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}  # the event log has every line
 
@@ -102,11 +104,15 @@ def execute(
 
 
 def whole_way(
-    home: Home, partners: Sequence[Partner], years: Sequence[int], say: Callable[[str], None]
+    home: Home,
+    partners: Sequence[Partner],
+    years: Sequence[int],
+    say: Callable[[str], None],
+    target: str = DUCKDB,
 ) -> Ended:
     """Take in, load, build and publish each of `partners`, then the network's page, as far as there is anything new.
 
-    `years`: load these school years, else those that have something pending. Several partners are worked on at once,
+    `years`: load these school years, else those that have something pending. `target`: what computes warehouses. Several partners are worked on at once,
     each in a process of its own. One that fails is reported through `say` and does not hold the others up.
     """
     history.prepare(home)
@@ -117,7 +123,7 @@ def whole_way(
     steps: list[Step] = []
     if due:
         say(f"working on {', '.join(partner.partner_id for partner in due)}")
-    for partner, done in _each(home, due, years):
+    for partner, done in _each(home, due, years, target):
         for step in done:
             say(f"{partner.partner_id}: {step.line}")
         steps += done
@@ -143,32 +149,34 @@ class Step:
     well: bool = True
 
 
-def _each(home: Home, partners: list[Partner], years: Sequence[int]) -> Iterator[tuple[Partner, list[Step]]]:
+def _each(
+    home: Home, partners: list[Partner], years: Sequence[int], target: str
+) -> Iterator[tuple[Partner, list[Step]]]:
     """What was done for each partner, as it ends. Alone in this process, several in processes of their own, as many as
     there are processors: dbt can build one warehouse at a time in a process."""
     workers = min(len(partners), os.cpu_count() or 1)
     if workers < 2:
         for partner in partners:
-            yield partner, _work(home, partner, years)
+            yield partner, _work(home, partner, years, target)
         return
     with ProcessPoolExecutor(workers, get_context("spawn"), initializer=os.umask, initargs=(0o077,)) as pool:
-        ended = {pool.submit(_work, home, partner, years): partner for partner in partners}
+        ended = {pool.submit(_work, home, partner, years, target): partner for partner in partners}
         for future in as_completed(ended):
             yield ended[future], future.result()
 
 
-def _work(home: Home, partner: Partner, years: Sequence[int]) -> list[Step]:
+def _work(home: Home, partner: Partner, years: Sequence[int], target: str) -> list[Step]:
     steps: list[Step] = []  # keeps what was done before a failure
     with history.open_instance(home) as instance:
         try:
-            steps.extend(_one_partner(instance, home, partner, years))
+            steps.extend(_one_partner(instance, home, partner, years, target))
         except EquityError as error:
             steps.append(Step(partner.partner_id, None, f"FAILED: {error}", well=False))
     return steps
 
 
 def _one_partner(
-    instance: dg.DagsterInstance, home: Home, partner: Partner, years: Sequence[int]
+    instance: dg.DagsterInstance, home: Home, partner: Partner, years: Sequence[int], target: str
 ) -> Iterator[Step]:
     """Run what is due, one step after the other."""
     run = functools.partial(execute, instance, home)
@@ -185,7 +193,9 @@ def _one_partner(
         run(LOAD, tags=range_tags(partner_id, first, last))
         yield Step(partner_id, LOAD, f"loaded {school_years.label(first)} … {school_years.label(last)}")
     if pending or not is_published(instance, home, partner):
-        published = run(REFRESH, **of_partner).metadata["release"]
+        published = run(
+            REFRESH, partition_key=partner_id, tags={PARTNER: partner_id, TARGET: target}
+        ).metadata["release"]
         state = "published" if published["changed"] else "unchanged"
         yield Step(partner_id, REFRESH, f"release {published['release_id']} {state}")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import os
 import shutil
@@ -22,12 +23,13 @@ from equity_pipeline.domain.errors import EquityError
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.storage.confined import confined
 from equity_pipeline.storage.home import Home
-from equity_pipeline.warehouse import models, project, raw
-from equity_pipeline.warehouse.models import NodeResult
-from equity_pipeline.warehouse.project import manifest, metric_ids
+from equity_pipeline.warehouse import models, project, raw, spark
+from equity_pipeline.warehouse.models import NodeResult, Run
+from equity_pipeline.warehouse.project import DUCKDB, manifest, metric_ids
 from equity_pipeline.warehouse.raw import CurrentDelivery
 
 __all__ = [
+    "DUCKDB",
     "BuildError",
     "BuildResult",
     "CurrentDelivery",
@@ -63,10 +65,12 @@ def build(
     home: Home,
     partner: Partner,
     deliveries: list[CurrentDelivery] | None = None,
+    engine: str = DUCKDB,
 ) -> BuildResult:
     """Rebuild `warehouse/<partner_id>/warehouse.duckdb` from the partner's extracts.
 
-    `deliveries` stand for the ledger's current ones where given. A second builder of the same partner waits for the first.
+    `deliveries` stand for the ledger's current ones where given; `engine`, a target of dbt_project/profiles.yml, computes the
+    tables, which are the same whichever it is. A second builder of the same partner waits for the first.
 
     Raises:
         BuildError: a model or test failed; the old warehouse stays as it was.
@@ -89,7 +93,12 @@ def build(
             warehouse.chmod(0o600)
             with confined(warehouse, home.folders_of(partner.partner_id), project.settings()) as connection:
                 _load_raw(connection, home, partner, deliveries)
-                results = _run(connection, partner.partner_id)
+                run = (
+                    functools.partial(spark.run, home, partner.partner_id, scratch)
+                    if engine == spark.TARGET
+                    else models.run
+                )
+                results = _run(connection, partner.partner_id, run)
                 _finish(connection, inputs, results)
             os.replace(warehouse, target)
         finally:
@@ -117,14 +126,14 @@ def _load_raw(
         ) from None
 
 
-def _run(connection: duckdb.DuckDBPyConnection, partner_id: str) -> list[NodeResult]:
+def _run(connection: duckdb.DuckDBPyConnection, partner_id: str, run: Run) -> list[NodeResult]:
     empty = [
         extract
         for extract in raw.EXTRACTS
         if connection.execute(f"select 1 from raw.{extract} limit 1").fetchone() is None
     ]
     nodes, left_out = models.selected(project.manifest(), empty)
-    results = models.run(connection, nodes)
+    results = run(connection, nodes)
     bad = [result for result in results if result.status in {"error", "fail"}]
     if bad:
         listed = "\n".join(f"  {result.unique_id}: {result.message}" for result in bad)

@@ -7,7 +7,7 @@ here: files and locks (build.py), what `raw` holds (raw.py), any number.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 
 Node = Mapping[str, Any]
+Run = Callable[[duckdb.DuckDBPyConnection, list[Node]], "list[NodeResult]"]
 
 _ENGINE_TYPES = {
     "string": "VARCHAR",

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
 
 FOLDER = Path(__file__).resolve().parents[2] / "dbt_project"
+DUCKDB = "duckdb"  # the target of profiles.yml that finished warehouses are made for
 _SOURCES = {".sql", ".py", ".csv", ".yml"}
 _IN_PROCESS = threading.Lock()  # dbt keeps its adapter and flags in module globals: one invocation at a time
 
@@ -58,18 +59,21 @@ def invoke(
     warehouse: Path,
     scratch: Path,
     manifest: Manifest | None = None,
+    target: str = DUCKDB,
+    variables: Mapping[str, str] | None = None,
 ) -> dbtRunnerResult:
-    """Run one dbt command on a warehouse file, in this process; everything that dbt writes goes to `scratch`."""
+    """Run one dbt command on a warehouse file, in this process; everything that dbt writes goes to `scratch`. `variables`: of
+    the environment, that the `target` reads."""
     from dbt.cli.main import dbtRunner  # takes 2 s, and only a changed project needs it
 
     arguments = [
         *command, "--project-dir", str(FOLDER), "--profiles-dir", str(FOLDER), "--target-path", str(scratch / "target"),
         "--log-path", str(scratch / "logs"), "--log-level", "none", "--log-level-file", "none", "--no-partial-parse",
-        "--no-version-check", "--no-print", "--vars", json.dumps(
+        "--no-version-check", "--no-print", "--target", target, "--vars", json.dumps(
             {"metric_ids": metric_ids(), "crossed_attributes": _crossed_attributes()}
         ),
     ]  # fmt: skip
-    with _IN_PROCESS, _environment(EQUITY_WAREHOUSE=str(warehouse), DO_NOT_TRACK="1"):
+    with _IN_PROCESS, _environment(EQUITY_WAREHOUSE=str(warehouse), DO_NOT_TRACK="1", **(variables or {})):
         try:
             return dbtRunner(manifest=manifest).invoke(arguments)
         finally:
@@ -163,7 +167,7 @@ def manifest() -> Mapping[str, Any]:
 def settings() -> dict[str, str | int]:
     """What `profiles.yml` sets for a DuckDB warehouse: threads, memory, time zone."""
     profiles = yaml.safe_load((FOLDER / "profiles.yml").read_text(encoding="utf-8"))
-    output = profiles["equity"]["outputs"]["warehouse"]
+    output = profiles["equity"]["outputs"][DUCKDB]
     return {**output["config_options"], **output["settings"]}
 
 
