@@ -336,9 +336,8 @@ class Reading:
         self.tell(
             "a figure that does not follow", "gap_metrics", gaps[named.astype(bool)], "reference_subgroup"
         )
-        doubt = (pairs["width"] + pairs["reference_width"]) / 2
         self.gaps = gaps.assign(
-            subgroup_name=gaps["subgroup"], doubt=doubt.take(order).to_numpy(float)
+            subgroup_name=gaps["subgroup"], doubt=pairs["doubt"].take(order).to_numpy(float)
         ).set_index(PAIR)
         self._compare("gap_metrics", gaps, expected)
 

@@ -15,6 +15,7 @@ import pandas as pd
 
 CELL = ["school_year", "metric_id", "school_id", "dimension", "subgroup"]
 PAIR = [*CELL, "reference"]
+ROUNDED = 10  # students are told to tens
 PLACE = CELL[:4]
 # What a row may say whether or not it has a number.
 ABOUT = {
@@ -62,7 +63,7 @@ def is_unknown(subgroups: pd.Series) -> pd.Series:
 
 def compared(base: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     """What every cell of the base may be compared with: one row per `PAIR` with `n`, `p` and `width` of the cell and
-    `m`, `q` and `reference_width` of its reference, and the reference's name.
+    `m`, `q` and `reference_width` of its reference, the reference's name, and how far the true gap may be off, `doubt`.
 
     `base`: one row per `CELL`, `n`, `p` (the middle of its band) and `width`, null where hidden or not measured.
     """
@@ -74,7 +75,12 @@ def compared(base: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     base["s"] = base["n"] * base["p"]
     base["spread"] = base["n"] * base["width"]
     known = base[~base["unknown"] & base["partitioning"]]
-    summed = known.groupby(PLACE)[["n", "s", "spread"]].sum(min_count=1)
+    places = known.groupby(PLACE)
+    summed = places[["n", "s", "spread"]].sum(min_count=1).assign(
+        # Numbers rounded to tens weigh rates that differ; what a hidden group adds may be anything.
+        off=ROUNDED / 2 * places["n"].count() * (places["p"].max() - places["p"].min()),
+        silent=places["n"].count() < places.size(),
+    )  # fmt: skip
     place = base.merge(summed.reset_index(), on=PLACE, how="left", suffixes=("", "_known"))
     own_n, own_s, own_spread = (np.where(base["unknown"], 0, base[c]) for c in ("n", "s", "spread"))
     rest_n, rest_s = place["n_known"].to_numpy() - own_n, place["s_known"].to_numpy() - own_s
@@ -84,6 +90,7 @@ def compared(base: pd.DataFrame, rules: Rules) -> pd.DataFrame:
             reference="rest", name=None, m=rest_n, q=np.where(rest_n == 0, np.nan, rest_s / rest_n)
         )
         rest["reference_width"] = np.where(rest_n == 0, np.nan, rest_spread / rest_n)
+        rest["off"] = np.where(place["silent"].fillna(False).astype(bool), np.inf, place["off"] / rest_n)
     large = base[~base["unknown"] & (base["n"] >= rules.number("n_reliability"))]
     best = (
         large.assign(score=-large["direction"] * large["p"])
@@ -101,6 +108,7 @@ def compared(base: pd.DataFrame, rules: Rules) -> pd.DataFrame:
         )
         frames.append(base.assign(reference=reference).merge(of, on=on, how="left"))
     pairs = pd.concat(frames, ignore_index=True)
+    pairs["doubt"] = (pairs["width"] + pairs["reference_width"]) / 2 + pairs["off"].fillna(0)
     for reference, of in (("overall", frames[1]), ("rest", rest), ("highest", frames[2])):
         pairs[f"{reference}_n"] = np.tile(of["m"].to_numpy(float), 4)
         pairs[f"{reference}_rate"] = np.tile(of["q"].to_numpy(float), 4)

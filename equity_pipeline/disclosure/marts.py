@@ -8,7 +8,7 @@ import pandas as pd
 from equity_pipeline.disclosure.derive import Derivation
 from equity_pipeline.disclosure.figures import PAIR, Rules, is_unknown
 from equity_pipeline.disclosure.model import CELL, DISTRICT, published
-from equity_pipeline.disclosure.publication import WHOLE, band, publish
+from equity_pipeline.disclosure.publication import ROUNDED_TO, WHOLE, band, publish
 from equity_pipeline.domain.errors import DisclosureError
 
 # Columns that rest on no count: what the row is about and which rules made it.
@@ -106,31 +106,44 @@ def _derive_gaps(cells: pd.DataFrame, base: pd.DataFrame, derivation: Derivation
     )
     rules = derivation.rules()
     gaps = derivation.run("gap_metrics")
-    widths = _widths(gaps, base, rules)
-    gaps = _widened(gaps, widths)
+    own, other, more = _widths(gaps, base, rules)
+    gaps = _widened(gaps, own, other)
     derivation.put("gap_metrics", gaps)
     levels = derivation.run("int_gap_level")
-    doubt = pd.Series(sum(widths) / 2, index=pd.MultiIndex.from_frame(gaps[PAIR]))
+    doubt = pd.Series((own + other) / 2 + more, index=pd.MultiIndex.from_frame(gaps[PAIR]))
     doubt = doubt.reindex(pd.MultiIndex.from_frame(levels[PAIR])).to_numpy()
     derivation.put("int_gap_level", _certain(levels, doubt, rules.number("closure_tolerance")))
     return {"gap_metrics": gaps, "gap_closure": derivation.run("gap_closure")}
 
 
-def _widths(gaps: pd.DataFrame, base: pd.DataFrame, rules: Rules) -> tuple[np.ndarray, np.ndarray]:
-    """How wide the bands of a gap's two rates are. The rest of a group has the mean width of its groups, by students."""
+def _widths(
+    gaps: pd.DataFrame, base: pd.DataFrame, rules: Rules
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How wide the bands of a gap's two rates are, and how far the reference's may be off besides.
+
+    The rest of a group has the mean width of its groups, by students. It is also off by their rounded numbers, which weigh
+    rates that differ, and by anything where one of them is hidden.
+    """
     own = base["width"].reindex(pd.MultiIndex.from_frame(gaps[CELL])).to_numpy(float)
     other = base["width"].reindex(reference_cells(gaps)).to_numpy(float)
-    told = base[["n", "width"]].astype(float).assign(spread=base["n"].astype(float) * base["width"])
+    told = base[["n", "width", "rate"]].astype(float)
+    told["spread"], told["silent"] = told["n"] * told["width"], told["n"].isna()
     known = ~is_unknown(told.index.get_level_values("subgroup").to_series()).to_numpy(bool)
     parts = told[known & told.index.get_level_values("dimension").isin(rules.partitioning)]
-    whole = parts.groupby(level=CELL[:-1])[["n", "spread"]].sum(min_count=1)
-    whole = whole.reindex(pd.MultiIndex.from_frame(gaps[CELL[:-1]])).to_numpy(float)
+    places = parts.groupby(level=CELL[:-1]).agg(
+        n=("n", "sum"), spread=("spread", "sum"), groups=("n", "count"), silent=("silent", "any"),
+        least=("rate", "min"), most=("rate", "max"),
+    )  # fmt: skip
+    places = places.reindex(pd.MultiIndex.from_frame(gaps[CELL[:-1]])).reset_index(drop=True)
     mine = told[["n", "spread"]].reindex(pd.MultiIndex.from_frame(gaps[CELL])).to_numpy(float)
     mine[is_unknown(gaps["subgroup"]).to_numpy(bool)] = 0
+    n, spread = (places[["n", "spread"]].to_numpy(float) - mine).T
     with np.errstate(all="ignore"):
-        n, spread = (whole - mine).T
-        rest = np.where(n == 0, np.nan, spread / n)
-    return own, np.where(gaps["reference"] == "rest", rest, other)
+        width = np.where(n == 0, np.nan, spread / n)
+        weights = ROUNDED_TO / 2 * places["groups"] * (places["most"] - places["least"]) / n
+    is_rest = (gaps["reference"] == "rest").to_numpy()
+    more = np.where(places["silent"].fillna(False).astype(bool), np.inf, weights.to_numpy(float))
+    return own, np.where(is_rest, width, other), np.where(is_rest, more, 0.0)
 
 
 def _certain(levels: pd.DataFrame, doubt: np.ndarray, tolerance: float) -> pd.DataFrame:
@@ -149,9 +162,9 @@ def _certain(levels: pd.DataFrame, doubt: np.ndarray, tolerance: float) -> pd.Da
     return levels.assign(level=certain)
 
 
-def _widened(gaps: pd.DataFrame, widths: tuple[np.ndarray, np.ndarray]) -> pd.DataFrame:
+def _widened(gaps: pd.DataFrame, own: np.ndarray, other: np.ndarray) -> pd.DataFrame:
     """Intervals as wide as sampling and banding make them together, both at 95 %."""
-    banding = _Z * _UNIFORM * np.hypot(*widths)
+    banding = _Z * _UNIFORM * np.hypot(own, other)
     # The last bit of a difference of round numbers must not decide whether a gap is within the tolerance.
     gap = gaps["gap"].astype(float).round(12)
     return gaps.assign(
