@@ -379,6 +379,27 @@ def rekey(home: Home, partner_id: str, because: str, file: str, school_year: int
     )
 
 
+@main.command()
+@click.option("--partner", "partner_id", required=True)
+@click.option("--because", required=True, help="Why; recorded with who said so.")
+@click.argument("release_id")
+@_with_home
+def withdraw(home: Home, partner_id: str, because: str, release_id: str) -> None:
+    """Take back a release: it is read no more, `latest` goes back to the one before, and it is not published again."""
+    _known(home, (partner_id,))
+    from equity_pipeline.defs import history, runs
+    from equity_pipeline.defs.erasure import WITHDRAW
+    from equity_pipeline.defs.jobs import NETWORK
+
+    with history.open_instance(home) as instance:
+        said = {"partner_id": partner_id, "release_id": release_id, "because": because}
+        _correct(home, instance, WITHDRAW, "take_back", **said)
+        latest = statuses.latest_release(home, partner_id)
+        click.echo(f"{partner_id}: release {release_id} withdrawn; latest is {latest or 'none'}")
+        runs.execute(instance, home, NETWORK)
+        click.echo("network: release written again")
+
+
 @main.command("rotate-key")
 @click.option("--partner", "partner_id", required=True)
 @_with_home

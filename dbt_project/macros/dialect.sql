@@ -84,8 +84,9 @@ from {{ relation }}
     {%- do run_query(
       'create table ' ~ relation ~ ' (' ~ table.columns ~ ') using parquet'
       ~ (' partitioned by (' ~ table.partitioned_by ~ ')' if table.partitioned_by else '')
-      ~ (" location '" ~ table.location ~ "'" if table.location else '')
+      ~ " location '" ~ table.location ~ "'"
     ) %}
+    {%- if table.partitioned_by %}{% do run_query('msck repair table ' ~ relation) %}{% endif %}
   {%- endfor %}
 {%- endif %}
 {% endmacro %}

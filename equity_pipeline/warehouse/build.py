@@ -115,6 +115,16 @@ def is_current(home: Home, partner: Partner) -> bool:
     return _results_of(target, inputs) is not None
 
 
+def inputs_of(home: Home, partner_id: str) -> str | None:
+    """The digest of what the partner's warehouse was built from, or None where there is none to read."""
+    try:
+        with duckdb.connect(home.warehouse(partner_id), read_only=True) as connection:
+            [(digest,)] = connection.execute("select digest from build.inputs").fetchall()
+    except (duckdb.Error, ValueError):
+        return None
+    return digest
+
+
 def _load_raw(
     connection: duckdb.DuckDBPyConnection, home: Home, partner: Partner, deliveries: list[CurrentDelivery]
 ) -> None:

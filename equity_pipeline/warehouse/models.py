@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Node = Mapping[str, Any]
 Run = Callable[[duckdb.DuckDBPyConnection, list[Node]], "list[NodeResult]"]
@@ -104,7 +107,8 @@ def _result(connection: duckdb.DuckDBPyConnection, node: Node) -> NodeResult:
 def _make(connection: duckdb.DuckDBPyConnection, node: Node) -> None:
     statement = f"create {node['config']['materialized']} {_name(node)} as "
     if node["language"] == "python":
-        connection.register("made_in_python", _python(connection, node["compiled_code"]))
+        frame = in_python(node["compiled_code"], lambda name: connection.query(f"from {name}"), connection)
+        connection.register("made_in_python", frame)
         connection.execute(statement + "from made_in_python")
         connection.unregister("made_in_python")
         return
@@ -119,11 +123,11 @@ def _make(connection: duckdb.DuckDBPyConnection, node: Node) -> None:
             raise _ContractBroken
 
 
-def _python(connection: duckdb.DuckDBPyConnection, code: str) -> Any:
-    """The frame of a Python model; dbt has compiled its `ref`s into the module."""
+def in_python(code: str, table: Callable[[str], Any], session: Any) -> pd.DataFrame:
+    """The frame of a Python model; dbt has compiled its `ref`s, which are read by `table`, into the module."""
     module: dict[str, Any] = {}
     exec(code, module)  # noqa: S102 - our own file, as dbt would run it
-    return module["model"](module["dbtObj"](lambda name: connection.query(f"from {name}")), connection)
+    return module["model"](module["dbtObj"](table), session)
 
 
 def _broken(connection: duckdb.DuckDBPyConnection, test: Node) -> Iterator[str]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import pyarrow
 
 from equity_pipeline.domain.errors import EquityError
 from equity_pipeline.storage.home import Home
@@ -53,7 +54,7 @@ def run(
         done = project.invoke(
             "build", "--no-write-json", "--no-use-colors", "--indirect-selection", "empty",
             "--select", *(node["name"] for node in there.values()),
-            warehouse=scratch / "none.duckdb", scratch=scratch, manifest=_parsed(), target=TARGET,
+            warehouse=scratch / "none.duckdb", scratch=scratch, manifest=_parsed().deepcopy(), target=TARGET,
             variables=_variables(store, sources),
         )  # fmt: skip
         if done.result is None:
@@ -129,6 +130,7 @@ def _broken(test: str) -> list[tuple[str, int]]:
 
 @functools.cache
 def _parsed() -> Manifest:
+    """To be copied: dbt leaves in it what it compiled for one build, and would not compile it again for the next."""
     with tempfile.TemporaryDirectory(prefix="equity-dbt-") as folder:
         scratch = Path(folder)
         done = project.invoke(
@@ -173,11 +175,16 @@ def _needs_spark() -> None:
     class InTheSession(PythonJobHelper):
         """Runs a Python model where the session is; dbt-spark itself knows the jobs of one vendor alone."""
 
-        def __init__(self, parsed_model: dict, credential: Any) -> None:
-            pass
+        def __init__(self, parsed_model: Node, credential: Any) -> None:
+            self.node = parsed_model
 
         def submit(self, compiled_code: str) -> None:
-            exec(compiled_code, {"spark": _session()})  # noqa: S102 - our own file, as dbt would run it
+            session = _session()
+            frame = models.in_python(
+                self.node["compiled_code"], lambda name: session.table(name).toArrow(), session
+            )
+            made = session.createDataFrame(pyarrow.Table.from_pandas(frame, preserve_index=False))
+            made.write.format("parquet").saveAsTable(f"{self.node['schema']}.{self.node['alias']}")
 
     SparkAdapter.default_python_submission_method = "session"
     SparkAdapter.python_submission_helpers = {"session": InTheSession}

@@ -188,7 +188,7 @@ def test_what_leaves_is_in_whole_points(riverside):
 def test_the_page_says_the_verdict_and_draws_the_picture(riverside):
     blocks = {block.id: block for block in riverside.pages["programmes/evaluation.html"].values["blocks"]}
     mentor = blocks["initiative-mentor"]
-    assert any("evidence" in text for text in mentor.text) and "svg" in mentor.picture
+    assert any("evidence" in said for _, said in mentor.facts) and "svg" in mentor.picture
     assert [line[0] for line in mentor.table.rows] == [
         "Before and after", "Difference in differences", "Group by group of starters", "Alike at the start?",
     ]  # fmt: skip

@@ -34,7 +34,7 @@ answers as (
       and codebook.choice = 1
   where
     nullif(trim(responses.response), '') is not null
-    and trim(responses.response) not in ('_skipped', '_not_shown', '_not_applicable')
+    and trim(responses.response) not in ('_skipped', '_not_shown', '_not_applicable', '_free_text')
     and coalesce(responses.submission, 1) = 1
     and coalesce(responses.mark, '') not like '%other_respondent_type%'
 ),
