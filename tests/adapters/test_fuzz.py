@@ -93,10 +93,11 @@ def test_rows_come_back_as_they_were_written_whatever_stands_between_them(
 
 
 def fields_of(text: str, delimiter: str) -> list[int]:
-    """The fields of each record by RFC 4180, letter by letter; a record of blanks alone has none."""
-    widths, fields, quoted, blank = [], 1, False, True
+    """The fields of each record by RFC 4180, letter by letter; a lone field of blanks is no record."""
+    widths, fields, quoted, blank, before = [], 1, False, True, ""
     for letter in text:
         if letter == '"':
+            blank = blank and (quoted or before != '"')  # a second one, outside, is the letter itself
             quoted = not quoted
         elif letter == delimiter and not quoted:
             fields, blank = fields + 1, False
@@ -105,6 +106,7 @@ def fields_of(text: str, delimiter: str) -> list[int]:
             fields, blank = 1, True
         elif not letter.isspace():
             blank = False
+        before = letter
     return widths
 
 
@@ -118,7 +120,9 @@ def fields_of(text: str, delimiter: str) -> list[int]:
 )  # fmt: skip
 def test_the_widths_of_records_are_those_of_a_reader_letter_by_letter(rows, ends, delimiter, quoting, block):
     out = io.StringIO(newline="")
-    csv.writer(out, delimiter=delimiter, quoting=quoting, lineterminator=ends).writerows([["x", "y", "z"], *rows])
+    csv.writer(out, delimiter=delimiter, quoting=quoting, lineterminator=ends).writerows(
+        [["x", "y", "z"], *rows]
+    )
     widths = [fields for fields in fields_of(out.getvalue(), delimiter)[1:] if fields]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(readers, "_BLOCK", block)
