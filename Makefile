@@ -4,7 +4,7 @@ HOME_DIR ?= equity_home
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: setup run test lock ui benchmark
+.PHONY: setup run test test-spark test-workers lock ui benchmark
 
 setup: $(STAMP)
 
@@ -20,12 +20,30 @@ run: setup
 test: setup
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadgroup
 
+# What only runs past one machine need (pyspark alone is 480 MB) stays beside the rest, and only their tests see it.
+.venv/%/installed: requirements-%.txt | setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --upgrade --target .venv/$* -r $<
+	touch $@
+
+test-spark: setup .venv/spark/installed
+	PYTHONPATH=.venv/spark $(BIN)/python -m pytest --durations=0 tests/spark
+
+test-workers: setup .venv/workers/installed
+	PYTHONPATH=.venv/workers $(BIN)/python -m pytest tests/orchestration/test_workers.py
+
 ui: setup
 	$(BIN)/equity-pipeline ui --home $(HOME_DIR)
 
 benchmark: setup
 	$(BIN)/python benchmarks/run.py
 
+LOCK := uv pip compile --universal --generate-hashes --no-strip-extras --no-emit-index-url --no-header
+
 lock: setup
-	$(BIN)/uv pip compile --universal --generate-hashes --no-strip-extras --no-emit-index-url --no-header \
-		--group dev pyproject.toml -o requirements.txt
+	$(BIN)/$(LOCK) --group dev pyproject.toml -o requirements.txt
+	# What the extras add to it.
+	for extra in spark workers; do \
+		$(BIN)/$(LOCK) --extra $$extra pyproject.toml -c requirements.txt --quiet -o requirements-$$extra.txt \
+			$$(sed -n 's/^\([A-Za-z0-9._-]*\).*==.*/--no-emit-package \1/p' requirements.txt) && \
+		sed -i '/^# The following packages were excluded/,$$d' requirements-$$extra.txt || exit 1; \
+	done

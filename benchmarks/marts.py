@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -317,13 +316,7 @@ def prepare(home: Home) -> None:
     warehouse = by_dbt(small)
     with duckdb.connect(warehouse, read_only=True) as connection:
         connection.execute(f"copy intermediate.int_policy to '{home.root / 'policy.json'}' (format json)")
-    copy = home.root / "compile" / "warehouse.duckdb"
-    copy.parent.mkdir()
-    shutil.copy(warehouse, copy)
-    compiled = project.invoke(
-        "compile", "--select", "gap_metrics", "--no-write-json", warehouse=copy, scratch=copy.parent
-    )
-    [code] = [r.node.compiled_code for r in compiled.result.results if r.node.name == "gap_metrics"]
+    code = project.manifest()["nodes"]["model.equity.gap_metrics"]["compiled_code"]
     (home.root / "gap_metrics.sql").write_text(code)
 
 

@@ -96,7 +96,7 @@ def state(home: Home) -> dict[str, str]:
         for folder in home.folders_of(PARTNER)
         if folder.parent.parent.name in {"extracts", "quarantine"}
     ]
-    for folder in [*folders, home.releases(PARTNER) / "latest"]:
+    for folder in [*folders, home.releases(PARTNER) / "latest", home.network_releases / "latest"]:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 found[str(path.relative_to(home.root))] = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -74,13 +74,20 @@ def demo(home: Home) -> None:
     "--partner", "partner_ids", multiple=True, help="Only this partner; may be given several times."
 )
 @click.option("--school-year", "years", multiple=True, type=_SchoolYear(), help="Only this year, as 2025-26.")
+@click.option(
+    "--target",
+    type=click.Choice(["duckdb", "spark"]),
+    default="duckdb",
+    show_default=True,
+    help="What computes the warehouse; the tables are the same.",
+)
 @_with_home
-def run(home: Home, partner_ids: tuple[str, ...], years: tuple[int, ...]) -> None:
+def run(home: Home, partner_ids: tuple[str, ...], years: tuple[int, ...], target: str) -> None:
     """Take in what is pending in landing/, rebuild what it touches, publish."""
-    _run(home, partner_ids, years)
+    _run(home, partner_ids, years, target)
 
 
-def _run(home: Home, partner_ids: tuple[str, ...], years: tuple[int, ...]) -> None:
+def _run(home: Home, partner_ids: tuple[str, ...], years: tuple[int, ...], target: str = "duckdb") -> None:
     from equity_pipeline.defs.runs import whole_way
 
     partners, problems = registry.load_valid(home)
@@ -94,7 +101,7 @@ def _run(home: Home, partner_ids: tuple[str, ...], years: tuple[int, ...]) -> No
     chosen = [
         partner for partner in partners.values() if not partner_ids or partner.partner_id in partner_ids
     ]
-    ended = whole_way(home, chosen, years, say=click.echo)
+    ended = whole_way(home, chosen, years, say=click.echo, target=target)
     if not ended.worked:
         click.echo("nothing new: every file in landing/ is already in, and every release is up to date")
     click.echo(_table(home, chosen))
@@ -370,6 +377,27 @@ def rekey(home: Home, partner_id: str, because: str, file: str, school_year: int
     click.echo(
         f"{file} is of {year} from now on: `equity-pipeline run --partner {partner_id}` reads it again"
     )
+
+
+@main.command()
+@click.option("--partner", "partner_id", required=True)
+@click.option("--because", required=True, help="Why; recorded with who said so.")
+@click.argument("release_id")
+@_with_home
+def withdraw(home: Home, partner_id: str, because: str, release_id: str) -> None:
+    """Take back a release: it is read no more, `latest` goes back to the one before, and it is not published again."""
+    _known(home, (partner_id,))
+    from equity_pipeline.defs import history, runs
+    from equity_pipeline.defs.erasure import WITHDRAW
+    from equity_pipeline.defs.jobs import NETWORK
+
+    with history.open_instance(home) as instance:
+        said = {"partner_id": partner_id, "release_id": release_id, "because": because}
+        _correct(home, instance, WITHDRAW, "take_back", **said)
+        latest = statuses.latest_release(home, partner_id)
+        click.echo(f"{partner_id}: release {release_id} withdrawn; latest is {latest or 'none'}")
+        runs.execute(instance, home, NETWORK)
+        click.echo("network: release written again")
 
 
 @main.command("rotate-key")

@@ -8,9 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from equity_pipeline.storage.home import Home
 from tests import unmasked
+
+settings.register_profile(
+    "seeded", derandomize=True
+)  # the same inputs in every run of a test, on every machine
+settings.load_profile("seeded")
 
 # Files written by other people. They are no part of the repository: their tests run where the files are.
 EXTRACTS = Path(os.environ.get("EQUITY_EXTRACTS") or Path(__file__).parents[2] / "shared" / "extracts")
@@ -28,10 +34,12 @@ sources:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What shares costly fixtures runs in one process: a file, and all of the whole-product tests."""
+    """What shares costly fixtures runs in one process: a file, all of the whole-product tests, all of the programmes'."""
     for item in items:
         folder = item.path.parent.name
-        item.add_marker(pytest.mark.xdist_group(folder if folder == "end_to_end" else str(item.path)))
+        item.add_marker(
+            pytest.mark.xdist_group(folder if folder in ("end_to_end", "programmes") else str(item.path))
+        )
 
 
 @pytest.fixture(autouse=True)

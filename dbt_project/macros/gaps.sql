@@ -143,9 +143,9 @@ with_action as (
 
 select
   with_action.*,
-  row_number() over (
+  cast(row_number() over (
     partition by school_year
     order by urgency, coalesce(seats_gap, 0) desc, school_id, metric_id, dimension, subgroup
-  ) as urgency_rank
+  ) as bigint) as urgency_rank
 from with_action
 {%- endmacro %}

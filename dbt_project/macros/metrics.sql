@@ -46,7 +46,7 @@ where choice = 1
 {%- endmacro %}
 
 {% macro first_events(actions) %}
-  select *, row_number() over (partition by school_year, student_id order by incident_date, incident_id, event_school_id) as choice
+  select *, row_number() over (partition by school_year, student_id order by incident_date nulls last, incident_id nulls last, event_school_id nulls last) as choice
   from {{ ref('int_discipline_event') }}
   where action in ('{{ actions | join("', '") }}')
 {% endmacro %}

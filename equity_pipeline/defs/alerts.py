@@ -10,6 +10,7 @@ student's value.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import smtplib
@@ -19,6 +20,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from email.message import EmailMessage
 from html import escape
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -27,13 +29,17 @@ from dagster import DagsterEventType as Event
 
 from equity_pipeline.defs.ingest import CONTRACT, ON_TIME, STABLE
 from equity_pipeline.defs.partitions import partner_of
+from equity_pipeline.domain.errors import PartnerFileError
+from equity_pipeline.partners import registry
+from equity_pipeline.storage.home import Home
 
-RUN, CHECK, OVERDUE, REJECTED, DRIFT = (
+RUN, CHECK, OVERDUE, REJECTED, DRIFT, PARTNER_FILE = (
     "run failure",
     "check failure",
     "overdue delivery",
     "large rejection",
     "drift",
+    "broken partner file",
 )
 _CAUSES = {ON_TIME: OVERDUE, CONTRACT: REJECTED, STABLE: DRIFT}
 EVERYONE = "all partners"  # a run that works for no one partner
@@ -121,7 +127,7 @@ class Channels:
         return server
 
 
-def sensor() -> dg.SensorDefinition:
+def sensor(home: Home) -> dg.SensorDefinition:
     """Tells the channels what went wrong since the last tick, and what they could not be told then."""
 
     @dg.sensor(
@@ -129,12 +135,13 @@ def sensor() -> dg.SensorDefinition:
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="One message for each cause and partner: run failure, check failure, overdue delivery, large rejection, "
-        "drift. By mail and webhook, as EQUITY_ALERT_… says.",
+        "drift, broken partner file. By mail and webhook, as EQUITY_ALERT_… says.",
     )
     def alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         kept = json.loads(context.cursor) if context.cursor else {"read": {}, "wrong": {}, "told": {}}
         for run in _ended(context.instance, kept["read"]):
             _learn(kept["wrong"], context.instance, run)
+        _read_partner_files(kept["wrong"], home)
         channels = Channels.configured()
         said, failed = [], []
         for channel in channels.names():
@@ -228,6 +235,23 @@ def _learn(wrong: State, instance: dg.DagsterInstance, run_id: str) -> None:
     for step, lines in steps.items():
         # What a check stopped is told as the check's failure.
         _put(wrong, RUN, step, {partner_id: lines} if lines and not stopped_by_check else {}, partner_id)
+
+
+def _read_partner_files(wrong: State, home: Home) -> None:
+    """A partner whose file can't be read is left out of everything: nothing of it would run, and nothing fail."""
+    found = {path.stem: _problem(path, path.stat().st_mtime_ns) for path in home.partners.glob("*.yml")}
+    for partner_id in {*found, *wrong}:
+        lines = [problem] if (problem := found.get(partner_id)) else []
+        _put(wrong, PARTNER_FILE, "partner file", {partner_id: lines} if lines else {}, partner_id)
+
+
+@functools.lru_cache(maxsize=1024)  # files change seldom, and the sensor looks every minute
+def _problem(path: Path, _changed: int) -> str | None:
+    try:
+        registry.load(path)
+    except PartnerFileError as error:
+        return str(error)
+    return None
 
 
 def _words(event: dg.DagsterEvent) -> str:

@@ -24,13 +24,13 @@ from equity_pipeline.defs.calendar import SCHEDULES, moment_on
 from equity_pipeline.defs.ingest import DELIVERIES
 from equity_pipeline.defs.jobs import DUE_DATES, LOAD, REFRESH, TAKE_IN
 from equity_pipeline.defs.partitions import PARTNER, range_tags, year_ranges
-from equity_pipeline.defs.publish import is_published
 from equity_pipeline.defs.transform import PARTNER_FILE
 from equity_pipeline.domain.errors import EquityError
 from equity_pipeline.extracts import intake
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.partners import registry
 from equity_pipeline.partners.registry import Partner
+from equity_pipeline.publishing.release import is_published
 from equity_pipeline.storage.home import Home
 
 COMMAND_LINE = {"started_by": "command line"}
@@ -134,7 +134,7 @@ def automation(
         "landing": lambda: _landing(home, partners, by_name[TAKE_IN]),
         "due": lambda: _due(home, partners, by_name[LOAD], by_name[REFRESH]),
         "conditions": _conditions,
-        "alerts": lambda: alerts.sensor(),
+        "alerts": lambda: alerts.sensor(home),
     }
     zones = sorted({partner.timezone for partner in partners.values()})
     schedules = [
@@ -251,7 +251,7 @@ def _next_runs(instance: dg.DagsterInstance, home: Home, partner_id: str) -> lis
     if not ledger.counts(partner_id)["loaded"]:
         return []  # nothing to build from yet
     try:
-        published = is_published(instance, home, registry.load(home.partner_file(partner_id)))
+        published = is_published(home, registry.load(home.partner_file(partner_id)))
     except EquityError:
         published = False  # the run says why
     return [] if published else [refresh_request(partner_id)]

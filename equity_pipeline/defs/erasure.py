@@ -6,22 +6,23 @@ import os
 import dagster as dg
 
 from equity_pipeline.defs.failures import told_to_a_person
-from equity_pipeline.defs.turns import turn
+from equity_pipeline.defs.turns import NETWORK_TURN, turn
 from equity_pipeline.domain import school_years
 from equity_pipeline.extracts import intake
 from equity_pipeline.partners import registry
+from equity_pipeline.publishing import withdrawal
 from equity_pipeline.stewardship import erasure
 from equity_pipeline.storage import keys, sealed, trail
 from equity_pipeline.storage.home import Home
 
 ERASE, ERASE_STUDENT, REKEY, ROTATE_KEY = "erase", "erase_student", "rekey", "rotate_key"
-RETENTION = "retention"
+RETENTION, WITHDRAW = "retention", "withdraw"
 STUDENT_ID = "EQUITY_ERASE_STUDENT_ID"
 
 
 def corrections(home: Home) -> list[dg.JobDefinition]:
     """The jobs that change what is on file of one partner."""
-    return [erase(home), erase_student(home), rekey(home), rotate_key(home), retention(home)]
+    return [erase(home), erase_student(home), rekey(home), rotate_key(home), retention(home), withdraw(home)]
 
 
 def nightly(job: dg.JobDefinition) -> dg.ScheduleDefinition:
@@ -137,3 +138,22 @@ def rotate_key(home: Home) -> dg.JobDefinition:
         new_key()
 
     return rotate_key_job
+
+
+def withdraw(home: Home) -> dg.JobDefinition:
+    """A job that takes back one release of a partner, and the network's releases that were made of it."""
+
+    @dg.op(config_schema={"partner_id": str, "release_id": str, "because": str})
+    def take_back(context: dg.OpExecutionContext) -> None:
+        said = context.op_config
+        with told_to_a_person(), turn(home, NETWORK_TURN), turn(home, said["partner_id"]):
+            done = withdrawal.withdraw(home, said["partner_id"], said["release_id"], said["because"])
+        context.log.info(
+            f"{said['partner_id']}: latest is {done.latest}; of the network went {list(done.roll_ups)}"
+        )
+
+    @dg.job(name=WITHDRAW, description="Take back one release of a partner; who and why is recorded.")
+    def withdraw_job() -> None:
+        take_back()
+
+    return withdraw_job

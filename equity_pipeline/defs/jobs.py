@@ -6,10 +6,18 @@ import dagster as dg
 
 from equity_pipeline import contracts
 from equity_pipeline.defs.ingest import ON_TIME, extract_key
-from equity_pipeline.defs.partitions import Partitions
+from equity_pipeline.defs.partitions import Partitions, split_partner_year
 
 TAKE_IN, LOAD, REFRESH, NETWORK = "take_in", "load", "refresh", "network"
 DUE_DATES = "due_dates"
+_FIRST_PROMPT_YEAR = 10_000  # no school year of a backfill goes before what was delivered today
+
+
+def newest_year_first(key: str) -> dict[str, str]:
+    """Run tags of a partner × school year. The queue takes runs of one priority in the order in which they came, which is by
+    partner: by year instead, every partner has its newest year before any has its oldest. All come after `PROMPT`."""
+    _, school_year = split_partner_year(key)
+    return {"dagster/priority": str(school_year - _FIRST_PROMPT_YEAR)}
 
 
 def jobs(partitions: Partitions) -> list[dg.UnresolvedAssetJobDefinition]:
@@ -29,6 +37,11 @@ def jobs(partitions: Partitions) -> list[dg.UnresolvedAssetJobDefinition]:
             dg.AssetSelection.groups("ingest") - dg.AssetSelection.assets("deliveries") - late,
             description="Validate the deliveries of a partner's school years into typed extracts.",
             partitions_def=partitions.partner_year,
+            config=dg.PartitionedConfig(
+                partitions.partner_year,
+                run_config_for_partition_key_fn=lambda key: {},
+                tags_for_partition_key_fn=newest_year_first,
+            ),
         ),
         dg.define_asset_job(
             REFRESH,

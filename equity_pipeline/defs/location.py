@@ -8,7 +8,7 @@ import warnings
 import dagster as dg
 
 from equity_pipeline.defs.automation import ENVIRONMENTS, automation
-from equity_pipeline.defs.erasure import corrections, nightly
+from equity_pipeline.defs.erasure import RETENTION, corrections, nightly
 from equity_pipeline.defs.ingest import due_date_checks, ingest_assets
 from equity_pipeline.defs.jobs import jobs
 from equity_pipeline.defs.partitions import partitions
@@ -31,6 +31,7 @@ def definitions(home: Home, today: dt.date, environment: str = "dev") -> dg.Defi
         warnings.warn(f"left out: {problem}", stacklevel=2)
     keys = partitions(partners, Ledger(home).school_years() if home.ledger.exists() else (), today)
     all_jobs, by_hand = jobs(keys), corrections(home)
+    declared = ENVIRONMENTS.get(environment, frozenset())
     sensors, schedules = automation(home, partners, all_jobs, environment)
     warehouse = warehouse_assets(home, keys)
     marts = sorted(key for key, group in warehouse.group_names_by_key.items() if group == "marts")
@@ -39,14 +40,17 @@ def definitions(home: Home, today: dt.date, environment: str = "dev") -> dg.Defi
         warehouse,
         *publish_assets(home, partners, keys, marts),
     ]
-    if "conditions" not in ENVIRONMENTS[environment]:  # else Dagster adds a sensor of its own for them
+    if "conditions" not in declared:  # else Dagster adds a sensor of its own for them
         assets = [one.map_asset_specs(_unconditional) for one in assets]
     return dg.Definitions(
         assets=[partner_file_asset(keys), *assets],
         asset_checks=[due_date_checks(home, partners)],
         jobs=[*all_jobs, *by_hand],
         sensors=sensors,
-        schedules=[*schedules, *(nightly(by_hand[-1]) for _ in {"nightly"} & ENVIRONMENTS[environment])],
+        schedules=[
+            *schedules,
+            *(nightly(job) for job in by_hand if job.name == RETENTION and "nightly" in declared),
+        ],
         executor=dg.in_process_executor,  # a run has a process of its own already; its steps follow each other
     )
 

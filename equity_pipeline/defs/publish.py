@@ -11,17 +11,14 @@ from equity_pipeline.defs.conditions import NETWORK as NETWORK_CONDITION
 from equity_pipeline.defs.conditions import RELEASE as RELEASE_CONDITION
 from equity_pipeline.defs.failures import RETRIES, told_to_a_person
 from equity_pipeline.defs.partitions import Partitions
-from equity_pipeline.defs.transform import table_key
 from equity_pipeline.defs.turns import NETWORK_TURN, turn
 from equity_pipeline.domain.errors import DisclosureError
 from equity_pipeline.partners import registry
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.publishing import network
 from equity_pipeline.publishing import release as publishing
-from equity_pipeline.stewardship.status import latest_release
 from equity_pipeline.storage import trail
 from equity_pipeline.storage.home import Home
-from equity_pipeline.warehouse import build as warehouse
 
 OWNERS = ["team:data-engineering"]
 RELEASE, NETWORK_RELEASE, PROOF = dg.AssetKey("release"), dg.AssetKey("network_release"), "disclosure_proof"
@@ -120,14 +117,3 @@ def _proof(published: publishing.Release | None, refusal: DisclosureError | None
     return dg.AssetCheckResult(
         check_name=PROOF, asset_key=RELEASE, passed=published is not None, metadata=metadata
     )
-
-
-def is_published(instance: dg.DagsterInstance, home: Home, partner: Partner) -> bool:
-    """Whether the release stands on all that is there: the warehouse does, and the release was made after it."""
-    if not warehouse.is_current(home, partner) or latest_release(home, partner.partner_id) is None:
-        return False
-    built, released = (
-        instance.get_latest_storage_id_by_partition(key, dg.DagsterEventType.ASSET_MATERIALIZATION)
-        for key in (table_key("marts", "gap_metrics"), RELEASE)
-    )
-    return released.get(partner.partner_id, 0) >= built.get(partner.partner_id, 0)

@@ -14,19 +14,25 @@ from typing import Any
 
 import dagster as dg
 
+from equity_pipeline import contracts
 from equity_pipeline.defs import history
 from equity_pipeline.defs.automation import COMMAND_LINE
+from equity_pipeline.defs.ingest import extract_key
 from equity_pipeline.defs.jobs import LOAD, NETWORK, REFRESH, TAKE_IN
 from equity_pipeline.defs.location import definitions
 from equity_pipeline.defs.partitions import PARTNER, range_tags, year_ranges
-from equity_pipeline.defs.publish import is_published
+from equity_pipeline.defs.transform import TARGET
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import EquityError
 from equity_pipeline.extracts import intake
 from equity_pipeline.extracts.ledger import Ledger
+from equity_pipeline.partners import registry
 from equity_pipeline.partners.registry import Partner
+from equity_pipeline.publishing import network
+from equity_pipeline.publishing.release import is_published
 from equity_pipeline.storage import trail
 from equity_pipeline.storage.home import Home
+from equity_pipeline.warehouse.project import DUCKDB
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}  # the event log has every line
 
@@ -59,8 +65,9 @@ def execute(
     partition_key: str | None = None,
     tags: Mapping[str, str] | None = None,
     run_config: Mapping[str, Any] | None = None,
+    assets: Sequence[dg.AssetKey] | None = None,
 ) -> Outcome:
-    """Execute one job and wait for it.
+    """Execute one job, or the part of it that makes these assets, and wait for it.
 
     Raises:
         EquityError: the run failed; the message is the failed steps' own.
@@ -71,16 +78,16 @@ def execute(
             "ignore"
         )  # Dagster's notes on its own previews are not for a person at a terminal
         # Built anew for each run: what was just taken in may hold school years that were not known before.
-        result = (
-            definitions(home, dt.date.today())
-            .resolve_job_def(job_name)
-            .execute_in_process(
-                instance=instance,
-                partition_key=partition_key,
-                tags={**COMMAND_LINE, **(tags or {})},
-                run_config={**_QUIET, **(run_config or {})},
-                raise_on_error=False,
-            )
+        job = definitions(home, dt.date.today()).resolve_job_def(job_name)
+        if assets:
+            checks = {key for key in job.asset_layer.asset_graph.asset_check_keys if key.asset_key in assets}
+            job = job.get_subset(asset_selection=set(assets), asset_check_selection=checks)
+        result = job.execute_in_process(
+            instance=instance,
+            partition_key=partition_key,
+            tags={**COMMAND_LINE, **(tags or {})},
+            run_config={**_QUIET, **(run_config or {})},
+            raise_on_error=False,
         )
     if not result.success:
         steps = [event.step_failure_data for event in result.all_events if event.is_step_failure]
@@ -102,12 +109,17 @@ def execute(
 
 
 def whole_way(
-    home: Home, partners: Sequence[Partner], years: Sequence[int], say: Callable[[str], None]
+    home: Home,
+    partners: Sequence[Partner],
+    years: Sequence[int],
+    say: Callable[[str], None],
+    target: str = DUCKDB,
 ) -> Ended:
     """Take in, load, build and publish each of `partners`, then the network's page, as far as there is anything new.
 
-    `years`: load these school years, else those that have something pending. Several partners are worked on at once,
-    each in a process of its own. One that fails is reported through `say` and does not hold the others up.
+    `years`: load these school years, else those that have something pending. `target`: what computes warehouses. Several
+    partners are worked on at once, each in a process of its own. One that fails is reported through `say` and does not hold
+    the others up.
     """
     history.prepare(home)
     # The one with most to read first: at the end no processor waits for it alone.
@@ -117,12 +129,14 @@ def whole_way(
     steps: list[Step] = []
     if due:
         say(f"working on {', '.join(partner.partner_id for partner in due)}")
-    for partner, done in _each(home, due, years):
+    for partner, done in _each(home, due, years, target):
         for step in done:
             say(f"{partner.partner_id}: {step.line}")
         steps += done
     failed = sorted({step.partner_id for step in steps if not step.well})
-    if any(step.job_name == REFRESH and step.well for step in steps):
+    if any(step.job_name == REFRESH and step.well for step in steps) or not network.is_current(
+        home, registry.load_valid(home)[0]
+    ):  # a run that was killed may have published and not come to the network
         with history.open_instance(home) as instance:
             try:
                 execute(instance, home, NETWORK)
@@ -143,32 +157,34 @@ class Step:
     well: bool = True
 
 
-def _each(home: Home, partners: list[Partner], years: Sequence[int]) -> Iterator[tuple[Partner, list[Step]]]:
+def _each(
+    home: Home, partners: list[Partner], years: Sequence[int], target: str
+) -> Iterator[tuple[Partner, list[Step]]]:
     """What was done for each partner, as it ends. Alone in this process, several in processes of their own, as many as
     there are processors: dbt can build one warehouse at a time in a process."""
     workers = min(len(partners), os.cpu_count() or 1)
     if workers < 2:
         for partner in partners:
-            yield partner, _work(home, partner, years)
+            yield partner, _work(home, partner, years, target)
         return
     with ProcessPoolExecutor(workers, get_context("spawn"), initializer=os.umask, initargs=(0o077,)) as pool:
-        ended = {pool.submit(_work, home, partner, years): partner for partner in partners}
+        ended = {pool.submit(_work, home, partner, years, target): partner for partner in partners}
         for future in as_completed(ended):
             yield ended[future], future.result()
 
 
-def _work(home: Home, partner: Partner, years: Sequence[int]) -> list[Step]:
+def _work(home: Home, partner: Partner, years: Sequence[int], target: str) -> list[Step]:
     steps: list[Step] = []  # keeps what was done before a failure
     with history.open_instance(home) as instance:
         try:
-            steps.extend(_one_partner(instance, home, partner, years))
+            steps.extend(_one_partner(instance, home, partner, years, target))
         except EquityError as error:
             steps.append(Step(partner.partner_id, None, f"FAILED: {error}", well=False))
     return steps
 
 
 def _one_partner(
-    instance: dg.DagsterInstance, home: Home, partner: Partner, years: Sequence[int]
+    instance: dg.DagsterInstance, home: Home, partner: Partner, years: Sequence[int], target: str
 ) -> Iterator[Step]:
     """Run what is due, one step after the other."""
     run = functools.partial(execute, instance, home)
@@ -182,12 +198,20 @@ def _one_partner(
         yield Step(partner_id, TAKE_IN, "\n  ".join([line, *problems]), not problems)
     pending = sorted(years or Ledger(home).pending(partner_id))
     for first, last in year_ranges(pending):
-        run(LOAD, tags=range_tags(partner_id, first, last))
+        run(LOAD, tags=range_tags(partner_id, first, last), assets=_extracts(home, partner_id, first, last))
         yield Step(partner_id, LOAD, f"loaded {school_years.label(first)} … {school_years.label(last)}")
-    if pending or not is_published(instance, home, partner):
-        published = run(REFRESH, **of_partner).metadata["release"]
+    if pending or not is_published(home, partner):
+        published = run(
+            REFRESH, partition_key=partner_id, tags={PARTNER: partner_id, TARGET: target}
+        ).metadata["release"]
         state = "published" if published["changed"] else "unchanged"
         yield Step(partner_id, REFRESH, f"release {published['release_id']} {state}")
+
+
+def _extracts(home: Home, partner_id: str, first: int, last: int) -> list[dg.AssetKey] | None:
+    """What the partner has ever sent of these years: of most extracts it never sends any. None: nothing, then all are asked."""
+    sent = {row["extract"] for year in range(first, last + 1) for row in Ledger(home).loads(partner_id, year)}
+    return [extract_key(extract) for extract in sorted(sent & set(contracts.EXTRACTS))] or None
 
 
 def _landed_bytes(home: Home, partner: Partner) -> int:
@@ -197,10 +221,7 @@ def _landed_bytes(home: Home, partner: Partner) -> int:
 def _has_work(home: Home, partner: Partner) -> bool:
     try:
         pending = intake.pending_files(home, partner) or Ledger(home).pending(partner.partner_id)
-        if pending:
-            return True
-        with history.open_instance(home) as instance:
-            return not is_published(instance, home, partner)
+        return bool(pending) or not is_published(home, partner)
     except EquityError:
         return True  # it will be said where the work is done
 

@@ -21,6 +21,8 @@ from equity_pipeline.partners import registry
 from equity_pipeline.storage.home import Home
 from equity_pipeline.warehouse import build as warehouse
 
+# A run's tag that says what computes the tables: a target of dbt_project/profiles.yml.
+TARGET = "target"
 PARTNER_FILE = dg.AssetKey("partner_file")
 OWNERS = ["team:analytics-engineering"]
 _TABLES = {"model", "seed"}
@@ -62,7 +64,8 @@ def warehouse_assets(home: Home, partitions: Partitions) -> dg.AssetsDefinition:
         with told_to_a_person(), turn(home, context.partition_key):
             partner = registry.load(home.partner_file(context.partition_key))
             try:
-                nodes, problem = warehouse.build(home, partner).results, None
+                target = context.run.tags.get(TARGET, warehouse.DUCKDB)
+                nodes, problem = warehouse.build(home, partner, engine=target).results, None
             except warehouse.BuildError as error:
                 nodes, problem = error.results, error
         if problem is None:

@@ -54,8 +54,31 @@ def evaluate(panel: pd.DataFrame) -> pd.DataFrame:
     return made.astype(numbers | dict.fromkeys(["initiative_id", "design", "term", "verdict"], "string"))
 
 
+def _without_names(panel: pd.DataFrame) -> pd.DataFrame:
+    """Units and those they were assigned with, numbered by what is known of them: sums of floats depend on their order, and
+    a unit's name is a pseudonym that a new key changes."""
+    rows = panel.sort_values("school_year")
+    seen = (
+        rows[["school_year", "n", "successes", "first_school_year"]]
+        .astype("Int64")
+        .astype("string")
+        .fillna("")
+    )
+    units = (
+        rows.assign(seen=seen.agg(":".join, axis=1))
+        .groupby("unit", as_index=False)
+        .agg(seen=("seen", ";".join), assigned=("assigned", "first"))
+        .sort_values("seen")
+    )
+    units["together"] = units.groupby("assigned")["seen"].transform("|".join)
+    units = units.sort_values(["together", "assigned", "seen"], ignore_index=True)
+    assigned = dict(zip(units["unit"], pd.factorize(units["assigned"])[0], strict=True))
+    number = dict(zip(units["unit"], units.index, strict=True))
+    return panel.assign(unit=panel["unit"].map(number), assigned=panel["unit"].map(assigned))
+
+
 def _prepared(panel: pd.DataFrame) -> pd.DataFrame:
-    panel = panel.sort_values(["unit", "school_year"], ignore_index=True)
+    panel = _without_names(panel).sort_values(["unit", "school_year"], ignore_index=True)
     panel["start"] = panel["first_school_year"].astype(float)
     panel["treated"] = panel["start"].notna()
     panel["post"] = panel["treated"] & (panel["school_year"] >= panel["start"])

@@ -24,9 +24,8 @@ def reliability(scale: pd.DataFrame) -> pd.DataFrame:
     rows = []
     complete = scale[(scale["answers"] == scale["items"]) & (scale["items"] > 1) & scale["points"].notna()]
     for key, of in complete.groupby(SCALE, sort=True):
-        points = np.array(
-            [[float(p) for p in text.split(";")] for text in of.sort_values("respondent_id")["points"]]
-        )
+        # Sums of floats depend on their order, and people have none but that of their answers.
+        points = np.array([[float(p) for p in text.split(";")] for text in sorted(of["points"])])
         enough = len(points) >= FEWEST and (points.std(axis=0) > 0).all()
         rows.append((*key, len(points), alpha(points) if enough else None, omega(points) if enough else None))
     types = {"school_year": "int32", "respondents": "int64", "alpha": "float64", "omega": "float64"}

@@ -58,7 +58,8 @@ class Ledger:
         self._path = home.ledger
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._connection() as con:
-            con.execute("PRAGMA journal_mode = WAL")
+            # WAL shares memory between its users, which those on several machines do not have.
+            con.execute(f"PRAGMA journal_mode = {'DELETE' if home.is_shared else 'WAL'}")
             con.executescript(_TABLES)
 
     @contextlib.contextmanager

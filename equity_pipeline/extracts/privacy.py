@@ -5,7 +5,9 @@ keys (storage.keys), or which columns a format has (adapters).
 
 Ids of people become HMAC-SHA-256 pseudonyms under the partner's key, the same in every file and school year, so that
 whatever was joined by an id still is. Of a birth date the month stays: what the rules need is to see that two people
-share an id. Prose is no answer and no code: it is withheld. Columns that no contract names are never stored at all.
+share an id. In columns that people fill in, only what is no one person's own words stays: a number, a choice that is named
+beforehand, or what several people say alike; everything else is withheld, however short. Columns that no contract names are
+never stored at all.
 """
 
 from __future__ import annotations
@@ -23,9 +25,23 @@ from equity_pipeline.contracts.distinct import by_distinct
 from equity_pipeline.contracts.persons import IDENTITY, NAMES, PERSONS
 
 WITHHELD = "_free_text"
-"""What stands in the place of prose."""
-_PROSE = ("response", "behavior", "comment_theme", "gender_identity")
-_LONGEST_CODE = 60
+"""What stands in the place of one person's own words."""
+OWN_WORDS = ("response", "behavior", "comment_theme", "gender_identity")
+"""Columns that people fill in."""
+SEVERAL = 3
+"""People, or records where a table names none, who give the same answer to the same question: then it is nobody's own."""
+_CHOICES = frozenset(
+    """yes|no|true|false|none|other|unknown|not sure|unsure|don't know|i don't know|prefer not to say|prefer not to answer
+    |n/a|not applicable|strongly agree|agree|mostly agree|somewhat agree|slightly agree|neutral|neither agree nor disagree
+    |slightly disagree|somewhat disagree|mostly disagree|disagree|strongly disagree|never|almost never|hardly ever|rarely
+    |once in a while|occasionally|sometimes|often|frequently|usually|most of the time|almost always|always|not at all
+    |a little|a little bit|slightly|some|somewhat|moderately|quite|quite a bit|a lot|very|very much|extremely
+    |a great deal|a tremendous amount|not true|not at all true|a little true|somewhat true|mostly true|very true
+    |completely true|very poor|poor|fair|average|good|very good|excellent|very unlikely|unlikely|likely|very likely
+    |female|male|girl|boy|woman|man|nonbinary|non-binary|transgender|agender|genderqueer|genderfluid|two-spirit
+    |questioning""".replace("\n    ", "").split("|")
+)
+"""Choices of the scales in use (agreement, frequency, amount, truth, quality, gender), which even one person may give."""
 _BIRTH_DATE = "birth_date"
 _BYTES, _LETTERS = 9, 12
 """Of the HMAC: 72 bits, twelve letters. Two of a million people get the same pseudonym once in ten billion partners, and
@@ -82,13 +98,27 @@ class Pseudonyms:
             self._each("person", [text and text.strip() for text in texts.to_list()]), dtype=pl.String
         )
 
-    def hidden(self, rows: pl.DataFrame, says: Mapping[str, str] | None = None) -> pl.DataFrame:
-        """Rows as they may leave the archive. `says`: which canonical column each column is; by default its name."""
+    def hidden(
+        self,
+        rows: pl.DataFrame,
+        says: Mapping[str, str] | None = None,
+        choices: Mapping[str, Iterable[str]] | None = None,
+    ) -> pl.DataFrame:
+        """Rows as they may leave the archive. `says`: which canonical column each column is; by default its name.
+        `choices`: canonical column → the answers that the partner file names."""
         columns = {column: (says or {}).get(column, column) for column in rows.columns}
+        person, question = (
+            next((rows[column] for column, said in columns.items() if said in sought), None)
+            for sought in (PERSONS, ("item_id",))
+        )
         return rows.with_columns(
             *(self.persons(rows[column]) for column, said in columns.items() if said in PERSONS),
             *(_month(rows[column]) for column, said in columns.items() if said == _BIRTH_DATE),
-            *(_without_prose(rows[column]) for column, said in columns.items() if said in _PROSE),
+            *(
+                _without_own_words(rows[column], person, question, (choices or {}).get(said, ()))
+                for column, said in columns.items()
+                if said in OWN_WORDS
+            ),
         )
 
     def matched(self, rows: pl.DataFrame) -> pl.DataFrame:
@@ -105,11 +135,15 @@ class Pseudonyms:
         known = told.with_columns(pl.Series("match_key", keys, dtype=pl.String))
         return rows.join(known, on=IDENTITY, how="left", nulls_equal=True, maintain_order="left")
 
-    def delivered(self, rows: pl.DataFrame, says: Mapping[str, str]) -> pl.DataFrame:
+    def delivered(
+        self, rows: pl.DataFrame, says: Mapping[str, str], choices: Mapping[str, Iterable[str]] | None = None
+    ) -> pl.DataFrame:
         """Delivered records as they may stand in quarantine: of a column of which `says` knows nothing, only the name."""
         open_ = {column for column, said in says.items() if said not in NAMES}
         unknown = [column for column in rows.columns if column not in open_ and column != LINE]
-        return self.hidden(rows, says).with_columns(pl.lit(None, pl.String).alias(name) for name in unknown)
+        return self.hidden(rows, says, choices).with_columns(
+            pl.lit(None, pl.String).alias(name) for name in unknown
+        )
 
 
 def _letters(text: str | None) -> str:
@@ -134,8 +168,36 @@ def _month(dates: pl.Series) -> pl.Series:
     return by_distinct(dates, lambda texts: texts.select(reduced))[0]
 
 
-def _without_prose(texts: pl.Series) -> pl.Series:
-    """Codes and answers from a list, several with `;` between them, stay; prose is withheld."""
-    longest = pl.first().str.split(";").list.eval(pl.element().str.len_chars()).list.max()
-    told = pl.when(longest > _LONGEST_CODE).then(pl.lit(WITHHELD)).otherwise(pl.first())
-    return by_distinct(texts, lambda column: column.select(told.alias(column.columns[0])))[0]
+def _without_own_words(
+    texts: pl.Series, person: pl.Series | None, question: pl.Series | None, choices: Iterable[str]
+) -> pl.Series:
+    """What is a number, a choice, or an answer of several people stays, each part between `;` by itself; the rest is
+    withheld."""
+    name, known = texts.name, _CHOICES | {choice.strip().lower() for choice in choices}
+    part = pl.col("part").str.strip_chars().str.to_lowercase()
+    own = (
+        texts.unique().drop_nulls().to_frame("text")
+        .with_columns(part=pl.col("text").str.split(";")).explode("part").with_columns(part)
+        .filter(
+            ~part.is_in(known) & ~part.str.starts_with("_") & part.cast(pl.Float64, strict=False).is_null()
+            & (part != "")
+        )
+    )  # fmt: skip
+    if own.is_empty():
+        return texts
+    rows = pl.DataFrame({"text": texts}).with_row_index("row").with_columns(
+        (pl.col("row").cast(pl.String) if person is None else person).alias("person"),
+        (pl.lit(None, pl.String) if question is None else question).alias("question"),
+    )  # fmt: skip
+    said = rows.select("question", "text", "person").unique().join(own, on="text")
+    several = pl.col("person").n_unique().over("question", "part") >= SEVERAL
+    withheld = said.filter(~several).select("question", "text").unique().with_columns(own=True)
+    told = rows.join(
+        withheld, on=["question", "text"], how="left", nulls_equal=True, maintain_order="left"
+    )  # fmt: skip
+    return told.select(pl.when("own").then(pl.lit(WITHHELD)).otherwise("text").alias(name)).to_series()
+
+
+def withheld_in(rows: pl.DataFrame) -> list[str]:
+    """The columns of hidden rows of which something was withheld."""
+    return [name for name in OWN_WORDS if name in rows.columns and (rows[name] == WITHHELD).any()]

@@ -29,7 +29,7 @@ from equity_pipeline.domain.errors import DeliveryError
 from equity_pipeline.domain.versions import version
 from equity_pipeline.extracts import quarantine
 from equity_pipeline.extracts.ledger import Ledger
-from equity_pipeline.extracts.privacy import Pseudonyms
+from equity_pipeline.extracts.privacy import SEVERAL, Pseudonyms, withheld_in
 from equity_pipeline.extracts.quarantine import COLUMN, REASON, VALUE
 from equity_pipeline.extracts.resolve import SOURCE, UNIT, YEAR
 from equity_pipeline.partners.registry import Partner, Rekey, Source
@@ -97,7 +97,8 @@ class Part:
 
     def shown(self, table: RawTable, records: pl.DataFrame) -> pl.DataFrame:
         """Some records of a table as they may leave the archive."""
-        return self.people.delivered(records, ADAPTERS[self.source.format].says(table, self.source))
+        says = ADAPTERS[self.source.format].says(table, self.source)
+        return self.people.delivered(records, says, _choices(self.source))
 
 
 def landed(folder: Path, name: str = "") -> Iterator[Item]:
@@ -315,7 +316,8 @@ def _parts(
                 people.hidden(
                     _with_year(
                         people.matched(m.rows), EXTRACTS[extract], partner, stated and stated.school_year
-                    )
+                    ),
+                    choices=_choices(source),
                 )
                 for m in several
             ],
@@ -342,11 +344,26 @@ def _parts(
                     *(orphans if extract == min(fed) else ()),
                 ),
                 skipped=dict(skipped),
-                warnings=(*told, *(warning for one in several for warning in one.warnings)),
+                warnings=(
+                    *told,
+                    *(warning for one in several for warning in one.warnings),
+                    *(
+                        f"{file}: {column}: what no {SEVERAL} people say and no list names was withheld as somebody's own "
+                        f"words; name choices under `values: {{{column}: …}}`"
+                        for column in withheld_in(rows[extract])
+                    ),
+                ),
                 people=people,
             )
         )
     return parts
+
+
+def _choices(source: Source) -> dict[str, set[str]]:
+    """Canonical column → the answers that the partner file names, as they are delivered and as they are called here."""
+    named = {column: {*codes, *codes.values()} for column, codes in source.values.items()}
+    stated = {choice for choices in source.options.get("several", {}).values() for choice in choices}
+    return named | {"response": named.get("response", set()) | stated}
 
 
 def _with_year(rows: pl.DataFrame, contract: Extract, partner: Partner, rekeyed: int | None) -> pl.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -195,11 +196,16 @@ def load(path: Path) -> Partner:
         PartnerFileError: unreadable or invalid; the message names file, line, key and what is expected.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=_TextLoader)
-        data = yaml.load(text, Loader=_TextLoader)
+        return _parsed(path, path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, RecursionError) as error:
         raise PartnerFileError(f"{path}: can't be read ({error.__class__.__name__})") from error
+
+
+@functools.lru_cache(maxsize=10_000)
+def _parsed(path: Path, text: str) -> Partner:
+    """Parsing takes 30 ms, and every run asks for every partner."""
+    try:
+        data = yaml.load(text, Loader=_TextLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
@@ -209,6 +215,7 @@ def load(path: Path) -> Partner:
     try:
         partner = Partner.model_validate(data)
     except ValidationError as error:
+        node = yaml.compose(text, Loader=_TextLoader)
         problems = [
             f"{path}, line {_line_of(node, issue['loc'])}: {'.'.join(map(str, issue['loc'])) or 'file'}: {issue['msg']}"
             for issue in error.errors()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable, Sequence
 
 from markupsafe import Markup, escape
 
@@ -16,23 +17,57 @@ from equity_pipeline.publishing import words
 
 def rates(row: dict) -> Markup:
     """A dumbbell from 0 to 100 %: hollow dot the comparison's rate, full dot the group's, the gap between them; a pale bar where a rate is
-    only known as a band.
+    only known as a band."""
+    own, other = (
+        tuple(end / 100 for end in words.ends(row[f"{name}_band"], row[name])) if row[f"{name}_band"] else (row[name],) * 2
+        for name in ("rate", "reference_rate")
+    )  # fmt: skip
+    return ranges({"own": own, "other": other})
+
+
+def ranges(marks: dict[str, tuple[float, float]], top: float = 1.0) -> Markup:
+    """Rates on one line from 0 to `top`, each known as a range: kind of mark (`own`, `other`, `third`) → its ends. Pale bars
+    are the ranges, a full dot, a hollow one and a square stand in their middles, a line joins the first with the others.
 
     The figures stand in text beside it, so it is hidden from screen readers.
     """
-    own, other = (f"{100 * row[name]:.2f}%" for name in ("rate", "reference_rate"))
+
+    def x(rate: float) -> str:
+        return f"{100 * min(rate, top) / top:.2f}%"
+
     bands = "".join(
-        f'<line class="band" x1="{low:g}%" x2="{high:g}%" y1="11" y2="11"/>'
-        for name in ("rate", "reference_rate")
-        if row[f"{name}_band"]
-        for low, high in (words.ends(row[f"{name}_band"], row[name]),)
+        f'<line class="band" x1="{x(low)}" x2="{x(high)}" y1="11" y2="11"/>'
+        for low, high in marks.values()
+        if low != high
+    )
+    middles = {kind: x((low + high) / 2) for kind, (low, high) in marks.items()}
+    first = next(iter(middles.values()))
+    joined = "".join(
+        f'<line class="gap" x1="{first}" x2="{middle}" y1="11" y2="11"/>'
+        for middle in list(middles.values())[1:]
+    )
+    dots = "".join(
+        f'<rect class="third" x="{middle}" y="6" width="10" height="10" transform="translate(-5)"/>'
+        if kind == "third"
+        else f'<circle class="{kind}" cx="{middle}" cy="11" r="{6 if kind == "own" else 5.5}"/>'
+        for kind, middle in reversed(middles.items())
     )
     return Markup(
-        f'<svg class="dumbbell" width="100%" height="22" aria-hidden="true" focusable="false">'
+        '<svg class="dumbbell" width="100%" height="22" aria-hidden="true" focusable="false">'
         f'{bands}<line class="axis" x1="0" x2="100%" y1="11" y2="11"/>'
-        f'<line class="tick" x1="50%" x2="50%" y1="6" y2="16"/>'
-        f'<line class="gap" x1="{own}" x2="{other}" y1="11" y2="11"/>'
-        f'<circle class="other" cx="{other}" cy="11" r="5.5"/><circle class="own" cx="{own}" cy="11" r="6"/></svg>'
+        f'<line class="tick" x1="50%" x2="50%" y1="6" y2="16"/>{joined}{dots}</svg>'
+    )  # fmt: skip
+
+
+def meter(low: float, high: float | None = None, mark: float | None = None, kind: str = "") -> Markup:
+    """A share from 0 to 1 as a bar, paler up to `high` where it is known as a range only. `mark`: a share to compare it with.
+
+    The figure stands in text beside it, so it is hidden from screen readers.
+    """
+    pale = "" if high in (None, low) else f'<i class="pale" style="width:{words.percent(high, 1)}"></i>'
+    line = "" if mark is None else f'<b style="left:{words.percent(mark, 1)}"></b>'
+    return Markup(
+        f'<span class="meter {kind}" aria-hidden="true">{pale}<i style="width:{words.percent(low, 1)}"></i>{line}</span>'
     )
 
 
@@ -46,11 +81,16 @@ def trend(
     span: tuple[float, float] | None = None,
     height: int = 190,
     goal_label: str = "goal",
+    written: Callable[[float], str] = words.points,
+    values: list[str] | None = None,
+    marks: Sequence[tuple[float, str]] = (),
 ) -> Markup:
     """Gap by school year in percentage points with 95 % intervals, the parity line at 0 and, if there is one, the goal.
 
     A year without a published gap is left out and the line is broken there. `span`: lowest and highest value of the
-    scale, where several pictures share one.
+    scale, where several pictures share one; a span that begins at 0 stays above it. `written`: how the scale is written,
+    `values` what stands above the first and the last interval in place of the number beside its dot. `marks`: a place among the labels (1.5: between the second and the
+    third) and a few words for what happened there.
     """
     known = (
         list(span or ())
@@ -59,30 +99,43 @@ def trend(
     )
     known += [0.0] + ([goal] if goal is not None else [])
     low, high = math.floor(min(known) * 20 - 0.2) / 20, math.ceil(max(known) * 20 + 0.2) / 20
-    top, bottom, left, right = 14, height - 26, 22.0, 87.0
+    low = 0.0 if span and span[0] == 0 and min(known) == 0 else low
+    top, bottom, left, right = 14 + 15 * len(marks), height - 26, 22.0, 87.0
 
-    def x(position: int) -> float:
+    def x(position: float) -> float:
         return left + (right - left) * (position / (len(labels) - 1) if len(labels) > 1 else 0.5)
 
     def y(value: float) -> float:
         return top + (bottom - top) * (high - value) / (high - low)
 
     parts = []
-    step = 0.05 if high - low <= 0.25 else 0.1
+    step = 0.05 if high - low <= 0.25 else 0.1 if high - low <= 0.6 else 0.2
     for tick in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1):
         value = tick * step
         parts.append(
             f'<line class="{"parity" if tick == 0 else "grid"}" x1="9%" x2="100%" y1="{y(value):.1f}" y2="{y(value):.1f}"/>'
         )
         parts.append(
-            f'<text class="scale" x="8%" y="{y(value) + 4:.1f}">{"0" if tick == 0 else words.points(value)}</text>'
+            f'<text class="scale" x="8%" y="{y(value) + 4:.1f}">{"0" if tick == 0 else written(value)}</text>'
         )
     if goal is not None:
+        newest = next((gap for gap in reversed(gaps) if gap is not None), None)
+        under = 14 if newest is not None and goal < newest else -5  # clear of the newest value
         parts.append(f'<line class="goal" x1="9%" x2="100%" y1="{y(goal):.1f}" y2="{y(goal):.1f}"/>')
         parts.append(
-            f'<text class="goal-label" x="100%" y="{y(goal) - 5:.1f}">{escape(goal_label)} {words.goal(goal)}</text>'
+            f'<text class="goal-label" x="100%" y="{y(goal) + under:.1f}">{escape(goal_label)} {words.goal(goal) if written is words.points else written(goal)}</text>'
         )
-    every = math.ceil(len(labels) / 5)  # more labels than five would run into each other on a phone
+    for line, (position, happened) in enumerate(marks):
+        place = min(max(x(position), 10.0), 99.0)
+        anchor, shift = ("start", 5) if place < 55 else ("end", -5)
+        parts.append(
+            f'<line class="mark" x1="{place:.2f}%" x2="{place:.2f}%" y1="{15 * line + 3}" y2="{bottom}"/>'
+        )
+        parts.append(
+            f'<text class="mark-label" text-anchor="{anchor}" dx="{shift}" x="{place:.2f}%" y="{15 * line + 12}">{escape(happened)}</text>'
+        )
+    # More letters would run into each other on a phone.
+    every = math.ceil(sum(map(len, labels)) / 35)
     for position, label in enumerate(labels):
         if (len(labels) - 1 - position) % every == 0:
             parts.append(f'<text class="year" x="{x(position):.2f}%" y="{height - 6}">{escape(label)}</text>')
@@ -99,10 +152,16 @@ def trend(
     for position in shown:
         parts.append(f'<circle class="dot" cx="{x(position):.2f}%" cy="{y(gaps[position]):.1f}" r="4.5"/>')
     for position in sorted({shown[0], shown[-1]}) if shown else []:
-        anchor, shift = ("end", -10) if position < shown[-1] else ("start", 10)
+        anchor, shift, line = (
+            ("end" if position < shown[-1] else "start"),
+            (-10 if position < shown[-1] else 10),
+            y(gaps[position]) + 4,
+        )
+        if values:  # longer than a number: above its interval
+            anchor, shift, line = "middle", 0, y(intervals[position][1]) - 7
         parts.append(
-            f'<text class="value" text-anchor="{anchor}" dx="{shift}" x="{x(position):.2f}%" y="{y(gaps[position]) + 4:.1f}">'
-            f"{words.points(gaps[position])}</text>"
+            f'<text class="value" text-anchor="{anchor}" dx="{shift}" x="{x(position):.2f}%" y="{line:.1f}">'
+            f"{escape(values[position]) if values else written(gaps[position])}</text>"
         )
     title = escape(name)
     return Markup(

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import io
 import re
+import unicodedata
 
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 
-_RUNS = ("=", "+", "-", "@", "\t", "\r")
+_SIGNS = "=+-@"
 _BREAKS = re.compile(r"[\x00-\x1f]+")
 
 
 def harmless(text: object) -> object:
-    """A text that a spreadsheet would run as a formula, with an apostrophe in front (OWASP, CSV injection), and on one line."""
+    """A text that a spreadsheet would run as a formula, with an apostrophe in front (OWASP, CSV injection), and on one line.
+    The same behind each `;`, which parts cells where the comma is the decimal sign."""
     if not isinstance(text, str):
         return text
-    return _BREAKS.sub(" ", f"'{text}" if text.startswith(_RUNS) else text)
+    parts = ";".join(f"'{part}" if _runs(part) else part for part in text.split(";"))
+    return _BREAKS.sub(" ", parts)
+
+
+def _runs(text: str) -> bool:
+    """Whether the first sign to be seen begins a formula, in whatever width it is written; or a control character does."""
+    seen = (sign for sign in text if sign not in "\"'" and unicodedata.category(sign)[0] not in "ZC")
+    return text[:1] in ("\t", "\r", "\n", "\0") or unicodedata.normalize("NFKC", next(seen, "x"))[0] in _SIGNS
 
 
 def both(path: str, frame: pd.DataFrame) -> dict[str, bytes]:

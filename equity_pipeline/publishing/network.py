@@ -14,9 +14,9 @@ from equity_pipeline.domain import school_years
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.publishing import datafiles, manifest, tables, tracker, words
 from equity_pipeline.publishing.page import environment, slug
-from equity_pipeline.publishing.release import Release, point
+from equity_pipeline.publishing.release import Release
 from equity_pipeline.publishing.words import ENGLISH
-from equity_pipeline.storage.atomic import new_folder
+from equity_pipeline.storage.atomic import new_folder, point
 from equity_pipeline.storage.home import Home
 
 _KEY = ["partner_id", "school_year", "school_id", "metric_id", "dimension", "subgroup"]
@@ -85,6 +85,14 @@ def publish(home: Home, partners: Mapping[str, Partner]) -> Release:
             (scratch / "manifest.json").write_bytes(manifest.dump(made))
     point(latest, release_id)
     return Release(release_id, target, changed=True, restated=0)
+
+
+def is_current(home: Home, partners: Mapping[str, Partner]) -> bool:
+    """Whether the roll-up that is read was made of the releases that are read."""
+    said = {partner_id: manifest.read(home.releases(partner_id) / "latest") for partner_id in partners}
+    standing = {one: of["release_id"] for one, of in said.items() if of and of["school_years"]}
+    roll_up = manifest.read(home.network_releases / "latest")
+    return (roll_up["made_from"] if roll_up else {}) == standing
 
 
 def _read(releases: Path, partner_id: str) -> _Released | None:

@@ -139,11 +139,11 @@ def environment(say: Language = ENGLISH) -> Environment:
         "listed": say.listed,
         "isolated": lambda text: Markup("<bdi>{}</bdi>").format(text),
         "sentence": lambda text: str(text).removesuffix(".") + ".",
-        "words": lambda name: name.replace("_", " ").capitalize(),
+        "words": words.said,
     }
     css, js = (Markup(made.loader.get_source(made, name)[0]) for name in ("site.css", "site.js"))
     made.globals |= {"_": say, "lang": say.code, "statuses": words.STATUSES, "status": functools.partial(tables.status, say=say),
-                     "dumbbell": charts.rates, "students": say.students, "rate": say.rate, "goal": words.goal, "css": css, "js": js, "security_policy": _policy(js)}  # fmt: skip
+                     "dumbbell": charts.rates, "meter": charts.meter, "students": say.students, "rate": say.rate, "goal": words.goal, "css": css, "js": js, "security_policy": _policy(js)}  # fmt: skip
     return made
 
 

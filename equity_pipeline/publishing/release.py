@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import os
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +26,14 @@ from equity_pipeline.publishing import (
     quality,
     site,
     tracker,
+    withdrawal,
 )
 from equity_pipeline.publishing.context import Context
 from equity_pipeline.publishing.page import Edition
 from equity_pipeline.publishing.workbook import workbook
-from equity_pipeline.storage.atomic import new_folder
+from equity_pipeline.storage.atomic import new_file, new_folder, point
 from equity_pipeline.storage.home import Home
+from equity_pipeline.warehouse.build import inputs_of, is_current
 
 
 @dataclass(frozen=True)
@@ -74,23 +74,37 @@ def publish(home: Home, partner: Partner) -> Release:
     def attack(folder: Path) -> dict[str, object]:
         proof = prove(published_counts(marts["gap_metrics"], dimensions), dimensions, smallest)
         proof.keep(home.warehouse(partner.partner_id).parent / "witness.npz")
-        earlier = sorted(
-            file.parent.parent
-            for file in home.releases(partner.partner_id).glob("[0-9a-f]*/data/gap_metrics.parquet")
-        )
+        earlier = withdrawal.ever_published(home, partner.partner_id)
         return certificate(audit(folder, rules, smallest, earlier), rules, proof.summary())
 
     frames = protect_marts(marts, smallest, dimensions, derivation)
     context = dataclasses.replace(
         context, programmes=programmes.beside(context.programmes, frames["gap_metrics"])
     )
-    return write_release(
-        home,
-        partner,
-        frames,
-        context,
-        attack,
-    )
+    release = write_release(home, partner, frames, context, attack)
+    with new_file(_published(home, partner.partner_id)) as scratch:
+        scratch.write_text(f"{inputs_of(home, partner.partner_id)} {release.release_id}")
+    return release
+
+
+def _published(home: Home, partner_id: str) -> Path:
+    """Beside the warehouse: what it was made from when it was last published, and as which release."""
+    return home.warehouse(partner_id).with_name("published")
+
+
+def is_published(home: Home, partner: Partner) -> bool:
+    """Whether the release that is read, or that was withdrawn, was made of all that is there now.
+
+    By what lies on the disk: Dagster's history does not know of a warehouse whose builder was killed before it could tell.
+    """
+    path = _published(home, partner.partner_id)
+    if not path.exists() or not is_current(home, partner):
+        return False
+    inputs, release_id = path.read_text().split()
+    latest = home.releases(partner.partner_id) / "latest"
+    stands = latest.exists() and latest.resolve().name == release_id
+    withdrawn = (home.withdrawn(partner.partner_id) / release_id).exists()
+    return inputs == inputs_of(home, partner.partner_id) and (stands or withdrawn)
 
 
 def write_release(
@@ -107,6 +121,7 @@ def write_release(
 
     Raises:
         DisclosureError: a frame breaks its contract, or the attack found a hidden number; the last release stays.
+        EquityError: the same was published before and withdrawn.
     """
     frames = {mart: contracts.check(mart, frames[mart]) for mart in contracts.MARTS}
     data = _data(frames, context)
@@ -124,6 +139,7 @@ def write_release(
     before = manifest.read(latest)
     if before and before["release_id"] == release_id:
         return Release(release_id, target, changed=False, restated=0)
+    withdrawal.refuse_again(home, partner.partner_id, data)
     difference = _compare(latest, before, frames, context, stated)
     if manifest.read(target) is None:
         previous = before["release_id"] if before else None
@@ -149,13 +165,6 @@ def write_release(
             )
     point(latest, release_id)
     return Release(release_id, target, changed=True, restated=difference.restated)
-
-
-def point(latest: Path, release_id: str) -> None:
-    """Make the symlink `latest` point to a release beside it, in one step."""
-    scratch = latest.parent / f".latest.{uuid.uuid4().hex}.tmp"
-    scratch.symlink_to(release_id)
-    os.replace(scratch, latest)
 
 
 def _data(frames: dict[str, pd.DataFrame], context: Context) -> dict[str, bytes]:

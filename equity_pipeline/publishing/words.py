@@ -7,6 +7,7 @@ plural categories of Unicode CLDR (`one`, `other`, …) or for one number (`=0`)
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import math
 import re
@@ -16,6 +17,7 @@ from functools import cache
 from pathlib import Path
 
 from babel import Locale
+from babel.dates import format_date
 from markupsafe import Markup
 
 _CATALOGUE = Path(__file__).with_name("catalogue.json")
@@ -56,14 +58,22 @@ class Language:
 
     def rate(self, rate: float, band: str | None) -> str:
         """A published rate: `38%`, or the band that it is in, `20 to 40%`."""
-        if band is None:
-            return percent(rate)
-        low, high = (f"{end:g}" for end in ends(band, rate))
+        return percent(rate) if band is None else self.span(*ends(band, rate))
+
+    def span(self, low: float, high: float) -> str:
+        """A range of percents: `20 to 40%`, `under 20%`, `80% or more`; of one number the number."""
+        low, high = (f"{end:g}" for end in (low, high))
+        if low == high:
+            return f"{low}%"
         if low == "0":
             return self("under {high}%", high=high)
         return (
             self("{low}% or more", low=low) if high == "100" else self("{low} to {high}%", low=low, high=high)
         )
+
+    def date(self, day: dt.date | None) -> str:
+        """`15 January 2026`, or nothing."""
+        return "" if day is None else format_date(day, "d MMMM y", locale=self.code)
 
     def about(self, rate: float, band: str | None) -> str:
         """A published rate within a sentence: `38%`, or the middle of its band, `about 30%`."""
@@ -184,6 +194,11 @@ def round_half_up(value: float, digits: int) -> float:
     """Rounding as readers do it by hand. The binary noise of a rate (0.285 × 100) is cut off before."""
     scale = 10**digits
     return math.copysign(math.floor(round(abs(value) * scale, 9) + 0.5) / scale, value)
+
+
+def said(code: str) -> str:
+    """`school_safety` → `School safety`: a code for which there is no word of its own."""
+    return code.replace("_", " ").capitalize()
 
 
 def program(code: str, phase: str | None) -> str:

@@ -57,6 +57,13 @@ def new_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
+def point(link: Path, beside: str) -> None:
+    """Make a symlink point to what lies beside it, in one step."""
+    scratch = link.parent / f".{link.name}.{uuid.uuid4().hex}.tmp"
+    scratch.symlink_to(beside)
+    os.replace(scratch, link)
+
+
 def link_or_copy(source: Path, target: Path) -> None:
     """A second name for a file that is never changed; its copy where the file system knows no links."""
     try:

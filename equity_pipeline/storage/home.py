@@ -11,6 +11,9 @@ from pathlib import Path
 
 from equity_pipeline.domain.identifiers import check_partner_id
 
+CELERY_URL = "EQUITY_CELERY_URL"
+KUBERNETES_IMAGE = "EQUITY_KUBERNETES_IMAGE"
+
 
 @dataclass(frozen=True)
 class Home:
@@ -26,6 +29,11 @@ class Home:
     @property
     def partners(self) -> Path:
         return self.root / "partners"
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether workers on other machines write here too; their URL or image is in the environment of all."""
+        return bool(os.environ.get(CELERY_URL) or os.environ.get(KUBERNETES_IMAGE))
 
     @property
     def ledger(self) -> Path:
@@ -80,6 +88,10 @@ class Home:
     def releases(self, partner_id: str) -> Path:
         return self.root / "releases" / check_partner_id(partner_id)
 
+    def withdrawn(self, name: str) -> Path:
+        """What was published and taken back, of a partner or of the network (`_network`)."""
+        return self.root / "withdrawn" / name
+
     @property
     def network_releases(self) -> Path:
         return self.root / "releases" / "_network"
@@ -93,7 +105,8 @@ class Home:
         """Every folder that holds something of one partner and nothing of another."""
         check_partner_id(partner_id)
         layers = [
-            self.root / layer / partner_id for layer in ("landing", "readings", "warehouse", "releases")
+            self.root / layer / partner_id
+            for layer in ("landing", "readings", "warehouse", "releases", "withdrawn")
         ]
         return [*layers, *self.sealed_folders_of(partner_id)]
 

@@ -1,17 +1,19 @@
-"""Build a partner's warehouse: beside the old one, by dbt, swapped in only when every test has passed.
+"""Build a partner's warehouse: beside the old one, by dbt's models, swapped in only when every test has passed.
 
-Belongs here: the life of a build. Does not belong here: what is in `raw` (raw.py), how dbt runs (project.py), any number.
+Belongs here: the life of a build. Does not belong here: what is in `raw` (raw.py), how models run (models.py), any number.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +23,13 @@ from equity_pipeline.domain.errors import EquityError
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.storage.confined import confined
 from equity_pipeline.storage.home import Home
-from equity_pipeline.warehouse import project, raw
-from equity_pipeline.warehouse.project import manifest, metric_ids
+from equity_pipeline.warehouse import models, project, raw, spark
+from equity_pipeline.warehouse.models import NodeResult, Run
+from equity_pipeline.warehouse.project import DUCKDB, manifest, metric_ids
 from equity_pipeline.warehouse.raw import CurrentDelivery
 
 __all__ = [
+    "DUCKDB",
     "BuildError",
     "BuildResult",
     "CurrentDelivery",
@@ -49,18 +53,6 @@ class BuildError(EquityError):
 
 
 @dataclass(frozen=True)
-class NodeResult:
-    """One model, seed or test of a build: dbt's `unique_id` and `status` (`success`, `pass`, `warn`, `error`, `fail`,
-    `skipped`; `no_data`: not built, the partner has sent nothing that it is about), a message without values, and the rows
-    of the table that was made."""
-
-    unique_id: str
-    status: str
-    message: str
-    rows: int | None = None
-
-
-@dataclass(frozen=True)
 class BuildResult:
     """`changed` is False when nothing that the warehouse rests on has changed since it was built: then nothing was
     done, and `results` are those of the build that stands."""
@@ -72,13 +64,13 @@ class BuildResult:
 def build(
     home: Home,
     partner: Partner,
-    on_event: Callable[[NodeResult], None] | None = None,
     deliveries: list[CurrentDelivery] | None = None,
+    engine: str = DUCKDB,
 ) -> BuildResult:
     """Rebuild `warehouse/<partner_id>/warehouse.duckdb` from the partner's extracts.
 
-    `on_event` is called as each node ends; `deliveries` stand for the ledger's current ones where given. A second
-    builder of the same partner waits for the first.
+    `deliveries` stand for the ledger's current ones where given; `engine`, a target of dbt_project/profiles.yml, computes the
+    tables, which are the same whichever it is. A second builder of the same partner waits for the first.
 
     Raises:
         BuildError: a model or test failed; the old warehouse stays as it was.
@@ -97,11 +89,17 @@ def build(
         scratch.mkdir(mode=0o700)
         try:
             warehouse = scratch / target.name
-            _load_raw(warehouse, home, partner, deliveries)
-            results = _finish(
-                warehouse, inputs, _run_dbt(home, partner.partner_id, warehouse, scratch, on_event)
-            )
+            shutil.copyfile(project.compiled().seeds, warehouse)
             warehouse.chmod(0o600)
+            with confined(warehouse, home.folders_of(partner.partner_id), project.settings()) as connection:
+                _load_raw(connection, home, partner, deliveries)
+                run = (
+                    functools.partial(spark.run, home, partner.partner_id, scratch)
+                    if engine == spark.TARGET
+                    else models.run
+                )
+                results = _run(connection, partner.partner_id, run)
+                _finish(connection, inputs, results)
             os.replace(warehouse, target)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -117,130 +115,75 @@ def is_current(home: Home, partner: Partner) -> bool:
     return _results_of(target, inputs) is not None
 
 
-def _load_raw(warehouse: Path, home: Home, partner: Partner, deliveries: list[CurrentDelivery]) -> None:
+def inputs_of(home: Home, partner_id: str) -> str | None:
+    """The digest of what the partner's warehouse was built from, or None where there is none to read."""
     try:
-        with confined(warehouse, home.folders_of(partner.partner_id)) as connection:
-            raw.load(connection, home, partner, deliveries)
+        with duckdb.connect(home.warehouse(partner_id), read_only=True) as connection:
+            [(digest,)] = connection.execute("select digest from build.inputs").fetchall()
+    except (duckdb.Error, ValueError):
+        return None
+    return digest
+
+
+def _load_raw(
+    connection: duckdb.DuckDBPyConnection, home: Home, partner: Partner, deliveries: list[CurrentDelivery]
+) -> None:
+    try:
+        raw.load(connection, home, partner, deliveries)
     except duckdb.Error as error:  # its message may quote a value
         raise BuildError(
             f"{partner.partner_id}: the extracts can't be loaded ({type(error).__name__}); load its deliveries again"
         ) from None
 
 
-def _run_dbt(
-    home: Home,
-    partner_id: str,
-    warehouse: Path,
-    scratch: Path,
-    on_event: Callable[[NodeResult], None] | None,
-) -> list[NodeResult]:
-    """All nodes but those of extracts that the partner has not sent: models say by the tag `with_<extract>` what they are
-    about."""
-    with duckdb.connect(warehouse, read_only=True) as connection:
-        empty = sorted(
-            extract
-            for extract in raw.EXTRACTS
-            if connection.execute(f"select 1 from raw.{extract} limit 1").fetchone() is None
-        )
-
-    def ended(event: Any) -> None:
-        node = getattr(event.data, "node_info", None)
-        made = event.info.name == "NodeFinished" and node.resource_type != "operation"
-        if on_event and made and node.materialized != "ephemeral":
-            on_event(NodeResult(node.unique_id, node.node_status, ""))
-
-    run = project.invoke(
-        "build", "--exclude-resource-type", "unit_test", "--no-write-json", "--no-use-colors",
-        "--exclude", " ".join(["tag:project", *(f"tag:with_{extract}" for extract in empty)]),
-        warehouse=warehouse, scratch=scratch, folders=home.folders_of(partner_id), manifest=project.uncompiled(), callbacks=[ended],
-    )  # fmt: skip
-    if run.result is None:
-        raise BuildError(f"{partner_id}: dbt stopped before the first model ({type(run.exception).__name__})")
-    results = [
-        _node_result(result, warehouse)
-        for result in run.result.results
-        if result.node.resource_type != "operation"
+def _run(connection: duckdb.DuckDBPyConnection, partner_id: str, run: Run) -> list[NodeResult]:
+    empty = [
+        extract
+        for extract in raw.EXTRACTS
+        if connection.execute(f"select 1 from raw.{extract} limit 1").fetchone() is None
     ]
-    bad = [result for result in results if result.status in {"error", "fail", "runtime error"}]
-    if bad or not run.success:
+    nodes, left_out = models.selected(project.manifest(), empty)
+    results = run(connection, nodes)
+    bad = [result for result in results if result.status in {"error", "fail"}]
+    if bad:
         listed = "\n".join(f"  {result.unique_id}: {result.message}" for result in bad)
         raise BuildError(
             f"{partner_id}: the warehouse was not built, the last good one stays:\n{listed}", results
         )
-    return results + [NodeResult(node, "no_data", "") for node in _about(empty)]
+    return results + [
+        NodeResult(node["unique_id"], "no_data", "", 0 if node["resource_type"] == "model" else None)
+        for node in left_out
+    ]
 
 
-def _about(extracts: list[str]) -> list[str]:
-    """The models about these extracts, and the tests on them."""
-    nodes = project.parsed().nodes
-    tags = {f"with_{extract}" for extract in extracts}
-    models = {key for key, node in nodes.items() if tags & set(node.tags)}
-    tests = {
-        key
-        for key, node in nodes.items()
-        if node.resource_type == "test" and models & set(node.depends_on.nodes)
-    }
-    return sorted(models | tests)
-
-
-def _node_result(result: Any, warehouse: Path) -> NodeResult:
-    """dbt's messages quote the engine, which quotes values: only the first words of an engine error go on."""
-    status, message = str(result.status), ""
-    if status == "error":
-        message = (result.message or "").strip().split(":")[0].split("\n")[0]
-    elif result.failures:
-        message = "; ".join(_broken(result.node.compiled_code, warehouse))
-    return NodeResult(result.node.unique_id, status, message)
-
-
-def _broken(test: str, warehouse: Path) -> list[str]:
-    """The rules of a test that are broken, each with the number of rows."""
-    with duckdb.connect(warehouse) as connection:
-        rows = connection.execute(
-            f"select rule, sum(rows_concerned) from ({test}) as t group by rule order by rule"
-        ).fetchall()
-    return [f"{rule} ({count:,} rows)" for rule, count in rows]
-
-
-def _finish(warehouse: Path, inputs: str, results: list[NodeResult]) -> list[NodeResult]:
-    """Count what was made, keep it with the digest of the inputs inside the file, and fold the log into the file."""
-    nodes = project.parsed().nodes
-    with duckdb.connect(warehouse) as connection:
-        tables = set(
-            connection.execute("select table_schema, table_name from information_schema.tables").fetchall()
-        )
-        counted = []
-        for result in results:
-            node = nodes[result.unique_id]
-            if result.status == "no_data" and node.resource_type == "model":
-                result = replace(result, rows=0)
-            elif (node.schema, node.name) in tables:
-                [(rows,)] = connection.execute(f'select count(*) from {node.schema}."{node.name}"').fetchall()
-                result = replace(result, rows=rows)
-            counted.append(result)
-        raw.let_go(connection)
-        connection.execute("create schema build")
-        connection.execute(
-            "create table build.models (position integer, schema varchar, name varchar, sql varchar)"
-        )
-        connection.executemany("insert into build.models values (?, ?, ?, ?)", _models(results))
-        connection.execute("create table build.inputs as select ? as digest", [inputs])
-        connection.execute(
-            "create table build.results (unique_id varchar, status varchar, message varchar, rows bigint)"
-        )
-        connection.executemany(
-            "insert into build.results values (?, ?, ?, ?)",
-            [tuple(asdict(result).values()) for result in counted],
-        )
-        connection.execute("checkpoint")
-    return counted
+def _finish(connection: duckdb.DuckDBPyConnection, inputs: str, results: list[NodeResult]) -> None:
+    """Keep beside the tables what they were made of, by which statements and how, and fold the log into the file."""
+    raw.let_go(connection)
+    connection.execute("create schema build")
+    connection.execute("create table build.inputs as select ? as digest", [inputs])
+    for table, columns, rows in (
+        ("models", "position integer, schema varchar, name varchar, sql varchar", _models(results)),
+        (
+            "results",
+            "unique_id varchar, status varchar, message varchar, rows bigint",
+            [tuple(asdict(result).values()) for result in results],
+        ),
+    ):
+        connection.execute(f"create table build.{table} ({columns})")
+        marks = ", ".join(["(" + ", ".join("?" * len(rows[0])) + ")"] * len(rows))
+        connection.execute(f"insert into build.{table} values {marks}", list(chain.from_iterable(rows)))
+    connection.execute("checkpoint")
 
 
 def _models(results: list[NodeResult]) -> list[tuple[int, str, str, str]]:
     """The SQL of each model in the order they were built: a release runs some of it again on protected counts."""
-    nodes = [project.parsed().nodes[result.unique_id] for result in results]
-    models = [node for node in nodes if node.resource_type == "model" and node.compiled_code]
-    return [(place, node.schema, node.name, node.compiled_code) for place, node in enumerate(models)]
+    nodes = project.manifest()["nodes"]
+    models = [
+        node
+        for result in results
+        if (node := nodes[result.unique_id])["resource_type"] == "model" and result.status == "success"
+    ]
+    return [(place, node["schema"], node["name"], node["compiled_code"]) for place, node in enumerate(models)]
 
 
 def _results_of(warehouse: Path, inputs: str) -> list[NodeResult] | None:
@@ -256,7 +199,7 @@ def _results_of(warehouse: Path, inputs: str) -> list[NodeResult] | None:
 
 def _digest(home: Home, partner: Partner, deliveries: list[CurrentDelivery]) -> str:
     """A hash over all that a warehouse rests on: extracts, partner file, deliveries, the dbt project, the engine."""
-    digest = hashlib.sha256(duckdb.__version__.encode())
+    digest = hashlib.sha256()
     digest.update(partner.model_dump_json().encode())
     digest.update(repr(sorted(deliveries, key=repr)).encode())
     for extract in raw.EXTRACTS:

@@ -1,21 +1,27 @@
-"""The dbt project: where it lies, its metrics, its manifest.
+"""The dbt project: where it lies, its metrics, what dbt makes of it.
 
 Belongs here: everything that runs dbt in this process. Does not belong here: partners and their files.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import csv
 import functools
 import hashlib
+import importlib.metadata
 import json
 import os
+import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import yaml
 
 from equity_pipeline.domain.errors import EquityError
 from equity_pipeline.storage import atomic
@@ -25,6 +31,8 @@ if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
 
 FOLDER = Path(__file__).resolve().parents[2] / "dbt_project"
+DUCKDB = "duckdb"  # the target of profiles.yml that finished warehouses are made for
+_SOURCES = {".sql", ".py", ".csv", ".yml"}
 _IN_PROCESS = threading.Lock()  # dbt keeps its adapter and flags in module globals: one invocation at a time
 
 
@@ -50,36 +58,26 @@ def invoke(
     *command: str,
     warehouse: Path,
     scratch: Path,
-    folders: Iterable[Path] = (),
     manifest: Manifest | None = None,
-    callbacks: list[Callable[[Any], None]] | None = None,
+    target: str = DUCKDB,
+    variables: Mapping[str, str] | None = None,
 ) -> dbtRunnerResult:
-    """Run one dbt command on a warehouse file, in this process; everything that dbt writes goes to `scratch`, and what the
-    warehouse reads beside its own file is in `folders`."""
-    from dbt.cli.main import dbtRunner  # takes 2 s, and only a build needs it
+    """Run one dbt command on a warehouse file, in this process; everything that dbt writes goes to `scratch`. `variables`: of
+    the environment, that the `target` reads."""
+    from dbt.cli.main import dbtRunner  # takes 2 s, and only a changed project needs it
 
     arguments = [
         *command, "--project-dir", str(FOLDER), "--profiles-dir", str(FOLDER), "--target-path", str(scratch / "target"),
         "--log-path", str(scratch / "logs"), "--log-level", "none", "--log-level-file", "none", "--no-partial-parse",
-        "--no-version-check", "--no-print", "--vars", json.dumps(
+        "--no-version-check", "--no-print", "--target", target, "--vars", json.dumps(
             {"metric_ids": metric_ids(), "crossed_attributes": _crossed_attributes()}
         ),
     ]  # fmt: skip
-    environment = {
-        "EQUITY_WAREHOUSE": str(warehouse),
-        "EQUITY_FOLDERS": _sql_list(folders),
-        "DO_NOT_TRACK": "1",
-    }
-    with _IN_PROCESS, _environment(**environment):
+    with _IN_PROCESS, _environment(EQUITY_WAREHOUSE=str(warehouse), DO_NOT_TRACK="1", **(variables or {})):
         try:
-            return dbtRunner(manifest=manifest, callbacks=callbacks or []).invoke(arguments)
+            return dbtRunner(manifest=manifest).invoke(arguments)
         finally:
             _let_go_of_the_file()
-
-
-def _sql_list(folders: Iterable[Path]) -> str:
-    listed = (f"{folder.resolve()}/".replace("'", "''") for folder in folders)
-    return "[" + ", ".join(f"'{folder}'" for folder in listed) + "]"
 
 
 def _let_go_of_the_file() -> None:
@@ -91,55 +89,96 @@ def _let_go_of_the_file() -> None:
         DuckDBConnectionManager.close_all_connections()
 
 
-@functools.cache
-def parsed() -> Manifest:
-    """The manifest, parsed once per process.
+@dataclass(frozen=True)
+class Compiled:
+    """What dbt made of the project, the same for every partner.
+
+    `manifest`: as dbt would write it to `manifest.json`, with the SQL of every model and test compiled.
+    `seeds`: a DuckDB file with every seed as a table. Whoever builds a warehouse starts from a copy of it.
+    """
+
+    manifest: Mapping[str, Any]
+    seeds: Path
+
+
+def compiled() -> Compiled:
+    """The project as it is now, compiled by dbt once for all partners and processes, until a file of it changes.
+
+    Kept in `target/` under the project's digest: dbt takes 8 s for it, and 40 ms for every node that it runs itself.
 
     Raises:
-        EquityError: the project does not parse; the message is dbt's.
+        EquityError: dbt does not take the project; the message is dbt's.
     """
-    with tempfile.TemporaryDirectory(prefix="equity-dbt-") as folder:
-        scratch = Path(folder)
-        result = invoke("parse", "--no-write-json", warehouse=scratch / "warehouse.duckdb", scratch=scratch)
-    if not result.success or result.result is None:
-        raise EquityError(f"the dbt project does not parse: {result.exception}")
-    return result.result
-
-
-def uncompiled() -> Manifest:
-    """`parsed`, ready for a build: dbt leaves in it what it compiled for the last one, and would not compile it again."""
-    from dbt.contracts.graph.nodes import CompiledNode
-
-    result = parsed()
-    for node in result.nodes.values():
-        if isinstance(node, CompiledNode):
-            node.compiled, node.extra_ctes, node.extra_ctes_injected = False, [], False
-    return result
+    return _compiled(FOLDER / "target", digest()[:16])
 
 
 @functools.cache
-def manifest() -> Mapping[str, Any]:
-    """The manifest as plain data, as dbt would write it to `manifest.json`.
+def _compiled(target: Path, name: str) -> Compiled:
+    kept = target / f"manifest-{name}.json", target / f"seeds-{name}.duckdb"
+    if not kept[0].exists():  # written last
+        with tempfile.TemporaryDirectory(prefix="equity-dbt-") as folder:
+            made = _compile(Path(folder))
+            try:
+                _keep(made, kept)
+            except OSError:  # an installation that may not be written to: compile in every process
+                kept = tuple(Path(_folder_of_this_process()) / path.name for path in kept)
+                _keep(made, kept)
+    return Compiled(json.loads(kept[0].read_text(encoding="utf-8")), kept[1])
 
-    Kept in `target/` under the digest of the project's files: parsing takes 3 s, and every process of Dagster asks.
-    """
-    kept = FOLDER / "target" / f"manifest-{digest()[:16]}.json"
-    if not kept.exists():
-        content = json.dumps(parsed().writable_manifest().to_dict(omit_none=False), default=str)
-        try:
-            with atomic.new_file(kept) as scratch:
-                scratch.write_text(content, encoding="utf-8")
-        except OSError:  # an installation that may not be written to: parse in every process
-            return json.loads(content)
-    return json.loads(kept.read_text(encoding="utf-8"))
+
+def _keep(made: tuple[Path, Path], kept: tuple[Path, Path]) -> None:
+    for source, target in zip(reversed(made), reversed(kept), strict=True):
+        with atomic.new_file(target) as scratch:
+            shutil.copyfile(source, scratch)
+
+
+def _folder_of_this_process() -> str:
+    folder = tempfile.mkdtemp(prefix="equity-dbt-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _compile(scratch: Path) -> tuple[Path, Path]:
+    manifest_file, warehouse = scratch / "manifest.json", scratch / "warehouse.duckdb"
+    manifest: Manifest | None = None
+    for command in ("parse", "seed", "compile"):
+        done = invoke(command, "--no-write-json", warehouse=warehouse, scratch=scratch, manifest=manifest)
+        if not done.success:
+            raise EquityError(f"dbt {command} does not take the project: {_told(done)}")
+        manifest = manifest or done.result
+    manifest_file.write_text(
+        json.dumps(manifest.writable_manifest().to_dict(omit_none=False), default=str), encoding="utf-8"
+    )
+    return manifest_file, warehouse
+
+
+def _told(done: dbtRunnerResult) -> str:
+    """dbt's own words; of a project, which holds no student's value."""
+    if done.exception or done.result is None:
+        return str(done.exception)
+    return "; ".join(result.message for result in done.result.results if result.message)
+
+
+def manifest() -> Mapping[str, Any]:
+    """The manifest of `compiled`."""
+    return compiled().manifest
+
+
+def settings() -> dict[str, str | int]:
+    """What `profiles.yml` sets for a DuckDB warehouse: threads, memory, time zone."""
+    profiles = yaml.safe_load((FOLDER / "profiles.yml").read_text(encoding="utf-8"))
+    output = profiles["equity"]["outputs"][DUCKDB]
+    return {**output["config_options"], **output["settings"]}
 
 
 def digest() -> str:
-    """A hash over the project's models, seeds, macros, tests and settings."""
+    """A hash over the project's models, seeds, macros, tests and settings, and the versions of dbt and DuckDB."""
     total = hashlib.sha256()
+    for engine in ("dbt-core", "dbt-duckdb", "duckdb"):
+        total.update(f"{engine} {importlib.metadata.version(engine)}\n".encode())
     for path in sorted(FOLDER.rglob("*")):
         name = path.relative_to(FOLDER)
-        if path.suffix in {".sql", ".csv", ".yml"} and name.parts[0] not in {"target", "logs"}:
+        if path.suffix in _SOURCES and name.parts[0] not in {"target", "logs"}:
             total.update(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return total.hexdigest()
 

@@ -21,7 +21,7 @@ from equity_pipeline.partners.registry import Partner
 from equity_pipeline.storage import sealed
 from equity_pipeline.storage.home import Home
 
-_TEXT, _WHOLE, _REAL, _DATE = "varchar", "integer", "double", "date"
+_TEXT, _WHOLE, _LARGE, _REAL, _DATE = "varchar", "integer", "bigint", "double", "date"
 
 # The columns that dbt reads, of the canonical extracts; school_year comes from the partition folder.
 EXTRACTS: dict[str, dict[str, str]] = {
@@ -66,7 +66,7 @@ EXTRACTS: dict[str, dict[str, str]] = {
     },
     # What taking in found out about the others.
     "drift_blocks": {"school_id": _TEXT, "dimension": _TEXT, "reason": _TEXT, "accepted_because": _TEXT},
-    "cross_file_checks": {"rule": _TEXT, "extract": _TEXT, "rows": _WHOLE, "of_rows": _WHOLE},
+    "cross_file_checks": {"rule": _TEXT, "extract": _TEXT, "rows": _LARGE, "of_rows": _LARGE},
 }  # fmt: skip
 
 # What only the programmes' models read: extracts of their own, whole, and more columns of the others.

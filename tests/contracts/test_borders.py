@@ -15,6 +15,7 @@ from equity_pipeline.domain.errors import EquityError, PartnerFileError
 from equity_pipeline.extracts.intake import take_delivery
 from equity_pipeline.partners import registry
 from equity_pipeline.storage.confined import confined
+from equity_pipeline.warehouse import models
 from tests.contracts.test_intake import deliver, load_all, partner, rejected, stored
 
 SECRET = "S7777777"
@@ -132,12 +133,13 @@ def test_a_partner_file_is_data(south, text):
         registry.load(path)
 
 
-def test_the_database_reaches_the_partners_folders_only(south):
+def reaching_out(south):
+    """Statements of a run of our own that read, write or open something else, or the door to it."""
     scratch = south.warehouse("test_sd").parent
     scratch.mkdir(parents=True)
     (scratch / "link.parquet").symlink_to(next((south.root / "extracts").rglob("*.parquet")))
     theirs = next((south.root / "extracts").rglob("*.parquet"))
-    tried = [
+    return [
         f"from read_parquet('{theirs}')",
         f"from read_parquet('{scratch}/../../extracts/**/*.parquet')",
         f"from read_parquet('{scratch}/link.parquet')",
@@ -149,13 +151,38 @@ def test_the_database_reaches_the_partners_folders_only(south):
         f"export database '{south.root}/out'",
         "install httpfs", "load httpfs", "set enable_external_access = true", "set allowed_directories = ['/']",
         "reset lock_configuration", "pragma enable_external_access = true", "from '/etc/passwd'",
+        f"from parquet_metadata('{theirs}')", f"from read_blob('{south.ledger}')", "select getenv('HOME')",
     ]  # fmt: skip
+
+
+def test_the_database_reaches_the_partners_folders_only(south):
+    tried = reaching_out(south)
+    scratch = south.warehouse("test_sd").parent
     with confined(scratch / "warehouse.duckdb", south.folders_of("test_sd")) as connection:
         for statement in tried:
             with pytest.raises(duckdb.Error):
                 found = connection.execute(statement).fetchall()
                 assert not found, statement
                 raise duckdb.Error("nothing found")
+    assert not (south.root / "out.csv").exists()
+
+
+def test_no_model_reaches_out_of_the_partners_folders(south):
+    """The same statements as models: what builds a warehouse is confined from its first statement to its last."""
+    ours = south.landing("test_sd") / "ours.csv"
+    ours.write_text("a\n1\n")
+    tried = [*reaching_out(south), f"select * from read_csv('{ours}')"]
+    ended = []
+    for number, statement in enumerate(tried):
+        node = {
+            "unique_id": f"model.m{number}", "name": f"m{number}", "schema": "main", "resource_type": "model", "language": "sql",
+            "compiled_code": statement if statement.startswith(("from", "select")) else f"select 1; {statement}",
+            "config": {"materialized": "table", "contract": {"enforced": False}},
+        }  # fmt: skip
+        file = south.warehouse("test_sd").with_name(f"{number}.duckdb")
+        with confined(file, south.folders_of("test_sd"), {"TimeZone": "UTC"}) as connection:
+            ended += [one.status for one in models.run(connection, [node])]
+    assert ended == ["error"] * (len(tried) - 1) + ["success"]
     assert not (south.root / "out.csv").exists()
 
 

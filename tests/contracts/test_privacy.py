@@ -146,3 +146,72 @@ def test_a_new_key_makes_everything_anew(home, monkeypatch, tmp_path):
     assert after in texts_of(home.root / "extracts")
     assert before not in texts_of(home.root)
     assert Ledger(home).counts("test_sd")["loaded"] == 1
+
+
+def answered(*said: tuple[str, str, str]) -> pl.DataFrame:
+    return pl.DataFrame(said, ["respondent_id", "item_id", "response"], orient="row")
+
+
+PEOPLE = Pseudonyms(b"k" * 32)
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "Ms Lopez", "Ana", "call 555-0142", "x", "my dad drinks", "ana@example.org", "I hate it here", "Agree with Ana",
+        "Often;Ms Lopez", "4 Ms Lopez", "a" * 500, "1.2.3", "Ӓna", "=cmd()", "yes no", "A", "Zoë;Always",
+    ],
+)  # fmt: skip
+def test_one_persons_own_words_are_withheld_however_short(own):
+    rows = answered(
+        *((str(n), "q1", "Often") for n in range(5)), ("9", "q1", own), ("9", "q2", own), ("9", "q2", own)
+    )
+    told = PEOPLE.hidden(rows)["response"].to_list()
+    assert told == ["Often"] * 5 + [WITHHELD] * 3
+    assert PEOPLE.hidden(rows.drop("respondent_id", "item_id").head(6))["response"].to_list()[-1] == WITHHELD
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "4",
+        "4.5",
+        "-99",
+        "Strongly agree",
+        " YES ",
+        "Always;Never",
+        "_skipped",
+        "",
+        ";",
+        "Nonbinary",
+        "never;3",
+    ],
+)
+def test_a_number_and_a_choice_of_a_scale_stay_even_if_one_person_gives_them(kept):
+    assert PEOPLE.hidden(answered(("1", "q1", kept)))["response"].to_list() == [kept]
+
+
+def test_what_three_people_answer_alike_to_the_same_question_stays():
+    long = "I take responsibility for what I do, and I ask for help with what I can't do by myself"
+    rows = answered(*((str(n), "q1", long) for n in range(3)), *((str(n), "q2", long) for n in range(2)))
+    assert PEOPLE.hidden(rows)["response"].to_list() == [long] * 3 + [WITHHELD] * 2
+    several = answered(
+        ("1", "q", "Bus;Walk"), ("2", "q", "walk; Bus"), ("3", "q", "bus"), ("4", "q", "WALK;Ana")
+    )
+    assert PEOPLE.hidden(several)["response"].to_list() == ["Bus;Walk", "walk; Bus", "bus", WITHHELD]
+
+
+def test_a_choice_that_the_partner_file_names_stays_and_what_is_withheld_is_told(home):
+    source = {
+        "name": "voice", "format": "survey", "files": ["voice.csv"], "constants": {"survey_id": "v"},
+        "columns": {"respondent_id": "who", "item_id": "item", "response": "answer", "school_year": "year",
+                    "school_id": "school", "respondent_type": "type"},
+        "values": {"response": {"Kinda": "Somewhat"}},
+    }  # fmt: skip
+    text = "who,item,answer,year,school,type\n1,q,Kinda,2026,s,student\n2,q,Canary,2026,s,student\n"
+    deliver(home, "voice.csv", text)
+    [taken] = take_delivery(home, partner(source))
+    load_all(home, partner(source))
+    path = home.extract("survey_responses", "test_sd", 2026) / "*.parquet"
+    assert sorted(pl.read_parquet(path, hive_partitioning=False)["response"]) == ["Somewhat", WITHHELD]
+    assert any("response: what no 3 people say" in warning for warning in taken.warnings)

@@ -17,7 +17,7 @@ from equity_pipeline.partners.registry import Partner
 from equity_pipeline.storage.home import Home
 from equity_pipeline.warehouse import raw
 
-_TYPES = {"varchar": pl.Utf8, "integer": pl.Int32, "double": pl.Float64, "date": pl.Date}
+_TYPES = {"varchar": pl.Utf8, "integer": pl.Int32, "bigint": pl.Int64, "double": pl.Float64, "date": pl.Date}
 _SOURCE = {"name": "sis", "format": "canonical", "files": ["*"]}
 
 ROWS = Partner.model_validate(

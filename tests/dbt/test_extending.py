@@ -28,9 +28,7 @@ def project_copy(tmp_path, monkeypatch):
     folder = tmp_path / "dbt_project"
     shutil.copytree(project.FOLDER, folder, ignore=shutil.ignore_patterns("target", "logs"))
     monkeypatch.setattr(project, "FOLDER", folder)
-    project.parsed.cache_clear()
-    yield folder
-    project.parsed.cache_clear()
+    return folder
 
 
 def _add(path: Path, line: str) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import graphlib
 import shutil
 from pathlib import Path
 
 import duckdb
 import pandas as pd
 
-from equity_pipeline.warehouse import project, raw
+from equity_pipeline.warehouse import models, project, raw
 
 
 class Workshop:
@@ -27,35 +26,22 @@ class Workshop:
     def open(cls, warehouse: Path, folder: Path) -> Workshop:
         copy = folder / "warehouse.duckdb"  # compiled statements name the catalog after the file
         shutil.copy(warehouse, copy)
-        compiled = project.invoke(
-            "compile",
-            "--select",
-            "resource_type:model",
-            "--indirect-selection",
-            "empty",
-            "--no-write-json",
-            warehouse=copy,
-            scratch=folder,
-        )
-        nodes = {
-            result.node.unique_id: result.node
-            for result in compiled.result.results
-            if result.node.resource_type == "model"
-        }
-        order = graphlib.TopologicalSorter(
-            {key: node.depends_on.nodes for key, node in sorted(nodes.items())}
-        )
+        nodes, _ = models.selected(project.manifest(), empty=[])
+        made_by_sql = [
+            node for node in nodes if node["resource_type"] == "model" and node["language"] == "sql"
+        ]
         return cls(
             duckdb.connect(copy),
             {
-                nodes[key].name: f"create or replace {nodes[key].config.materialized} "
-                f'{nodes[key].schema}."{nodes[key].name}" as {nodes[key].compiled_code}'
-                for key in order.static_order()
-                if key in nodes
-                and nodes[key].language == "sql"
-                and nodes[key].config.materialized != "ephemeral"
+                node["name"]: f"create or replace {node['config']['materialized']} "
+                f'{node["schema"]}."{node["name"]}" as {node["compiled_code"]}'
+                for node in made_by_sql
             },
-            [node.name for node in nodes.values() if not any(tag.startswith("with_") for tag in node.tags)],
+            [
+                node["name"]
+                for node in made_by_sql
+                if not any(tag.startswith("with_") for tag in node["tags"])
+            ],
         )
 
     def make(self, *names: str) -> None:

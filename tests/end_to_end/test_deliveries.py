@@ -128,3 +128,11 @@ def test_a_file_that_fails_does_not_keep_a_good_one_out(undelivered):
     assert result.exit_code == 1
     assert latest_release(home, PARTNER)
     assert len(mart(home, PARTNER, "gap_metrics")) > 1_000
+
+
+def test_another_key_for_pseudonyms_changes_no_released_byte(demo, undelivered, tmp_path, monkeypatch):
+    """The partner with surveys and initiatives: sums over people must not depend on what the people are called."""
+    monkeypatch.setenv("EQUITY_KEYS", str(tmp_path / "other_keys"))
+    home = undelivered("riverside_usd")
+    assert run(home).exit_code == 0
+    assert latest_release(home, "riverside_usd") == latest_release(demo.home, "riverside_usd")

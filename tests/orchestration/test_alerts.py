@@ -5,6 +5,7 @@ import email
 import email.policy
 import http.server
 import json
+import os
 import socketserver
 import threading
 
@@ -208,3 +209,19 @@ def test_only_a_new_line_makes_a_new_message_and_it_says_all_that_is_wrong():
 def test_a_long_list_is_cut_in_the_message():
     message = Message("north", "drift", tuple(map(str, range(40))))
     assert message.text.count("\n- ") == 11 and "and 28 more" in message.text
+
+
+def test_a_broken_partner_file_wakes_someone_and_the_others_go_on(on_call, home, add_partner, sinks):
+    mail, webhook = sinks
+    add_partner("south")
+    path = home.partner_file("south")
+    whole = path.read_text()
+    assert "nothing new is wrong" in on_call.tick()
+    for broken, messages in ((True, 1), (True, 1), (False, 1), (True, 2)):
+        path.write_text(whole + "colour: blue\n" * broken)
+        os.utime(path, ns=(messages, messages + broken))  # as good as any other stamp
+        on_call.tick()
+        assert len(mail.received) == len(webhook.received) == messages
+    assert mail.received[0]["Subject"] == "[equity pipeline] south: broken partner file"
+    assert "south.yml, line 8" in mail.received[0].get_content()
+    on_call.run(TAKE_IN, partition_key="north")

@@ -28,7 +28,7 @@ def equity(home):
 def test_every_command_of_the_contract_is_there():
     assert set(main.commands) == {
         "audit", "check-delivery", "demo", "erase", "explain", "new-partner", "rekey", "rotate-key", "run", "status",
-        "ui",
+        "ui", "withdraw",
     }  # fmt: skip
 
 
@@ -38,7 +38,10 @@ def test_a_home_without_partners_is_misuse(equity):
     assert "new-partner" in result.output
 
 
-@pytest.mark.parametrize("command", [("run",), ("status",), ("check-delivery", __file__), ("erase",)])
+@pytest.mark.parametrize(
+    "command",
+    [("run",), ("status",), ("check-delivery", __file__), ("erase",), ("withdraw", "--because", "x", "0")],
+)
 def test_an_unknown_partner_is_misuse(equity, add_partner, command):
     add_partner("north")
     name, *rest = command

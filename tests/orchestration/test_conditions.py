@@ -73,7 +73,7 @@ def test_an_edited_partner_file_rebuilds(daemon):
 def test_what_a_person_rebuilt_is_published_and_not_where_a_blocking_check_failed(daemon, monkeypatch):
     """The warehouse's asset as it is, with dbt left out: a test fails for north, all pass for south."""
 
-    def build(home, partner):
+    def build(home, partner, engine):
         nodes = warehouse.manifest()["nodes"].values()
         results = [
             warehouse.NodeResult(

@@ -46,7 +46,7 @@ def listed(home: Home) -> list[str]:
 def _started(environment: str, location: dg.Definitions) -> list[str]:
     repository = location.get_repository_def()
     return [f"sensor {environment} {sensor.name}" for sensor in repository.sensor_defs] + [
-        f"schedule {environment} {ZONED.sub('', one.name)} {one.cron_schedule}"
+        f"schedule {environment} {ZONED.sub('', one.name)} {one.cron_schedule} {one.job_name}"
         for one in repository.schedule_defs
     ]
 

@@ -5,11 +5,14 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import yaml
+from dagster._config import validate_config
 
+from equity_pipeline.defs import history
 from equity_pipeline.defs.automation import ENVIRONMENTS
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -68,3 +71,25 @@ def test_systemd_accepts_the_units(tmp_path):
         text=True,
     )
     assert not [line for line in told.stderr.splitlines() if "equity-" in line], told.stderr
+
+
+def test_jobs_of_kubernetes_are_given_what_the_manifests_declare(home, monkeypatch):
+    manifests = list(
+        yaml.safe_load_all((DEPLOY / "kubernetes" / "equity-pipeline.yaml").read_text(encoding="utf-8"))
+    )
+    named = {(one["kind"], one["metadata"]["name"]) for one in manifests}
+    [pod] = [one["spec"]["template"]["spec"] for one in manifests if one["kind"] == "Deployment"]
+    [image] = {container["image"] for container in pod["containers"]}
+    [environment] = [one["data"] for one in manifests if one["kind"] == "ConfigMap"]
+    assert environment["EQUITY_KUBERNETES_IMAGE"] == image
+    monkeypatch.setenv("EQUITY_KUBERNETES_IMAGE", image)
+    config = history.settings(home)["run_launcher"]["config"]
+    assert ("ServiceAccount", config["service_account_name"]) in named
+    assert {("ConfigMap", name) for name in config["env_config_maps"]} <= named
+    assert config["volumes"] == pod["volumes"]
+    assert config["volume_mounts"] == pod["containers"][0]["volumeMounts"]
+    assert ("Namespace", config["job_namespace"]) in named
+    if find_spec("dagster_k8s"):
+        from dagster_k8s import K8sRunLauncher
+
+        assert validate_config(K8sRunLauncher.config_type(), config).success

@@ -10,9 +10,10 @@ import pytest
 
 from equity_pipeline.publishing import changes, site, tracker
 from equity_pipeline.publishing.page import Edition
-from equity_pipeline.publishing.programmes.page import difference, share, timeline
+from equity_pipeline.publishing.programmes.page import Reader
 from tests.publishing.frames import context, frames, partner
 
+READER = Reader(context(), {}, partner())
 HOSTILE = '<script>alert("x")</script> =HYPERLINK("http://x") ' + "w" * 200 + " \u202eabc"
 
 
@@ -45,8 +46,7 @@ def test_words_of_staff_do_no_harm():
         "programmes/scorecard.html"
     ]
     assert "<script>alert" not in page and "&lt;script&gt;" in page
-    assert "not yet" in page and "41%" in page and "50% by 30 June 2027" in page
-    assert "<script>" not in timeline([2025, 2026], [(0.1, 0.2), None], [(2026, HOSTILE)], HOSTILE)
+    assert "not there yet" in page and "41%" in page and "50% by 30 June 2027" in page
 
 
 def test_a_section_without_data_is_absent_from_pages_and_navigation():
@@ -67,16 +67,16 @@ def test_a_card_whose_every_row_is_hidden_is_no_page():
     ("low", "high", "said"),
     [
         (0.23, 0.23, "23%"),
-        (0.2, 0.25, "20% to 25%"),
+        (0.2, 0.25, "20 to 25%"),
         (0.0, 0.05, "under 5%"),
         (0.95, 1.0, "95% or more"),
         (None, None, "—"),
     ],
 )
 def test_a_share_in_words(low, high, said):
-    assert share({"rate_low": low, "rate_high": high}) == said
+    assert READER.share({"rate_low": low, "rate_high": high}) == said
 
 
 def test_a_difference_of_bands_is_a_range():
-    assert difference(0.2, 0.25, 0.3, 0.3) == "−10 to −5"
-    assert difference(0.4, 0.4, 0.3, 0.3) == "+10"
+    assert READER.difference(0.2, 0.25, 0.3, 0.3) == "−10 to −5"
+    assert READER.difference(0.4, 0.4, 0.3, 0.3) == "+10"

@@ -150,8 +150,8 @@ def test_fewer_than_five_classes_say_nothing(cedar):
 def test_the_page(cedar):
     blocks = {block.id: block for block in cedar.pages["programmes/scorecard.html"].values["blocks"]}
     assert list(blocks) == ["card", "groups", "schools", "windows", "commitments"]
-    assert [line[0] for line in blocks["card"].table.rows] == [
+    assert [tile.title for tile in blocks["card"].tiles] == [
         "Grade-appropriate assignments", "Strong instruction", "Deep engagement", "High expectations",
     ]  # fmt: skip
-    assert "grade-level assignments, every day" in blocks["commitments"].text[0]
+    assert "grade-level assignments, every day" in blocks["commitments"].quotes[0][0]
     assert "programmes/needs.html" not in cedar.pages and "programmes/climate.html" not in cedar.pages

@@ -5,6 +5,6 @@ select
   respondent_type,
   student_id,
   item_id,
-  case when response not in ('_skipped', '_not_shown', '_not_applicable') then nullif(trim(response), '') end as response
+  case when response not in ('_skipped', '_not_shown', '_not_applicable', '_free_text') then nullif(trim(response), '') end as response
 from {{ source('raw', 'survey_responses') }}
 where coalesce(submission, 1) = 1 and coalesce(mark, '') not like '%other_respondent_type%'

@@ -5,20 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from markupsafe import Markup
+
+from equity_pipeline.domain import intervals
+from equity_pipeline.publishing import charts, words
 from equity_pipeline.publishing.page import Page
-from equity_pipeline.publishing.programmes.page import (
-    HIDDEN,
-    Block,
-    Reader,
-    Table,
-    date,
-    difference,
-    page,
-    people,
-    share,
-    timeline,
-    year,
-)
+from equity_pipeline.publishing.programmes import page as parts
+from equity_pipeline.publishing.programmes import vocabulary
+from equity_pipeline.publishing.programmes.page import HIDDEN, Answer, Block, Reader, Table
 from equity_pipeline.publishing.programmes.protect import Released, Share, ratio
 
 KICKER = "Equity Communities of Practice"
@@ -42,30 +36,13 @@ TABLES = {
     ),
 }  # fmt: skip
 
-AREAS = {
-    "academics": "Academics",
-    "discipline": "Discipline",
-    "school_culture": "School culture",
-    "engagement": "Engagement",
-}
-ACTIONS = {
-    "iss": "In-school suspension",
-    "oss": "Out-of-school suspension",
-    "referral": "Office referral",
-    "expulsion": "Expulsion",
-}
-DECISIONS = {"adopt": "Adopt", "adapt": "Adapt", "abandon": "Abandon", None: "Not decided yet"}
-_EVIDENCE = (
-    "Areas in the order of their widest clear gap, by Cohen's h, which puts rates of any height on one scale. "
-    "A gap is clear when the group is behind and the 95% interval leaves out zero."
-)
 # A pack goes to people who know each other: a group must be so many times the smallest that is shown elsewhere.
 PACK_STRICTER = 2
 PACKS = {
-    "students": ("students", ("suspended_any", "referred", "chronically_absent")),
-    "staff": ("staff", ("referred", "suspended_iss", "suspended_oss", "chronically_absent")),
-    "parents": ("parents and families", ("suspended_any", "expelled", "chronically_absent")),
-}
+    "students": ("A pack for the affinity group of students", ("suspended_any", "referred", "chronically_absent")),
+    "staff": ("A pack for the affinity group of staff", ("referred", "suspended_iss", "suspended_oss", "chronically_absent")),
+    "parents": ("A pack for the affinity group of parents and families", ("suspended_any", "expelled", "chronically_absent")),
+}  # fmt: skip
 # A count below it makes a risk ratio say little (34 CFR 300.647); judged by what is published alone.
 _RISK_CELL = 10
 
@@ -75,38 +52,42 @@ def pages(reader: Reader) -> Iterator[Page]:
     rows = reader.rows("climate")
     if not any(row["n"] is not None for row in rows):
         return
+    say = reader.say
     latest = max(row["school_year"] for row in rows if row["n"] is not None)
-    district = [row for row in rows if row["school_year"] == latest and row["school_id"] == "_all"]
-    yield page(
-        "programmes/climate.html", KICKER, "Climate and discipline",
-        f"What happened to students in {year(latest)}, group by group, and how it compares with everyone else.",
-        [*_ranked(reader, latest), *_by_group(reader, district, latest), *_incidents(reader, latest), *_by_school(reader, rows, latest)],
-    )  # fmt: skip
+    district = _widest_first(
+        [row for row in rows if row["school_year"] == latest and row["school_id"] == "_all"]
+    )
     cycles = reader.rows("cycles_of_inquiry")
+    finding = _finding(reader, district)
+    yield parts.page(
+        "programmes/climate.html", say(KICKER), say("Climate and discipline"), finding,
+        say("What happened to students in {year}, group by group, and how it compares with everyone else.", year=parts.year(latest)),
+        [*_ranked(reader, latest), *_by_group(reader, district, latest), *_incidents(reader, latest), *_by_school(reader, rows, latest)],
+        _answers(reader, district, latest, cycles),
+    )  # fmt: skip
     if not cycles:
         return
-    yield page(
-        "programmes/cycles.html", KICKER, "Cycles of inquiry",
-        "Each question, what was tried, what came of it, and what was decided; on the time line of the rate it is about.",
+    yield parts.page(
+        "programmes/cycles.html", say(KICKER), say("Cycles of inquiry"), _decided(reader, cycles),
+        say("Each question, what was tried, what came of it, and what was decided; on the time line of the rate it is about."),
         [_cycle(reader, cycle) for cycle in cycles],
+        [_of_cycle(reader, cycle) for cycle in cycles[:4]],
     )  # fmt: skip
-    yield page(
-        "programmes/presentation.html", KICKER, "For the leadership team",
-        f"Where the evidence is, what was tried, and what is recommended. School year {year(latest)}; one sheet each when printed.",
+    yield parts.page(
+        "programmes/presentation.html", say(KICKER), say("For the leadership team"), finding,
+        say("Where the evidence is, what was tried, and what is recommended. School year {year}; one sheet each when printed.", year=parts.year(latest)),
         [*_ranked(reader, latest), *_by_group(reader, district, latest)[:2], *(_cycle(reader, cycle) for cycle in cycles)],
         sheets=True,
     )  # fmt: skip
-    for name, (who, metrics) in PACKS.items():
+    for name, (title, metrics) in PACKS.items():
         kept = [
-            row
-            for row in district
-            if row["metric_id"] in metrics and _large_enough(row, reader.context.minimum_cell)
-        ]
-        yield page(
-            f"programmes/pack_{name}.html", KICKER, f"A pack for the affinity group of {who}",
-            "Read each table first by yourself, then with a neighbor: what do you notice, what do you wonder? Groups of few "
-            "students are left out.",
-            _by_group(reader, kept, latest), sheets=True,
+            row for row in district if row["metric_id"] in metrics and _large_enough(row, reader.context.minimum_cell)
+        ]  # fmt: skip
+        yield parts.page(
+            f"programmes/pack_{name}.html", say(KICKER), say(title), say("What do you notice? What do you wonder?"),
+            say("Read each table first by yourself, then with a neighbor. Groups of few students are left out."),
+            [*_by_group(reader, kept, latest), Block("notes", say("What we notice, what we wonder, what we want to ask"), write=7)],
+            sheets=True,
         )  # fmt: skip
 
 
@@ -114,61 +95,180 @@ def _large_enough(row: dict, minimum_cell: int) -> bool:
     return row["n"] is not None and row["n"] >= PACK_STRICTER * minimum_cell
 
 
-def _ranked(reader: Reader, latest: int) -> list[Block]:
+def _distance(row: dict) -> float:
+    """How far a group's rate lies above that of everyone else, by the middles of what is released (Cohen's h)."""
+    return intervals.cohens_h(parts.middle(row), parts.middle(row, "reference_rate"))
+
+
+def _more_often(rows: list[dict]) -> list[dict]:
+    """The comparisons in which something clearly happened more often to a group, the widest first."""
+    found = [row for row in rows if row["subgroup"] != "unknown" and parts.clearly(row) == "more"]
+    return sorted(
+        found, key=lambda row: (-_distance(row), row["metric_id"], row["dimension"], row["subgroup"])
+    )
+
+
+def _widest_first(rows: list[dict]) -> list[dict]:
+    """The rows of the measures in the order of their widest comparison."""
+    order = {
+        metric: place
+        for place, metric in enumerate(dict.fromkeys(row["metric_id"] for row in _more_often(rows)))
+    }
+    return sorted(rows, key=lambda row: order.get(row["metric_id"], len(order)))  # fmt: skip
+
+
+def _finding(reader: Reader, district: list[dict]) -> str:
+    widest = next(iter(_more_often(district)), None)
+    if widest is None:
+        return reader.say("No clear difference between groups can be told")
+    return reader.say(
+        "{measure}: {group} {rate}, everyone else {other}", measure=reader.metric(widest["metric_id"]), group=reader.group(widest),
+        rate=reader.share(widest), other=reader.share(widest, "reference_rate"),
+    )  # fmt: skip
+
+
+def _answers(reader: Reader, district: list[dict], latest: int, cycles: list[dict]) -> Iterator[Answer]:
+    say = reader.say
+    if ranked := _areas(reader, latest):
+        first = ranked[0]
+        yield Answer("#focus", say("Where does the evidence point?"), say(vocabulary.AREAS[first["focus_area"]]),
+                     say("{clear} of {all} gaps are clear", clear=str(first["clear_gaps"]), all=str(first["measured_gaps"])))  # fmt: skip
+    more = _more_often(district)
+    if more:
+        yield Answer(
+            f"#{more[0]['metric_id']}", say("What happens more often to some?"), reader.metric(more[0]["metric_id"]),
+            say.listed(list(dict.fromkeys(reader.group(row) for row in more if row["metric_id"] == more[0]["metric_id"])), 3),
+        )  # fmt: skip
+    if cycles:
+        running = sum(cycle["decision"] is None for cycle in cycles)
+        yield Answer("cycles.html", say("What is being tried?"), say("{n} cycles of inquiry", n=len(cycles)),
+                     say("{n} not decided yet", n=running))  # fmt: skip
+    compared = [row for row in district if row["subgroup"] not in ("unknown", "all")]
+    told = sum(parts.clearly(row) is not None for row in compared)
+    yield Answer("../methods.html#privacy", say("What is not known?"),
+                 say("{hidden} of {n} comparisons", hidden=str(len(compared) - told), n=len(compared)), say("not shown: privacy"))  # fmt: skip
+
+
+def _areas(reader: Reader, latest: int) -> list[dict]:
     rows = [r for r in reader.rows("focus_areas") if r["school_year"] == latest and r["school_id"] == "_all"]
+    return sorted(rows, key=lambda row: row["evidence_rank"])
+
+
+def _ranked(reader: Reader, latest: int) -> list[Block]:
+    say, rows = reader.say, _areas(reader, latest)
     if not rows:
         return []
-    lines = [
-        [f"{row['evidence_rank']}. {AREAS[row['focus_area']]}", f"{row['clear_gaps']} of {row['measured_gaps']}",
-         *([reader.metric(row["metric_id"]), reader.group(row), share(row), share(row, "reference_rate")]
-           if row["metric_id"] and row["n"] is not None else ["no clear gap" if not row["metric_id"] else HIDDEN, "", "", ""])]
-        for row in sorted(rows, key=lambda row: row["evidence_rank"])
-    ]  # fmt: skip
+    lines = []
+    for row in rows:
+        line = [f"{row['evidence_rank']}. {say(vocabulary.AREAS[row['focus_area']])}",
+                say("{clear} of {all}", clear=str(row["clear_gaps"]), all=str(row["measured_gaps"]))]  # fmt: skip
+        if not row["metric_id"]:
+            line += [say("no clear gap"), "", "", "", ""]
+        elif row["n"] is None or row["reference_rate_low"] is None:
+            line += [reader.metric(row["metric_id"]), reader.group(row), "", HIDDEN, HIDDEN]
+        else:
+            line += [reader.metric(row["metric_id"]), reader.group(row), _picture(row, 1.0), reader.share(row), reader.share(row, "reference_rate")]  # fmt: skip
+        lines.append(line)
     return [Block(
-        "focus", "Where the evidence points",
-        [_EVIDENCE],
-        Table("Focus areas, strongest evidence first", ["Area", "Clear gaps", "Widest: measure", "Group", "Rate", "Compared with"],
-              lines, frozenset({1, 4, 5})),
+        "focus", say("Where the evidence points"),
+        [say("Areas in the order of their widest clear gap, by Cohen’s h, which puts rates of any height on one scale. A gap is clear "
+             "when both groups are large enough, the group is behind and the 95% interval leaves out zero.")],
+        table=Table(say("Focus areas, strongest evidence first"),
+                    [say("Area"), say("Clear gaps"), say("Widest: measure"), say("Group"), say("From 0 to {top}", top="100%"), say("Rate"), say("Compared with")],
+                    lines, frozenset({1, 5, 6}), frozenset({4})),
     )]  # fmt: skip
+
+
+# A range wider than this says too little for a dot in its middle.
+_WIDE = 0.25
+
+
+def _pictured(row: dict) -> bool:
+    ends = parts.apart(row, "rate", "reference_rate")
+    return None not in ends and max(ends[1] - ends[0], ends[3] - ends[2]) <= _WIDE
+
+
+def _picture(row: dict, top: float) -> Markup | str:
+    ends = parts.apart(row, "rate", "reference_rate")
+    return charts.ranges({"own": ends[:2], "other": ends[2:]}, top) if _pictured(row) else ""
 
 
 def _by_group(reader: Reader, rows: list[dict], latest: int) -> list[Block]:
     """One table a metric: groups with their rate, that of everyone else, the gap and the risk ratio."""
-    of_metric = defaultdict(list)
+    say, of_metric = reader.say, defaultdict(list)
     for row in rows:
-        if row["subgroup"] != "unknown":
-            of_metric[row["metric_id"]].append(row)
+        of_metric[row["metric_id"]].append(row)
     blocks = []
-    for metric, of in sorted(of_metric.items()):
-        if not any(row["n"] is not None for row in of):
+    for metric, of in of_metric.items():
+        told = [row for row in of if row["n"] is not None]
+        if not told:
             continue
-        lines = [[reader.group(row), people(row["n"]), share(row), *_compared(row)] for row in of]
+        top = parts.scale(
+            row[f"{name}_high"] for row in told if _pictured(row) for name in ("rate", "reference_rate")
+        )
+        ratios = any(_ratio(reader, row) for row in of)
+        columns = [say("Group"), say("From 0 to {top}", top=words.percent(top)), say("Rate"), say("Everyone else"), say("Points apart"),
+                   *([say("Risk ratio")] if ratios else []), say("How often")]  # fmt: skip
+
+        def line(row: dict, top: float = top, ratios: bool = ratios) -> list[object]:
+            said = parts.clearly(row)
+            difference = (
+                HIDDEN if said is None else reader.difference(*parts.apart(row, "rate", "reference_rate"))
+            )
+            alone = row["subgroup"] == "all"
+            return [
+                reader.group(row), "" if alone else _picture(row, top),
+                parts.under(reader.share(row), "" if row["n"] is None else f"n {parts.people(row['n'])}"),
+                "" if alone else reader.share(row, "reference_rate"), "" if alone else difference,
+                *([_ratio(reader, row)] if ratios else []), reader.status(vocabulary.OFTEN[said]) if said else "",
+            ]  # fmt: skip
+
         blocks.append(Block(
-            metric, reader.metric(metric), [],
-            Table(f"{reader.metric(metric)}, {year(latest)}",
-                  ["Group", "Students", "Rate", "Everyone else", "Points apart", "Risk ratio"], lines, frozenset({1, 2, 3, 4, 5})),
+            metric, reader.metric(metric), [_counted(reader, told)],
+            table=Table(f"{reader.metric(metric)}, {parts.year(latest)}", columns, reader.by_dimension(of, line),
+                        frozenset({2, 3, 4, *([5] if ratios else [])}), frozenset({1})),
         ))  # fmt: skip
     return blocks
 
 
-def _compared(row: dict) -> list[str]:
-    """The rate of everyone else, the difference, and the risk ratio where both sides reach the minimum."""
-    if row["n"] is None or row["reference_n"] is None:
-        return [HIDDEN] * 3
-    ends = [row[name] for name in ("rate_low", "rate_high", "reference_rate_low", "reference_rate_high")]
-    enough = row["n"] * ends[0] >= _RISK_CELL and row["reference_n"] * ends[2] >= _RISK_CELL
-    span = ratio(*ends) if enough else None
-    said = (
-        HIDDEN
-        if span is None
-        else f"{span[0]:.1f}"
-        if round(span[0], 1) == round(span[1], 1)
-        else f"{span[0]:.1f} to {span[1]:.1f}"
+def _counted(reader: Reader, told: list[dict]) -> str:
+    everyone = next((row for row in told if row["subgroup"] == "all"), None)
+    said = reader.say(
+        "Full dot: the group. Hollow dot: everyone else. Pale bar: a rate that is known as a range."
     )
-    return [share(row, "reference_rate"), difference(*ends), said]
+    if everyone is None:
+        return said
+    return reader.say(
+        "Of {number} students, {rate}.", number=parts.people(everyone["n"]), rate=reader.share(everyone)
+    ) + f" {said}"  # fmt: skip
+
+
+def _ratio(reader: Reader, row: dict) -> str:
+    """The risk ratio where both sides reach the minimum; where everyone else of the district does not, the alternate risk ratio,
+    against everyone else of the state."""
+    if parts.clearly(row) is None:
+        return ""
+    ends = parts.apart(row, "rate", "reference_rate")
+    if row["n"] * ends[0] < _RISK_CELL:
+        return ""
+    if row["reference_n"] * ends[2] >= _RISK_CELL:
+        return _said(ratio(*ends), reader)
+    if row.get("state_rate"):
+        return reader.say(
+            "{ratio} (state)", ratio=_said(ratio(*ends[:2], row["state_rate"], row["state_rate"]), reader)
+        )
+    return ""  # fmt: skip
+
+
+def _said(span: tuple[float, float] | None, reader: Reader) -> str:
+    if span is None:
+        return ""
+    low, high = (f"{end:.1f}" for end in span)
+    return low if low == high else reader.say("{low} to {high}", low=low, high=high)
 
 
 def _incidents(reader: Reader, latest: int) -> list[Block]:
+    """Groups by action: incidents, with days and students under them."""
     rows = [
         r for r in reader.rows("discipline_incidents")
         if r["school_year"] == latest and r["school_id"] == "_all" and r["incidents"] is not None
@@ -176,12 +276,32 @@ def _incidents(reader: Reader, latest: int) -> list[Block]:
     ]  # fmt: skip
     if not rows:
         return []
+    say = reader.say
+    at = {(r["dimension"], r["subgroup"], r["action"]): r for r in rows}
+    actions = [*vocabulary.ACTIONS, *sorted({r["action"] for r in rows} - set(vocabulary.ACTIONS))]
+    actions = [action for action in actions if any(key[2] == action for key in at)]
+
+    def cell(row: dict | None) -> object:
+        if row is None:
+            return HIDDEN
+        under = [say("{days} days", days=parts.people(row["days"]))] if row["days"] else []
+        under += (
+            [say("{share} of the group", share=reader.share(row, "students_rate"))]
+            if row["students_rate_low"] is not None
+            else []
+        )
+        return parts.under(parts.people(row["incidents"]), ", ".join(under))  # fmt: skip
+
+    groups = {key[:2]: row for key, row in at.items()}
     return [Block(
-        "incidents", "Incidents",
-        ["Students and incidents are counted apart: one student may have several. Numbers of incidents are rounded down to tens."],
-        Table(f"Incidents, {year(latest)}", ["Action", "Group", "Incidents", "Days", "Students with one or more"],
-              [[ACTIONS.get(r["action"], r["action"]), reader.group(r), people(r["incidents"]), people(r["days"]),
-                share(r, "students_rate")] for r in rows], frozenset({2, 3, 4})),
+        "incidents", say("Incidents"),
+        [say("Students and incidents are counted apart: one student may have several. Numbers of incidents and of days are rounded down to tens; "
+             "under them, the share of the group with at least one.")],
+        table=Table(say("Incidents, {year}", year=parts.year(latest)),
+                    [say("Group"), *(say(vocabulary.ACTIONS.get(a, words.said(a))) for a in actions)],
+                    reader.by_dimension(groups.values(), lambda row: [
+                        reader.group(row), *(cell(at.get((row["dimension"], row["subgroup"], a))) for a in actions)]),
+                    frozenset(range(1, len(actions) + 1))),
     )]  # fmt: skip
 
 
@@ -190,16 +310,59 @@ def _by_school(reader: Reader, rows: list[dict], latest: int) -> list[Block]:
         r for r in rows
         if r["school_year"] == latest and r["school_id"] != "_all" and r["dimension"] == "all_students" and r["n"] is not None
     ]  # fmt: skip
-    schools = sorted({r["school_id"] for r in told}, key=reader.place)
-    metrics = sorted({r["metric_id"] for r in told})
-    at = {(r["school_id"], r["metric_id"]): share(r) for r in told}
-    if not told:
+    return places(
+        reader,
+        told,
+        "metric_id",
+        {m: reader.metric(m) for m in sorted({r["metric_id"] for r in told})},
+        "rate",
+        latest,
+    )
+
+
+def places(
+    reader: Reader, rows: list[dict], of: str, columns: dict[str, str], share: str, latest: int
+) -> list[Block]:
+    """Schools by what they are told of: `of` names the column that holds a key of `columns`. Nothing where no school is told of."""
+    if not rows:
         return []
+    at = {(r["school_id"], r[of]): r for r in rows}
+    schools = sorted(
+        {r["school_id"] for r in rows}, key=lambda school: (reader.place(school).casefold(), school)
+    )
     return [Block(
-        "schools", "By school", [],
-        Table(f"All students, {year(latest)}", ["School", *(reader.metric(m) for m in metrics)],
-              [[reader.place(s), *(at.get((s, m), HIDDEN) for m in metrics)] for s in schools], frozenset(range(1, len(metrics) + 1))),
+        "schools", reader.say("By school"), [],
+        table=Table(reader.say("All students, {year}", year=parts.year(latest)), [reader.say("School"), *columns.values()],
+                    [[reader.place(s), *(reader.bar(at.get((s, c)), share) for c in columns)] for s in schools],
+                    frozenset(range(1, len(columns) + 1)), sortable=True),
     )]  # fmt: skip
+
+
+# --- Cycles of inquiry ----------------------------------------------------------------------------------------------
+
+
+def _decided(reader: Reader, cycles: list[dict]) -> str:
+    return reader.say("{n} of {cycles} are decided", n=sum(cycle["decision"] is not None for cycle in cycles),
+                      cycles=reader.say("{n} cycles", n=len(cycles)))  # fmt: skip
+
+
+def _anchor(cycle: dict) -> str:
+    return f"cycle-{cycle['cycle_id']}".lower()
+
+
+def _of_cycle(reader: Reader, cycle: dict) -> Answer:
+    step = vocabulary.DECISIONS[cycle["decision"]]
+    return Answer(
+        f"#{_anchor(cycle)}", reader.say("Cycle {id}", id=cycle["cycle_id"]), reader.status(step), _outcome(reader, cycle)
+    )  # fmt: skip
+
+
+def _outcome(reader: Reader, cycle: dict) -> str:
+    """`24%, then 21%; target 20%`, as far as it is known."""
+    say, before, now = reader.say, reader.share(cycle, "baseline_rate"), reader.share(cycle, "latest_rate")
+    if cycle["target_rate"] is None:
+        return say("{before} before, {now} since", before=before, now=now)
+    return say("{before} before, {now} since; target {target}", before=before, now=now, target=words.percent(cycle["target_rate"]))  # fmt: skip
 
 
 def _series(reader: Reader, cycle: dict) -> dict[int, tuple[float, float]]:
@@ -217,24 +380,43 @@ def _series(reader: Reader, cycle: dict) -> dict[int, tuple[float, float]]:
     return found
 
 
-def _cycle(reader: Reader, cycle: dict) -> Block:
-    series = _series(reader, cycle)
-    marks = [(cycle["start_school_year"], f"{cycle['cycle_id']} begins")]
-    if cycle["decision"] and cycle["latest_school_year"]:
-        marks.append((int(cycle["latest_school_year"]) + 1, DECISIONS[cycle["decision"]].lower()))
+def _timeline(reader: Reader, cycle: dict, about: str):
+    """The rate by school year as far as it is released, its target, and when the cycle began and was decided."""
+    say, series = reader.say, _series(reader, cycle)
+    if not series:
+        return None
     years = list(
-        range(min([*series, cycle["start_school_year"]]), max([*series, cycle["start_school_year"]]) + 1)
+        range(min(*series, cycle["start_school_year"] - 1), max(*series, cycle["start_school_year"]) + 1)
     )
+    marks = [(years.index(cycle["start_school_year"]) - 0.5, say("{cycle} begins", cycle=cycle["cycle_id"]))]
+    if cycle["decision"] and cycle["latest_school_year"]:
+        marks.append(
+            (
+                years.index(int(cycle["latest_school_year"])) + 0.4,
+                say(vocabulary.DECISIONS[cycle["decision"]].words),
+            )
+        )
+    spans = [series.get(y) for y in years]
+    told = [say.span(*(round(100 * end) for end in span)) if span else HIDDEN for span in spans]
+    spoken = ", ".join(f"{parts.year(y)} {said}" for y, said in zip(years, told, strict=True))
+    return charts.trend(
+        [parts.year(y) for y in years], [None if span is None else sum(span) / 2 for span in spans], spans, goal=cycle["target_rate"],
+        goal_label=say("target"), name=f"{about}: {spoken}", span=(0.0, 0.05), written=words.percent, values=told, marks=marks, height=200,
+    )  # fmt: skip
+
+
+def _cycle(reader: Reader, cycle: dict) -> Block:
+    say = reader.say
     about = f"{reader.metric(cycle['metric_id'])}, {reader.group(cycle)}, {reader.place(cycle['school_id'])}"
-    lines = [
-        ["Aim", cycle["aim"]], ["Measure", about],
-        ["Target", "" if cycle["target_rate"] is None else f"{cycle['target_rate']:.0%}"],
-        ["Action", cycle["action"]], ["From, to", " to ".join(filter(None, (date(cycle["started_on"]), date(cycle["due_on"]))))],
-        ["Before", share(cycle, "baseline_rate")], ["Latest", share(cycle, "latest_rate")], ["Study", cycle["study"]],
-        ["Decision", f"{DECISIONS[cycle['decision']]} {date(cycle['decided_on'])}".strip()],
+    ran = " – ".join(filter(None, (say.date(cycle["started_on"]), say.date(cycle["due_on"]))))
+    steps = [
+        (say("Aim"), cycle["aim"]), (say("Measure"), about), (say("Rate"), _outcome(reader, cycle)), (say("Action"), cycle["action"]),
+        (say("From, to"), ran), (say("Study"), cycle["study"]),
+        (say("Decision"), parts.under(reader.status(vocabulary.DECISIONS[cycle["decision"]]), say.date(cycle["decided_on"]))),
     ]  # fmt: skip
     return Block(
-        f"cycle-{cycle['cycle_id']}".lower(), cycle["question"], [AREAS[cycle["focus_area"]]],
-        Table(f"Cycle {cycle['cycle_id']}", ["Step", "What"], lines),
-        timeline(years, [series.get(y) for y in years], marks, f"{about}, by school year") if series else None,
+        _anchor(cycle), cycle["question"],
+        [say("Cycle {id}, {area}", id=cycle["cycle_id"], area=say(vocabulary.AREAS[cycle["focus_area"]]))],
+        facts=[(term, said) for term, said in steps if said],
+        picture=_timeline(reader, cycle, about), picture_title=about,
     )  # fmt: skip

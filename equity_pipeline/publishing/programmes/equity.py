@@ -10,11 +10,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 import pandas as pd
+from markupsafe import Markup
 
-from equity_pipeline.publishing import words
+from equity_pipeline.publishing import charts, tables, words
 from equity_pipeline.publishing.page import Page
-from equity_pipeline.publishing.programmes.needs import words_of
-from equity_pipeline.publishing.programmes.page import HIDDEN, Block, Reader, Table, date, page, share, year
+from equity_pipeline.publishing.programmes import page as parts
+from equity_pipeline.publishing.programmes import vocabulary
+from equity_pipeline.publishing.programmes.page import HIDDEN, Answer, Block, Reader, Table
 from equity_pipeline.publishing.programmes.protect import Released, Share
 
 KICKER = "Action for Equity"
@@ -37,11 +39,8 @@ PHASE_FIRST = {
 # The Tools Package continues progress towards closing, or keeps closed what was closed the year before.
 CLOSING = {"narrowing", *words.CLOSED}
 _ELIGIBLE = ("race_ethnicity", "economically_disadvantaged")
-HANDOVER = (
-    "Every gap of AP and IB enrollment by race and income is closed or narrowing",
-    "A team of the school owns the data and its calendar of deliveries",
-    "Each closed gap has a person who watches it, and a day to look again",
-)
+# Constructs of surveys that are said in another way than as a scale: what stands in the way of a course, and whom students trust.
+BARRIER, TRUSTED = "barrier_", "trusted_adult"
 
 
 def pages(reader: Reader) -> Iterator[Page]:
@@ -49,10 +48,12 @@ def pages(reader: Reader) -> Iterator[Page]:
     programs = {p.program for p in reader.partner.programs}
     if "action_for_equity" not in programs:
         return
-    yield page(
-        "programmes/action_for_equity.html", KICKER, "Where the partnership stands",
-        "What the phase asks first, what students and staff say beside it, and which schools are ready to lead the work themselves.",
-        [*_phase(reader), *_voice(reader), *_beliefs(reader), *_eligibility(reader), *_lab(reader)],
+    say, ready = reader.say, eligibility(reader.frames["gap_closure"]).to_dict("records")
+    yield parts.page(
+        "programmes/action_for_equity.html", say(KICKER), say("Where the partnership stands"), _finding(reader, ready),
+        say("What the phase asks first, what students and staff say beside it, and which schools are ready to lead the work themselves."),
+        [*_phase(reader), *_voice(reader), *_barriers(reader), *_beliefs(reader), *_eligibility(reader, ready), *_lab(reader)],
+        _answers(reader, ready),
     )  # fmt: skip
 
 
@@ -60,65 +61,188 @@ def _designated(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[(frame["reference"] == "designated") & (frame.get("grade_level", "_all") == "_all")]
 
 
-def _phase(reader: Reader) -> list[Block]:
-    """The newest phase and how the gaps of its metrics stand, those that it is about first."""
-    phases = [
+def _phases(reader: Reader) -> list:
+    """The district's phases, oldest first."""
+    of = [
         p
         for p in reader.partner.programs
         if p.program == "action_for_equity" and p.phase and p.school_id is None
     ]
+    return sorted(of, key=lambda p: p.school_year)
+
+
+def _finding(reader: Reader, ready: list[dict]) -> str:
+    district = next((row for row in ready if row["school_id"] == "_all"), None)
+    if district is None:
+        return reader.say("No gap of AP and IB enrollment by race or income can be told yet")
+    return reader.say("{n} of {gaps} of AP and IB enrollment are closed or narrowing", n=district["closing"],
+                      gaps=reader.say("{n} gaps", n=district["gaps"]))  # fmt: skip
+
+
+def _answers(reader: Reader, ready: list[dict]) -> Iterator[Answer]:
+    say, phases = reader.say, _phases(reader)
+    if phases:
+        yield Answer("#phase" if _measures(reader) else "../index.html#phase", say("Which phase?"), say(words.PHASES[phases[-1].phase]),
+                     say("since {year}", year=parts.year(min(p.school_year for p in phases if p.phase == phases[-1].phase))))  # fmt: skip
+    if spoken := _spoken(reader):
+        belonging = next(
+            (r for key, r in spoken.items() if key == ("all_students", "all", "belonging", "ap_ib")), None
+        )
+        other = spoken.get(("all_students", "all", "belonging", "no_ap_ib"))
+        if belonging and other:
+            yield Answer("#voice", say("What do students say?"), say("{rate} feel they belong", rate=reader.share(belonging, "favorable")),
+                         say("in AP and IB courses; {rate} of the others", rate=reader.share(other, "favorable")))  # fmt: skip
+    named = _named(reader)
+    if named:
+        yield Answer(
+            "#barriers",
+            say("What stands in the way?"),
+            _barrier(named[0]),
+            say("named by {rate}", rate=reader.share(named[0], "named")),
+        )
+    schools = [row for row in ready if row["school_id"] != "_all"]
+    if schools:
+        yield Answer("#eligibility", say("Who is ready for the Tools Package?"),
+                     say("{ready} of {n} schools", ready=str(sum(row["eligible"] for row in schools)), n=len(schools)),
+                     say.listed([reader.place(row["school_id"]) for row in schools if row["eligible"]], 2))  # fmt: skip
+
+
+def _measures(reader: Reader) -> list[list[object]]:
+    """What the newest phase asks first: a line a measure, with how its gaps by race and income stand."""
+    phases = _phases(reader)
     if not phases:
         return []
-    latest = max(phases, key=lambda p: p.school_year)
     metrics = reader.context.labels.metrics
     closure = _designated(reader.frames["gap_closure"])
     newest = closure[
-        (closure["school_year"] == closure["school_year"].max())
-        & (closure["school_id"] == "_all")
-        & closure["dimension"].isin(_ELIGIBLE)
-    ]
+        (closure["school_year"] == closure["school_year"].max()) & (closure["school_id"] == "_all")
+        & closure["dimension"].isin(_ELIGIBLE) & closure["status"].notna() & (closure["status"] != "not_measurable")
+        & (closure["subgroup"] != "unknown")
+    ]  # fmt: skip
     lines = []
-    for phase in PHASE_FIRST[latest.phase]:
+    for phase in PHASE_FIRST[phases[-1].phase]:
         for metric in metrics[metrics["phase"] == phase].sort_values("sort")["metric_id"]:
-            of = newest[
-                (newest["metric_id"] == metric)
-                & newest["status"].notna()
-                & (newest["status"] != "not_measurable")
-            ]
-            if len(of):
-                counts = of["status"].value_counts().to_dict()
-                lines.append([reader.metric(metric), phase.capitalize(),
-                              "; ".join(f"{counts[s]} {step.words}" for s, step in words.STATUSES.items() if s in counts)])  # fmt: skip
-    history = "; ".join(
-        f"{year(p.school_year)} {words.PHASES[p.phase]}" for p in sorted(phases, key=lambda p: p.school_year)
-    )
-    return [Block("phase", words.PHASES[latest.phase], [f"Phases so far: {history}."],
-                  Table("Gaps by race and income that can be told, what the phase asks first", ["Measure", "Phase", "Gaps"], lines))] if lines else []  # fmt: skip
+            counts = newest.loc[newest["metric_id"] == metric, "status"].value_counts().to_dict()
+            if counts:
+                told = [
+                    Markup("<b>{}</b> {}").format(counts[code], tables.status(code, reader.say))
+                    for code in words.STATUSES
+                    if code in counts
+                ]
+                lines.append(
+                    [
+                        reader.metric(metric),
+                        reader.say(vocabulary.PHASES[phase]),
+                        Markup(" &nbsp; ").join(told),
+                    ]
+                )
+    return lines  # fmt: skip
 
 
-def _voice(reader: Reader) -> list[Block]:
+def _phase(reader: Reader) -> list[Block]:
+    """The newest phase and how the gaps of its metrics stand, those that it is about first."""
+    lines, say = _measures(reader), reader.say
+    if not lines:
+        return []
+    phases = _phases(reader)
+    history = "; ".join(f"{parts.year(p.school_year)} {say(words.PHASES[p.phase])}" for p in phases)
+    return [Block(
+        "phase", say(words.PHASES[phases[-1].phase]), [say("Phases so far: {history}.", history=history)],
+        table=Table(say("Gaps by race and income that can be told, what the phase asks first"), [say("Measure"), say("Phase"), say("Gaps")], lines),
+    )]  # fmt: skip
+
+
+def _spoken(reader: Reader) -> dict[tuple[str, str, str, str], dict]:
+    """Dimension, subgroup, construct, course experience → the newest row of the district that may be shown."""
     rows = [
         r
         for r in reader.rows("student_voice")
         if r["school_id"] == "_all" and not r["suppressed"] and r["subgroup"] != "unknown"
     ]
-    if not rows:
-        return []
-    latest = max(r["school_year"] for r in rows)
-    at = {
+    latest = max((r["school_year"] for r in rows), default=None)
+    return {
         (r["dimension"], r["subgroup"], r["construct"], r["course_experience"]): r
         for r in rows
         if r["school_year"] == latest
     }
-    lines = []
-    for d, s, construct in dict.fromkeys(key[:3] for key in at):
-        one, other = (at.get((d, s, construct, which)) for which in ("ap_ib", "no_ap_ib"))
-        known = one or other
-        lines.append([f"{reader.group(known)}", words_of(construct), share(one, "favorable") if one else HIDDEN,
-                      share(other, "favorable") if other else HIDDEN, _access(reader, known)])  # fmt: skip
-    return [Block("voice", "Student voice", ["Favorable answers by course experience, with the group's access to AP and IB beside."],
-                  Table(f"Favorable, {year(latest)}", ["Group", "About", "In an AP or IB course", "In none", "Access of the group"], lines,
-                        frozenset({2, 3, 4})))]  # fmt: skip
+
+
+def _voice(reader: Reader) -> list[Block]:
+    """One line a group and scale: those in an AP or IB course beside those in none, and the group's access."""
+    say, spoken = reader.say, _spoken(reader)
+    at = {key: row for key, row in spoken.items() if not key[2].startswith(BARRIER)}
+    lines: list[list[object] | str] = []
+    for construct in dict.fromkeys(key[2] for key in at):
+        of = {key[:2]: row for key, row in at.items() if key[2] == construct}
+
+        def line(row: dict, construct: str = construct) -> list[object]:
+            one, other = (
+                at.get((row["dimension"], row["subgroup"], construct, which))
+                for which in ("ap_ib", "no_ap_ib")
+            )
+            ends = {
+                kind: (r["favorable_low"], r["favorable_high"])
+                for kind, r in (("own", one), ("other", other))
+                if r
+            }
+            return [
+                reader.group(row),
+                charts.ranges(ends),
+                *(reader.share(r, "favorable") for r in (one, other)),
+                _access(reader, row),
+            ]
+
+        lines += [
+            words.said(construct),
+            *(found for found in reader.by_dimension(of.values(), line) if not isinstance(found, str)),
+        ]
+    if not lines:
+        return []
+    latest = next(iter(at.values()))["school_year"]
+    return [Block(
+        "voice", say("Student voice"),
+        [say("Favorable answers by course experience, with the group’s access to AP and IB beside. Full dot: students in an AP or IB course. "
+             "Hollow dot: students in none. Pale bar: a share that is known as a range.")],
+        table=Table(say("Favorable answers, {year}", year=parts.year(latest)),
+                    [say("Group"), say("From 0 to {top}", top="100%"), say("In an AP or IB course"), say("In none"), say("Access of the group")],
+                    lines, frozenset({2, 3, 4}), frozenset({1})),
+    )]  # fmt: skip
+
+
+def _barrier(row: dict) -> str:
+    return words.said(row["construct"].removeprefix(BARRIER))
+
+
+def _named(reader: Reader) -> list[dict]:
+    """What students without an AP or IB course name as standing in the way, the most named first: who does not answer favorably."""
+    rows = [
+        row | {"named_low": 1 - row["favorable_high"], "named_high": 1 - row["favorable_low"]}
+        for (dimension, _, construct, which), row in _spoken(reader).items()
+        if dimension == "all_students" and which == "no_ap_ib" and construct.startswith(BARRIER)
+    ]
+    return sorted(rows, key=lambda row: (-parts.middle(row, "named"), row["construct"]))
+
+
+def _barriers(reader: Reader) -> list[Block]:
+    """What stands in the way, by group, the most named first."""
+    say, named, spoken = reader.say, _named(reader), _spoken(reader)
+    if not named:
+        return []
+    constructs = [row["construct"] for row in named]
+    silent = {
+        key: row | {"named_low": 1 - row["favorable_high"], "named_high": 1 - row["favorable_low"]}
+        for key, row in spoken.items() if key[2] in constructs and key[3] == "no_ap_ib"
+    }  # fmt: skip
+    groups = {key[:2]: row for key, row in silent.items()}
+    lines = reader.by_dimension(groups.values(), lambda row: [
+        reader.group(row), *(reader.bar(silent.get((row["dimension"], row["subgroup"], c, "no_ap_ib")), "named") for c in constructs)
+    ])  # fmt: skip
+    return [Block(
+        "barriers", say("What stands in the way"),
+        [say("The share of students in no AP or IB course who name it; the most named first.")],
+        table=Table(say("Named as a barrier, {year}", year=parts.year(named[0]["school_year"])), [say("Group"), *map(_barrier, named)], lines,
+                    frozenset(range(1, len(constructs) + 1))),
+    )]  # fmt: skip
 
 
 def _access(reader: Reader, row: dict) -> str:
@@ -133,9 +257,8 @@ def _access(reader: Reader, row: dict) -> str:
     ]
     for one in found.to_dict("records"):
         if pd.notna(one["rate"]):
-            return words.percent(one["rate"], 0)
-        if isinstance(band := one.get("rate_band"), str):
-            return band
+            band = one.get("rate_band")
+            return reader.say.rate(one["rate"], band if isinstance(band, str) else None)
     return HIDDEN
 
 
@@ -147,10 +270,14 @@ def _beliefs(reader: Reader) -> list[Block]:
     ]
     if not rows:
         return []
-    latest = max(r["school_year"] for r in rows)
-    return [Block("beliefs", "What staff believe", [],
-                  Table(f"Favorable answers of staff, {year(latest)}", ["About", "Favorable"],
-                        [[words_of(r["construct"]), share(r, "favorable")] for r in rows if r["school_year"] == latest], frozenset({1})))]  # fmt: skip
+    say, latest = reader.say, max(r["school_year"] for r in rows)
+    lines = [
+        [words.said(r["construct"]), charts.meter(r["favorable_low"], r["favorable_high"], kind="share"), reader.share(r, "favorable")]
+        for r in rows if r["school_year"] == latest
+    ]  # fmt: skip
+    return [Block("beliefs", say("What staff believe"),
+                  table=Table(say("Favorable answers of staff, {year}", year=parts.year(latest)), [say("About"), say("From 0 to {top}", top="100%"), say("Favorable")],
+                              lines, frozenset({2}), frozenset({1})))]  # fmt: skip
 
 
 def eligibility(closure: pd.DataFrame) -> pd.DataFrame:
@@ -172,42 +299,56 @@ def eligibility(closure: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
 
 
-def _eligibility(reader: Reader) -> list[Block]:
-    rows = eligibility(reader.frames["gap_closure"]).to_dict("records")
-    if not rows:
+def _eligibility(reader: Reader, ready: list[dict]) -> list[Block]:
+    if not ready:
         return []
-    rows.sort(key=lambda r: (not r["eligible"], -r["closing"] / r["gaps"], reader.place(r["school_id"])))
-    lines = [
-        [
+    say = reader.say
+    rows = sorted(
+        ready,
+        key=lambda r: (
+            r["school_id"] != "_all",
+            not r["eligible"],
+            -r["closing"] / r["gaps"],
             reader.place(r["school_id"]),
-            f"{r['closing']} of {r['gaps']}",
-            "Ready" if r["eligible"] else "Not yet",
-        ]
+        ),
+    )
+    lines = [
+        [reader.place(r["school_id"]), charts.meter(r["closing"] / r["gaps"], kind="share"),
+         say("{closing} of {all}", closing=str(r["closing"]), all=str(r["gaps"])), reader.status(vocabulary.READY[bool(r["eligible"])])]
         for r in rows
-    ]
-    return [Block("eligibility", "Ready for the Tools Package?", ["Ready where every gap of AP and IB enrollment by race and income that can be told is closed or narrowing. Hand-over:",
-                                                                  *(f"• {step}" for step in HANDOVER)],
-                  Table("Closed or narrowing", ["Place", "Gaps", "Tools Package"], lines, frozenset({1})))]  # fmt: skip
+    ]  # fmt: skip
+    return [Block(
+        "eligibility", say("Ready for the Tools Package?"),
+        [say("Ready where every gap of AP and IB enrollment by race and income that can be told is closed or narrowing. To hand over, these have to be in place:")],
+        points=[say("every gap of AP and IB enrollment by race and income is closed or narrowing"),
+                say("a team of the school owns the data and its calendar of deliveries"),
+                say("each closed gap has a person who watches it, and a day to look again")],
+        table=Table(say("Gaps that are closed or narrowing"), [say("Place"), say("Share of gaps"), say("Gaps"), say("Tools Package")], lines,
+                    frozenset({2}), frozenset({1})),
+    )]  # fmt: skip
 
 
 def _lab(reader: Reader) -> list[Block]:
     """Each team's adopted policies with the released gap of the year before and the newest since."""
-    teams = defaultdict(list)
+    say, teams = reader.say, defaultdict(list)
     gaps = _designated(reader.frames["gap_metrics"]).dropna(subset=["gap"])
     for row in reader.rows("leader_lab_policies"):
-        of = gaps[
-            (
-                gaps[["school_id", "metric_id", "dimension", "subgroup"]]
-                == [row[c] for c in ("school_id", "metric_id", "dimension", "subgroup")]
-            ).all(axis=1)
-        ]
+        about = ["school_id", "metric_id", "dimension", "subgroup"]
+        of = gaps[(gaps[about] == [row[c] for c in about]).all(axis=1)].sort_values("school_year")
         at = dict(zip(of["school_year"], of["gap"], strict=True))
         since = [y for y in at if y >= row["adopted_school_year"]]
         before = at.get(row["adopted_school_year"] - 1)
+        measure = f"{reader.metric(row['metric_id'])}, {reader.group(row)}"
+        line = charts.nanoplot(list(at.values()), (min([-0.02, *at.values()]), max([0.02, *at.values()])),
+                               f"{measure}: {', '.join(f'{parts.year(y)} {words.points(g)}' for y, g in at.items())}") if len(at) > 1 else ""  # fmt: skip
         teams[row["team_id"]].append([
-            reader.place(row["school_id"]), row["policy"], date(row["adopted_on"]), f"{reader.metric(row['metric_id'])}, {reader.group(row)}",
-            HIDDEN if before is None else words.points(before), f"{words.points(at[max(since)])} ({year(max(since))})" if since else HIDDEN,
+            parts.under(row["policy"], say("{place}, adopted {day}", place=reader.place(row["school_id"]), day=say.date(row["adopted_on"]))),
+            measure, line, HIDDEN if before is None else words.points(before),
+            parts.under(words.points(at[max(since)]), parts.year(max(since))) if since else HIDDEN,
         ])  # fmt: skip
-    return [Block("lab", "Equity Leader Lab", ["What each team adopted, and the gap in the year before and the newest since, in percentage points."],
-                  Table("Policies", ["School", "Policy", "Adopted on", "Gap", "Before", "Since"], [line for _, of in sorted(teams.items()) for line in of],
-                        frozenset({4, 5})))] if teams else []  # fmt: skip
+    return [Block(
+        "lab", say("Equity Leader Lab"),
+        [say("What each team adopted, and the gap in the year before and the newest since, in percentage points.")],
+        table=Table(say("Adopted policies"), [say("Policy"), say("Gap"), say("Trend"), say("Before"), say("Since")],
+                    [line for _, of in sorted(teams.items()) for line in of], frozenset({3, 4})),
+    )] if teams else []  # fmt: skip

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-from equity_pipeline.publishing import words
+from equity_pipeline.publishing import charts, words
 from equity_pipeline.publishing.page import Page
-from equity_pipeline.publishing.programmes.page import Block, Reader, Table, page, people
+from equity_pipeline.publishing.programmes import page as parts
+from equity_pipeline.publishing.programmes import vocabulary
+from equity_pipeline.publishing.programmes.page import HIDDEN, Answer, Block, Reader, Table
 from equity_pipeline.publishing.programmes.protect import Released
+from equity_pipeline.publishing.programmes.vocabulary import DESIGNS, TERMS
 
 KICKER = "Equity Implemented Partnership"
 TABLES = {
@@ -20,75 +23,125 @@ TABLES = {
         tens={"students_treated": "students_treated", "students_compared": "students_compared"},
     )
 }  # fmt: skip
-DESIGNS = {
-    "pre_post": "Before and after", "difference_in_differences": "Difference in differences",
-    "group_time": "Group by group of starters", "baseline": "Alike at the start?",
-}  # fmt: skip
-TERMS = {
-    "change": "change",
-    "effect": "effect",
-    "average": "average effect since the start",
-    "cox_index": "Cox index",
-    "hedges_g": "Hedges' g",
-}
 
 
 def pages(reader: Reader) -> Iterator[Page]:
     """One page: a section an initiative."""
-    initiatives = defaultdict(list)
+    say, initiatives = reader.say, defaultdict(list)
     for row in reader.rows("initiative_evaluation"):
         initiatives[row["initiative_id"]].append(row)
     if not initiatives:
         return
-    yield page(
-        "programmes/evaluation.html", KICKER, "What initiatives changed",
-        "Four designs, from the weakest to the strongest, and what each of them can and can't show.",
-        [_initiative(reader, rows) for _, rows in sorted(initiatives.items())],
+    told = sorted(initiatives.values(), key=_first)
+    yield parts.page(
+        "programmes/evaluation.html", say(KICKER), say("What initiatives changed"),
+        _finding(reader, told[0]),
+        say("Four designs, from the weakest to the strongest, and what each of them can and can’t show."),
+        [_initiative(reader, rows) for rows in told],
+        [
+            Answer(f"#{_anchor(rows[0])}", rows[0]["initiative_name"], _change(reader, rows), reader.status(_evidence(rows)))
+            for rows in told[:4]
+        ],
     )  # fmt: skip
+
+
+def _clear(row: dict | None) -> bool:
+    """Whether the interval of the change leaves out zero."""
+    return bool(row) and row["estimate_low"] is not None and row["estimate_low"] * row["estimate_high"] > 0
+
+
+def _first(rows: list[dict]) -> tuple:
+    """Initiatives whose change can be told from chance come first, the larger change before the smaller."""
+    row = _compared(rows)
+    return (
+        not _clear(row),
+        -abs(row["estimate"] or 0) if row and row["estimate"] is not None else 0,
+        rows[0]["initiative_id"],
+    )
+
+
+def _finding(reader: Reader, rows: list[dict]) -> str:
+    if not _clear(_compared(rows)):
+        return reader.say("No change can be told from chance yet")
+    return reader.say(
+        "{initiative}: {change}", initiative=rows[0]["initiative_name"], change=_change(reader, rows)
+    )
+
+
+def _anchor(row: dict) -> str:
+    return f"initiative-{row['initiative_id']}".lower()
+
+
+def _compared(rows: list[dict]) -> dict | None:
+    return next((row for row in rows if row["design"] == "difference_in_differences"), None)
+
+
+def _evidence(rows: list[dict]) -> vocabulary.Step:
+    """How strong the strongest design is, by its verdict."""
+    row = _compared(rows)
+    if row is None or row["estimate"] is None:
+        return vocabulary.EVIDENCE["none"]
+    return vocabulary.EVIDENCE["weak" if row["verdict"].startswith("Weak") else "fair"]
+
+
+def _change(reader: Reader, rows: list[dict]) -> str:
+    row = _compared(rows)
+    if row is None or row["estimate"] is None:
+        return HIDDEN
+    change = reader.say(
+        "{points} points in “{measure}”",
+        points=words.points(row["estimate"]),
+        measure=reader.metric(row["outcome_metric_id"]),
+    )
+    return change if row["estimate_low"] is None else f"{change} ({_interval(reader, row)})"
+
+
+def _interval(reader: Reader, row: dict) -> str:
+    if row["estimate_low"] is None:
+        return ""
+    return reader.say(
+        "{low} to {high}", low=words.points(row["estimate_low"]), high=words.points(row["estimate_high"])
+    )
 
 
 def _initiative(reader: Reader, rows: list[dict]) -> Block:
-    first = rows[0]
-    told = [r for r in rows if r["design"] in DESIGNS and (r["term"] in TERMS)]
+    say, first = reader.say, rows[0]
+    told = [r for r in rows if r["design"] in DESIGNS and r["term"] in TERMS]
     told.sort(key=lambda r: list(DESIGNS).index(r["design"]))
-    lines = [[DESIGNS[r["design"]], TERMS[r["term"]], *_said(r), r["verdict"]] for r in told]
-    verdict = next(
-        (r["verdict"] for r in rows if r["design"] == "difference_in_differences"),
-        told[0]["verdict"] if told else "",
-    )
+    lines = [
+        [say(DESIGNS[r["design"]]), say(TERMS[r["term"]]), *_said(reader, r), r["verdict"]] for r in told
+    ]
+    compared = _compared(rows) or (told[0] if told else None)
     trend = next((r for r in rows if r["term"] == "no trend before" and r["p_value"] is not None), None)
-    said = [f"Judged by: {reader.metric(first['outcome_metric_id'])}.", verdict]
+    facts = [
+        (say("Judged by"), reader.metric(first["outcome_metric_id"])),
+        (say("Change"), parts.under(Markup("<b>{}</b>").format(_change(reader, rows)), say("beside those who were not part of it"))),
+        (say("Verdict"), parts.under(reader.status(_evidence(rows)), compared["verdict"] if compared else "")),
+        (say("Students"), say("at least {treated} a year, compared with {others}", treated=parts.people(first["students_treated"]),
+                              others=parts.people(first["students_compared"]))),
+    ]  # fmt: skip
     if trend:
-        said.append(
-            f"Before the start, both sides moving alike has a p-value of {trend['p_value']:.2f}. {trend['verdict']}"
-        )
+        facts.append((say("Before the start"), parts.under(
+            say("both sides moving alike has a p-value of {p}", p=f"{trend['p_value']:.2f}"), trend["verdict"])))  # fmt: skip
+    picture = _picture(reader, rows)
     return Block(
-        f"initiative-{first['initiative_id']}".lower(), first["initiative_name"], said,
-        Table(f"{first['initiative_name']}, at least {people(first['students_treated'])} students a year, compared with {people(first['students_compared'])}",
-              ["Design", "What", "Estimate", "95% interval", "What it can and can't show"], lines, frozenset({2, 3})),
-        _picture(rows),
+        _anchor(first), first["initiative_name"], facts=facts, picture=picture,
+        picture_title=say("Percentage points beside those who were not part of it, by years since the start") if picture else "",
+        table=Table(say("What each design says"), [say("Design"), say("What"), say("Estimate"), say("95% interval"), say("What it can and can’t show")],
+                    lines, frozenset({2, 3})) if lines else None,
     )  # fmt: skip
 
 
-def _signed(step: int) -> str:
-    return f"{step:+d}".replace("-", "−") if step else "0"
-
-
-def _said(row: dict) -> tuple[str, str]:
+def _said(reader: Reader, row: dict) -> tuple[str, str]:
     """Estimate and interval: points for rates, a plain number for an index."""
     if row["estimate"] is None:
-        return "—", ""
+        return HIDDEN, ""
     if row["design"] == "baseline":
         return f"{row['estimate']:.2f}".replace("-", "−"), ""
-    interval = (
-        ""
-        if row["estimate_low"] is None
-        else f"{words.points(row['estimate_low'], 0)} to {words.points(row['estimate_high'], 0)}"
-    )
-    return f"{words.points(row['estimate'], 0)} points", interval
+    return reader.say("{points} points", points=words.points(row["estimate"])), _interval(reader, row)
 
 
-def _picture(rows: list[dict]) -> Markup | None:
+def _picture(reader: Reader, rows: list[dict]) -> Markup | None:
     """The event study: effect by years since the start, 0 in the year before, with intervals."""
     points = {
         int(r["term"]): r
@@ -97,34 +150,16 @@ def _picture(rows: list[dict]) -> Markup | None:
     }
     if not points:
         return None
-    steps = sorted({*points, -1})
-    ends = [0.0] + [r[e] for r in points.values() for e in ("estimate_low", "estimate_high")]
-    low, high, height = min(ends) - 0.02, max(ends) + 0.02, 200
-
-    def x(step: int) -> float:
-        return 10 + 84 * (step - steps[0]) / max(1, steps[-1] - steps[0])
-
-    def y(value: float) -> float:
-        return 14 + (height - 44) * (high - value) / (high - low)
-
-    parts = [f'<line class="parity" x1="4%" x2="100%" y1="{y(0):.1f}" y2="{y(0):.1f}"/>',
-             f'<line class="goal" x1="{(x(-1) + x(0)) / 2 if 0 in steps else x(-1):.2f}%" x2="{(x(-1) + x(0)) / 2 if 0 in steps else x(-1):.2f}%" y1="8" y2="{height - 26}"/>']  # fmt: skip
-    for step in steps:
-        row = points.get(step)
-        parts.append(f'<text class="year" x="{x(step):.2f}%" y="{height - 6}">{_signed(step)}</text>')
-        if row:
-            parts.append(
-                f'<line class="interval" x1="{x(step):.2f}%" x2="{x(step):.2f}%" y1="{y(row["estimate_high"]):.1f}" y2="{y(row["estimate_low"]):.1f}"/>'
-            )
-        parts.append(
-            f'<circle class="dot" cx="{x(step):.2f}%" cy="{y(row["estimate"] if row else 0):.1f}" r="4.5"/>'
-        )
-    said = ", ".join(
-        f"{_signed(step)} years {words.points(points[step]['estimate'], 0)}"
-        for step in steps
-        if step in points
+    steps = list(range(min(*points, -1), max(*points, -1) + 1))
+    labels = [f"{step:+d}".replace("-", "−") if step else "0" for step in steps]
+    values = [0.0 if step == -1 else points[step]["estimate"] if step in points else None for step in steps]
+    spoken = ", ".join(
+        f"{label}: {words.points(value)}"
+        for label, value in zip(labels, values, strict=True)
+        if value is not None
     )
-    name = f"Effect in percentage points by years since the start, the year before it being zero: {said}"
-    return Markup(
-        f'<svg class="trend" width="100%" height="{height}" role="img" aria-label="{escape(name)}">{"".join(parts)}</svg>'
-    )
+    return charts.trend(
+        labels, values, [(points[s]["estimate_low"], points[s]["estimate_high"]) if s in points else None for s in steps],
+        name=reader.say("Effect in percentage points by years since the start, the year before it being zero: {said}", said=spoken),
+        marks=[(steps.index(-1) + 0.5, reader.say("start"))] if max(steps) > -1 else [], height=230,
+    )  # fmt: skip

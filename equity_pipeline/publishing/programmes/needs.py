@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from markupsafe import Markup
+
+from equity_pipeline.publishing import charts, words
 from equity_pipeline.publishing.page import Page
-from equity_pipeline.publishing.programmes.climate import AREAS
-from equity_pipeline.publishing.programmes.page import (
-    HIDDEN,
-    Block,
-    Reader,
-    Table,
-    date,
-    difference,
-    page,
-    people,
-    share,
-    year,
-)
+from equity_pipeline.publishing.programmes import page as parts
+from equity_pipeline.publishing.programmes import vocabulary
+from equity_pipeline.publishing.programmes.page import HIDDEN, Answer, Block, Reader, Table
 from equity_pipeline.publishing.programmes.protect import Released, Share
+from equity_pipeline.publishing.programmes.vocabulary import WHO
 
 KICKER = "Equity Implemented Partnership"
 TABLES = {
@@ -51,47 +45,34 @@ TABLES = {
         ("partner_id", "plan_id", "step_id", "focus_area", "owner_role", "due_date", "status", "recommendation", "decided_on", "is_overdue")
     ),
 }  # fmt: skip
-WHO = {"student": "Students", "staff": "Staff", "family": "Families"}
-GROUPS = {
-    "students": "Students",
-    "families": "Families",
-    "staff": "Staff",
-    "leaders": "Leaders",
-    "community": "Community",
-}
-TIERS = {"1": "1: strong", "2": "2: moderate", "3": "3: promising", "4": "4: a rationale"}
-_SCORES = (
-    "Favorable: the mean of each person's share of answers in the favorable options, every person one weight. By answers: the same "
-    "with every answer one weight, as PERTS and Panorama report it. A skipped question is no answer. Reliability: Cronbach's alpha "
-    "and McDonald's omega of those who answered every question."
-)
-
-
-def words_of(construct: str) -> str:
-    return construct.replace("_", " ").capitalize()
 
 
 def pages(reader: Reader) -> Iterator[Page]:
     """The needs assessment; then, where there is a plan, problems, recommendations and steps."""
-    gaps = reader.rows("perception_gaps")
-    if gaps:
-        survey, latest = max(
-            (row["survey_id"], row["school_year"]) for row in gaps if row["survey_id"] in _invited(reader)
-        )
-        yield page(
-            "programmes/needs.html", KICKER, "Needs assessment",
-            f"What students, staff and families said in {year(latest)}, where they see things differently, and who did not answer.",
-            [*_gaps(reader, survey, latest), *_scales(reader, survey, latest), *_by_group(reader, survey, latest), _responses(reader, survey, latest)],
+    say = reader.say
+    asked = [
+        (row["survey_id"], row["school_year"]) for row in reader.rows("perception_gaps") if row["survey_id"] in _invited(reader)
+    ]  # fmt: skip
+    if asked:
+        survey, latest = max(asked)
+        seen = _perceptions(reader, survey, latest)
+        yield parts.page(
+            "programmes/needs.html", say(KICKER), say("Needs assessment"), _finding(reader, seen),
+            say("What students, staff and families said in {year}, where they see things differently, and who did not answer.", year=parts.year(latest)),
+            [*_gaps(reader, seen, latest), *_by_group(reader, survey, latest), *_responses(reader, survey, latest), *_scales(reader, survey, latest)],
+            _heard(reader, survey, latest),
         )  # fmt: skip
     if reader.rows("problems_of_practice") or reader.rows("implementation_plan"):
-        yield page(
-            "programmes/plan.html", KICKER, "From problems to the plan",
-            "Problems in the order of their evidence, what is recommended and who supports it, and where the plan stands.",
-            [*_problems(reader), *_recommendations(reader), *_steps(reader)],
+        yield parts.page(
+            "programmes/plan.html", say(KICKER), say("From problems to the plan"), _stands(reader),
+            say("Problems in the order of their evidence, what is recommended and who supports it, and where the plan stands."),
+            [*_steps(reader), *_problems(reader), *_recommendations(reader)],
+            _of_plan(reader),
         )  # fmt: skip
 
 
 def _invited(reader: Reader) -> set[str]:
+    """Surveys of which it is known how many adults were asked."""
     return {
         r["survey_id"]
         for r in reader.rows("survey_response_rates")
@@ -99,144 +80,279 @@ def _invited(reader: Reader) -> set[str]:
     }
 
 
-def _gaps(reader: Reader, survey: str, latest: int) -> list[Block]:
-    rows = [
-        r for r in reader.rows("perception_gaps")
-        if (r["survey_id"], r["school_year"], r["school_id"]) == (survey, latest, "_all") and not r["suppressed"] and r["other_rate_low"] is not None
-    ]  # fmt: skip
-    ends = ("student_rate_low", "student_rate_high", "other_rate_low", "other_rate_high")
-    rows.sort(
-        key=lambda r: (
-            r["student_rate_low"] + r["student_rate_high"] - r["other_rate_low"] - r["other_rate_high"],
-            r["construct"],
-        )
-    )
-    lines = [
-        [words_of(r["construct"]), share(r, "student_rate"), f"{WHO[r['compared_with']]} {share(r, 'other_rate')}", difference(*(r[e] for e in ends))]
-        for r in rows
-    ]  # fmt: skip
-    return [Block("perceptions", "Where students and adults see things differently", ["The widest difference first."],
-                  Table(f"Favorable, {year(latest)}", ["Construct", "Students", "Compared with", "Points apart"], lines, frozenset({1, 3})))] if lines else []  # fmt: skip
-
-
-def _scores(reader: Reader, survey: str, latest: int) -> list[dict]:
+def _in_district(reader: Reader, table: str, survey: str, latest: int) -> list[dict]:
+    """The rows of a survey and year that may be shown, of the whole district."""
+    about = (survey, latest, "_all")
     return [
-        r for r in reader.rows("needs_assessment")
-        if (r["survey_id"], r["school_year"], r["school_id"]) == (survey, latest, "_all") and not r["suppressed"]
+        r for r in reader.rows(table) if (r["survey_id"], r["school_year"], r["school_id"]) == about and not r["suppressed"]
     ]  # fmt: skip
+
+
+def _perceptions(reader: Reader, survey: str, latest: int) -> list[dict[str, dict]]:
+    """Per construct who compared → row, the widest difference from students first."""
+    of: dict[str, dict[str, dict]] = defaultdict(dict)
+    for row in _in_district(reader, "perception_gaps", survey, latest):
+        if row["student_rate_low"] is not None and row["other_rate_low"] is not None:
+            of[row["construct"]][row["compared_with"]] = row
+    return sorted(
+        of.values(),
+        key=lambda rows: (-max(map(_distance, rows.values())), next(iter(rows.values()))["construct"]),
+    )
+
+
+def _distance(row: dict) -> float:
+    return abs(parts.middle(row, "other_rate") - parts.middle(row, "student_rate"))
+
+
+def _widest(rows: dict[str, dict]) -> dict:
+    return max(rows.values(), key=_distance)
+
+
+def _finding(reader: Reader, seen: list[dict[str, dict]]) -> str:
+    if not seen:
+        return reader.say("What students and adults said can’t be compared yet")
+    row = _widest(seen[0])
+    return reader.say(
+        "{construct}: {students} of students favorable, {others} of {who}", construct=words.said(row["construct"]),
+        students=reader.share(row, "student_rate"), others=reader.share(row, "other_rate"), who=reader.say(WHO[row["compared_with"]]).lower(),
+    )  # fmt: skip
+
+
+def _heard(reader: Reader, survey: str, latest: int) -> Iterator[Answer]:
+    """Who answered, one answer a kind of respondent; and the groups that answered least."""
+    rows = _in_district(reader, "survey_response_rates", survey, latest)
+    say, everyone = reader.say, {r["respondent_type"]: r for r in rows if r["dimension"] == "all_students"}
+    for who in (who for who in WHO if who in everyone):
+        yield Answer("#responses", say(WHO[who]), say("{share} answered", share=reader.share(everyone[who], "response_rate")),
+                     say("of {number} asked", number=parts.people(everyone[who]["asked"])))  # fmt: skip
+    groups = [
+        r
+        for r in rows
+        if r["respondent_type"] == "student"
+        and r["subgroup"] not in ("all", "unknown")
+        and r["response_rate_low"] is not None
+    ]
+    if groups:
+        least = min(groups, key=lambda r: (r["response_rate_high"], r["dimension"], r["subgroup"]))
+        yield Answer("#responses", say("Who is heard least?"), reader.group(least),
+                     say("{share} answered", share=reader.share(least, "response_rate")))  # fmt: skip
+
+
+def _gaps(reader: Reader, seen: list[dict[str, dict]], latest: int) -> list[Block]:
+    say, lines = reader.say, []
+    for rows in seen:
+        row = _widest(rows)
+        ends = {
+            kind: parts.apart(rows[who], "student_rate", "other_rate")[2:]
+            for kind, who in (("other", "staff"), ("third", "family"))
+            if who in rows
+        }
+        lines.append([
+            words.said(row["construct"]),
+            charts.ranges({"own": parts.apart(row, "student_rate", "other_rate")[:2]} | ends),
+            reader.share(row, "student_rate"), *(reader.share(rows.get(who), "other_rate") for who in ("staff", "family")),
+            parts.under(reader.difference(*parts.apart(row, "student_rate", "other_rate")), say("students beside {who}", who=say(WHO[row["compared_with"]]).lower())),
+        ])  # fmt: skip
+    return [Block(
+        "perceptions", say("Where students and adults see things differently"),
+        [say("The share of favorable answers; the widest difference first. Full dot: students. Hollow dot: staff. Square: families. Pale bar: a share that "
+             "is known as a range.")],
+        table=Table(say("Favorable answers, {year}", year=parts.year(latest)),
+                    [say("Construct"), say("From 0 to {top}", top="100%"), *map(say, WHO.values()), say("Points apart")], lines,
+                    frozenset({2, 3, 4, 5}), frozenset({1})),
+    )] if lines else []  # fmt: skip
 
 
 def _scales(reader: Reader, survey: str, latest: int) -> list[Block]:
+    say = reader.say
     lines = [
-        [words_of(r["construct"]), WHO[r["respondent_type"]], people(r["respondents"]), share(r, "favorable"), share(r, "favorable_by_answers"),
-         HIDDEN if r["mean_score"] is None else f"{r['mean_score']:.1f}", *(HIDDEN if r[c] is None else f"{r[c]:.2f}" for c in ("alpha", "omega"))]
-        for r in _scores(reader, survey, latest) if r["dimension"] == "all_students"
+        [words.said(r["construct"]), say(WHO[r["respondent_type"]]), parts.people(r["respondents"]), reader.share(r, "favorable"),
+         reader.share(r, "favorable_by_answers"), HIDDEN if r["mean_score"] is None else f"{r['mean_score']:.1f}",
+         *(HIDDEN if r[c] is None else f"{r[c]:.2f}" for c in ("alpha", "omega"))]
+        for r in _in_district(reader, "needs_assessment", survey, latest) if r["dimension"] == "all_students"
     ]  # fmt: skip
-    return [Block("scales", "Scale scores", [_SCORES],
-                  Table(f"Survey {survey}, {year(latest)}", ["Construct", "Who", "Answered", "Favorable", "By answers", "Mean", "Alpha", "Omega"], lines,
-                        frozenset({2, 3, 4, 5, 6, 7})))]  # fmt: skip
+    return [Block(
+        "scales", say("Scale scores and how far they can be trusted"),
+        [say("Favorable: the mean of each person’s share of answers in the favorable options, every person one weight. By answers: the same "
+             "with every answer one weight, as PERTS and Panorama report it. A skipped question is no answer. Reliability: Cronbach’s alpha "
+             "and McDonald’s omega of those who answered every question; 0.7 and more is usual for a comparison of groups.")],
+        table=Table(say("Survey {survey}, {year}", survey=survey, year=parts.year(latest)),
+                    [say("Construct"), say("Who"), say("Answered"), say("Favorable"), say("By answers"), say("Mean"), say("Alpha"), say("Omega")],
+                    lines, frozenset({2, 3, 4, 5, 6, 7})),
+    )] if lines else []  # fmt: skip
 
 
 def _by_group(reader: Reader, survey: str, latest: int) -> list[Block]:
     of = [
         r
-        for r in _scores(reader, survey, latest)
-        if r["respondent_type"] == "student" and r["subgroup"] != "unknown"
+        for r in _in_district(reader, "needs_assessment", survey, latest)
+        if r["respondent_type"] == "student"
     ]
     constructs = sorted({r["construct"] for r in of})
-    at = {(r["dimension"], r["subgroup"], r["construct"]): share(r, "favorable") for r in of}
-    groups = list(dict.fromkeys((r["dimension"], r["subgroup"]) for r in of))
-    return [Block("groups", "What students of each group said", [],
-                  Table(f"Favorable answers of students, {year(latest)}", ["Group", *map(words_of, constructs)],
-                        [[reader.group({"dimension": d, "subgroup": s}), *(at.get((d, s, c), HIDDEN) for c in constructs)] for d, s in groups],
-                        frozenset(range(1, len(constructs) + 1))))]  # fmt: skip
+    at = {(r["dimension"], r["subgroup"], r["construct"]): r for r in of}
+    groups = {key[:2]: row for key, row in at.items()}
+    lines = reader.by_dimension(groups.values(), lambda row: [
+        reader.group(row), *(reader.bar(at.get((row["dimension"], row["subgroup"], c)), "favorable") for c in constructs)
+    ])  # fmt: skip
+    return [Block(
+        "groups", reader.say("What students of each group said"),
+        table=Table(reader.say("Favorable answers of students, {year}", year=parts.year(latest)),
+                    [reader.say("Group"), *map(words.said, constructs)], lines, frozenset(range(1, len(constructs) + 1))),
+    )] if lines else []  # fmt: skip
 
 
-def _responses(reader: Reader, survey: str, latest: int) -> Block:
-    rows = [
-        r for r in reader.rows("survey_response_rates")
-        if (r["survey_id"], r["school_year"], r["school_id"]) == (survey, latest, "_all") and not r["suppressed"] and r["subgroup"] != "unknown"
-    ]  # fmt: skip
+def _responses(reader: Reader, survey: str, latest: int) -> list[Block]:
+    say, rows = reader.say, _in_district(reader, "survey_response_rates", survey, latest)
+
+    def line(row: dict) -> list[object]:
+        silent = {"r_low": 1 - row["response_rate_high"], "r_high": 1 - row["response_rate_low"]}
+        who = reader.group(row) if row["subgroup"] != "all" else say(WHO[row["respondent_type"]])
+        return [who, parts.people(row["asked"]), reader.bar(row, "response_rate"), reader.share(silent, "r")]
+
+    rows = [row for row in rows if row["response_rate_low"] is not None]
+    adults = [line(row) for who in ("staff", "family") for row in rows if row["respondent_type"] == who]
     lines = [
-        [WHO[r["respondent_type"]], reader.group(r) if r["respondent_type"] == "student" else "All", people(r["asked"]), share(r, "response_rate"),
-         share({"r_low": 1 - r["response_rate_high"], "r_high": 1 - r["response_rate_low"]}, "r")]
-        for r in rows
-    ]  # fmt: skip
-    return Block("responses", "Who answered, and who did not", ["What non-respondents think is not known; a group that answered little is heard little here."],
-                 Table(f"Response, {year(latest)}", ["Who", "Group", "Asked", "Answered", "Did not answer"], lines, frozenset({2, 3, 4})))  # fmt: skip
+        *adults,
+        *reader.by_dimension((row for row in rows if row["respondent_type"] == "student"), line),
+    ]
+    return [Block(
+        "responses", say("Who answered, and who did not"),
+        [say("What those think who did not answer is not known; a group that answered little is heard little here.")],
+        table=Table(say("Response, {year}", year=parts.year(latest)), [say("Who"), say("Asked"), say("Answered"), say("Did not answer")], lines,
+                    frozenset({1, 2, 3})),
+    )] if lines else []  # fmt: skip
+
+
+# --- From problems to the plan --------------------------------------------------------------------------------------
+
+
+def _counts(reader: Reader) -> dict[str, int]:
+    """Words of where the steps of the plan stand → how many, the most urgent first."""
+    rows = reader.rows("implementation_plan")
+    order = [vocabulary.OVERDUE, *vocabulary.PLAN_STEPS.values()]
+    standing = [_where(row) for row in rows]
+    return {step.words: standing.count(step) for step in order if step in standing}
+
+
+def _where(row: dict) -> vocabulary.Step | None:
+    return vocabulary.OVERDUE if row["is_overdue"] else vocabulary.PLAN_STEPS.get(row["status"])
+
+
+def _stands(reader: Reader) -> str:
+    say, steps = reader.say, len(reader.rows("implementation_plan"))
+    if not steps:
+        return say("Problems are named; no step is planned yet")
+    counts = [
+        say("{number} {what}", number=str(n), what=say(what).lower()) for what, n in _counts(reader).items()
+    ]
+    return say("{steps}: {counts}", steps=say("{n} steps of the plan", n=steps), counts=say.listed(counts)) if counts else say("{n} steps of the plan", n=steps)  # fmt: skip
+
+
+def _of_plan(reader: Reader) -> Iterator[Answer]:
+    say = reader.say
+    late = [row for row in reader.rows("implementation_plan") if row["is_overdue"]]
+    if late:
+        yield Answer("#steps", say("What is overdue?"), say("{n} steps", n=len(late)),
+                     say.listed(sorted({row["owner_role"] for row in late if row["owner_role"]}), 2))  # fmt: skip
+    problems = sorted(reader.rows("problems_of_practice"), key=lambda row: row["evidence_rank"])
+    if problems:
+        yield Answer(
+            "#problems",
+            say("Which problem has the strongest evidence?"),
+            problems[0]["statement"],
+            _reason(reader, problems[0]),
+        )
+    status = [row["status"] for rows in _recommended(reader).values() for row in rows[:1]]
+    if status:
+        yield Answer("#recommendations", say("What is recommended?"), say("{n} recommendations", n=len(status)),
+                     say("{number} accepted", number=str(status.count("accepted"))))  # fmt: skip
+
+
+def _reason(reader: Reader, row: dict) -> str:
+    if row["suppressed"] or row["rate_low"] is None or row["reference_rate_low"] is None:
+        return reader.say("no evidence on file that can be shown")
+    against = (row["evidence_reason"] or "").removeprefix("students and ")
+    if against in WHO:
+        return reader.say(
+            "students {rate}, {who} {other}",
+            rate=reader.share(row),
+            who=reader.say(WHO[against]).lower(),
+            other=reader.share(row, "reference_rate"),
+        )
+    return reader.say("{rate}, compared with {other}", rate=reader.share(row), other=reader.share(row, "reference_rate"))  # fmt: skip
 
 
 def _problems(reader: Reader) -> list[Block]:
-    lines = []
-    for r in reader.rows("problems_of_practice"):
+    say, lines = reader.say, []
+    for r in sorted(reader.rows("problems_of_practice"), key=lambda row: row["evidence_rank"]):
         about = (
-            reader.metric(r["metric_id"]) + f", {reader.group(r)}"
+            f"{reader.metric(r['metric_id'])}, {reader.group(r)}"
             if r["metric_id"]
-            else words_of(r["construct"] or "")
+            else words.said(r["construct"] or "")
         )
-        known = not r["suppressed"] and r["reference_rate_low"] is not None
-        reason = (
-            f"{share(r)} against {share(r, 'reference_rate')}"
-            if known
-            else "no evidence on file that can be shown"
+        ends = parts.apart(r, "rate", "reference_rate")
+        picture = (
+            "" if None in ends or r["suppressed"] else charts.ranges({"own": ends[:2], "other": ends[2:]})
         )
-        against = {"gap": "the group it is compared with"}.get(
-            r["evidence_reason"], (r["evidence_reason"] or "").removeprefix("students and ")
-        )
-        lines.append(
-            [
-                f"{r['evidence_rank']}. {r['statement']}",
-                AREAS[r["focus_area"]],
-                about,
-                f"{reason} ({against})" if known else reason,
-            ]
-        )
-    return [Block("problems", "Problems of practice", ["In the order of their evidence, by Cohen's h."],
-                  Table("Problems of practice", ["Problem", "Area", "Evidence from", "Reason"], lines))] if lines else []  # fmt: skip
+        lines.append([
+            parts.under(f"{r['evidence_rank']}. {r['statement']}", say(vocabulary.AREAS[r["focus_area"]])), about, picture, _reason(reader, r)
+        ])  # fmt: skip
+    return [Block(
+        "problems", say("Problems of practice"),
+        [say("In the order of their evidence, by Cohen’s h. Full dot: what the problem is about. Hollow dot: what it is compared with.")],
+        table=Table(say("Problems of practice"), [say("Problem"), say("Evidence from"), say("From 0 to {top}", top="100%"), say("Evidence")], lines,
+                    pictures=frozenset({2})),
+    )] if lines else []  # fmt: skip
+
+
+def _recommended(reader: Reader) -> dict[tuple[str, str], list[dict]]:
+    """Plan and recommendation → its rows, one a stakeholder group."""
+    of = defaultdict(list)
+    for row in reader.rows("recommendations"):
+        of[row["plan_id"], row["recommendation_id"]].append(row)
+    return dict(sorted(of.items()))
 
 
 def _recommendations(reader: Reader) -> list[Block]:
-    by_recommendation = defaultdict(list)
-    for row in reader.rows("recommendations"):
-        by_recommendation[row["plan_id"], row["recommendation_id"]].append(row)
+    say, recommended = reader.say, _recommended(reader)
+    groups = [
+        group for group in vocabulary.STAKEHOLDERS
+        if any(r["stakeholder_group"] == group and not r["suppressed"] for rows in recommended.values() for r in rows)
+    ]  # fmt: skip
     lines = []
-    for (_, name), rows in sorted(by_recommendation.items()):
-        support = "; ".join(
-            f"{GROUPS[r['stakeholder_group']]} {share(r, 'support')}" for r in rows if r["stakeholder_group"] and not r["suppressed"]
-        )  # fmt: skip
-        first = rows[0]
+    for (_, name), rows in recommended.items():
+        first, support = rows[0], {r["stakeholder_group"]: r for r in rows if not r["suppressed"]}
         strategy = (
-            f"{first['strategy_name']} (evidence tier {TIERS[first['evidence_tier']]}; {first['evidence_source']})"
-            if first["strategy_name"]
-            else ""
-        )
-        lines.append(
-            [
-                f"{name}. {first['statement']}",
-                strategy,
-                support or HIDDEN,
-                (first["status"] or "").capitalize(),
-            ]
-        )
-    return [Block("recommendations", "Recommendations", ["Support: the share of a stakeholder group that answered 4 or 5 of 5. Groups of fewer people than may be shown are left out."],
-                  Table("Recommendations", ["Recommendation", "Strategy", "Support", "Status"], lines))] if lines else []  # fmt: skip
+            say("{strategy}; ESSA tier {tier} ({words}); {source}", strategy=first["strategy_name"], tier=first["evidence_tier"],
+                words=say(vocabulary.TIERS[first["evidence_tier"]]), source=first["evidence_source"])
+            if first["strategy_name"] and first["evidence_tier"] in vocabulary.TIERS else first["strategy_name"] or ""
+        )  # fmt: skip
+        status = reader.status(vocabulary.RECOMMENDED[first["status"]]) if first["status"] else Markup("")
+        lines.append([parts.under(f"{name}. {first['statement']}", strategy), status,
+                      *(reader.bar(support.get(group), "support") for group in groups)])  # fmt: skip
+    return [Block(
+        "recommendations", say("Recommendations, and who supports them"),
+        [say("Support: the share of a stakeholder group of the task force that answered 4 or 5 of 5. Groups of fewer people than may be shown are left out.")],
+        table=Table(say("Recommendations"), [say("Recommendation"), say("Status"), *(say(vocabulary.STAKEHOLDERS[group]) for group in groups)], lines,
+                    frozenset(range(2, 2 + len(groups)))),
+    )] if lines else []  # fmt: skip
 
 
 def _steps(reader: Reader) -> list[Block]:
-    lines = [
-        [f"{r['step_id']}", AREAS.get(r["focus_area"], r["focus_area"]), r["recommendation"], r["owner_role"], date(r["due_date"]),
-         "Overdue" if r["is_overdue"] else (r["status"] or "").replace("_", " ").capitalize()]
-        for r in reader.rows("implementation_plan")
-    ]  # fmt: skip
-    return (
-        [
-            Block(
-                "steps",
-                "Implementation plan",
-                [],
-                Table("Steps", ["Step", "Area", "Recommendation", "Owner", "Due", "Status"], lines),
-            )
-        ]
-        if lines
-        else []
+    say = reader.say
+    rows = sorted(
+        reader.rows("implementation_plan"),
+        key=lambda r: (not r["is_overdue"], str(r["due_date"]), r["step_id"]),
     )
+    statements = {name: rows[0]["statement"] for (_, name), rows in _recommended(reader).items()}
+    lines = [
+        [parts.under(statements.get(r["recommendation"], r["recommendation"] or r["step_id"]),
+                     " · ".join(filter(None, (r["step_id"], say(vocabulary.AREAS.get(r["focus_area"], words.said(r["focus_area"] or ""))))))),
+         r["owner_role"] or HIDDEN, say.date(r["due_date"]),
+         reader.status(_where(r)) if _where(r) else words.said(r["status"] or "")]
+        for r in rows
+    ]  # fmt: skip
+    return [Block(
+        "steps", say("Implementation plan"), [say("Overdue is judged by the newest day that the data knows.")],
+        table=Table(say("Steps, the overdue first, then by their day"), [say("Step"), say("Owner"), say("Due"), say("Status")], lines),
+    )] if lines else []  # fmt: skip

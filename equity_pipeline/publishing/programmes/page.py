@@ -1,61 +1,106 @@
-"""What a programme's page is made of: words, tables of text and pictures, for one template."""
+"""What a programme's page is made of: findings in words, tables with pictures in their cells, tiles and time lines, for one template."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import pandas as pd
 import pyarrow as pa
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-from equity_pipeline.domain import school_years
+from equity_pipeline.domain import intervals, school_years
 from equity_pipeline.partners.registry import Partner
-from equity_pipeline.publishing import words
+from equity_pipeline.publishing import charts, tables, words
 from equity_pipeline.publishing.context import Context
 from equity_pipeline.publishing.page import Page
+from equity_pipeline.publishing.programmes.vocabulary import AT_INCIDENT, Step
+from equity_pipeline.publishing.words import ENGLISH, Language
 
-HIDDEN = "—"
+HIDDEN = words.HIDDEN
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of text: the first cell of a row is its header. `numbers`: positions of columns that are set right."""
+    """A table: the first cell of a row is its header, a row that is a text is the heading of those under it. `numbers`: positions
+    of columns that are set right; `pictures`: of those that hold a picture. Text is escaped, markup stands as it is."""
 
     caption: str
     columns: list[str]
-    rows: list[list[object]]
+    rows: list[list[object] | str]
     numbers: frozenset[int] = frozenset()
+    pictures: frozenset[int] = frozenset()
+    sortable: bool = False
+
+    @property
+    def heads(self) -> list[tuple[str, str]]:
+        """Each column's words and kind: `num`, `pic` or nothing."""
+        return [
+            (name, "num" if place in self.numbers else "pic" if place in self.pictures else "")
+            for place, name in enumerate(self.columns)
+        ]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One finding as a card: what it is about, the figure, a picture, a step, and lines of small print."""
+
+    title: str
+    figure: str
+    unit: str = ""
+    picture: Markup | None = None
+    step: Step | None = None
+    lines: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Block:
-    """A section of a page: heading, paragraphs, and a table or a picture or both."""
+    """A section of a page: heading, paragraphs, and whatever of the rest it has. `quotes`: words of the partner's staff, each with who
+    said them; `facts`: term and words; `write`: lines to write on, in print."""
 
     id: str
     heading: str
-    text: list[str] = field(default_factory=list)
-    table: Table | None = None
+    text: list[object] = field(default_factory=list)
+    quotes: list[tuple[str, str]] = field(default_factory=list)
+    points: list[str] = field(default_factory=list)
+    tiles: list[Tile] = field(default_factory=list)
+    facts: list[tuple[str, object]] = field(default_factory=list)
     picture: Markup | None = None
+    picture_title: str = ""
+    table: Table | None = None
+    write: int = 0
 
 
-def page(path: str, kicker: str, title: str, lede: str, blocks: Iterable[Block], **values: object) -> Page:
-    """A page of the one layout of all programmes."""
+@dataclass(frozen=True)
+class Answer:
+    """What a reader asks first, answered in a few words; `href` leads to where it is shown."""
+
+    href: str
+    question: str
+    answer: str
+    detail: str = ""
+
+
+def page(
+    path: str, kicker: str, title: str, finding: str, lede: str, blocks: Iterable[Block],
+    answers: Iterable[Answer] = (), *, sheets: bool = False,
+) -> Page:  # fmt: skip
+    """A page of the one layout of all programmes: what it found stands on top. `sheets`: each section is a sheet of paper."""
     return Page(
-        path,
-        "programmes/page.html.j2",
-        title,
-        {"kicker": kicker, "lede": lede, "blocks": list(blocks)} | values,
-    )
+        path, "programmes/page.html.j2", title,
+        {"kicker": kicker, "finding": finding, "lede": lede, "answers": list(answers), "blocks": list(blocks), "sheets": sheets},
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Reader:
-    """What the page builders read: the released tables, the released marts, and the labels."""
+    """What the page builders read: the released tables, the released marts, the labels and the language."""
 
     context: Context
     frames: dict[str, pd.DataFrame]
     partner: Partner
+    say: Language = ENGLISH
 
     def rows(self, table: str) -> list[dict]:
         """The rows of a programme's table as plain values, in the table's order; none where it is absent."""
@@ -65,85 +110,119 @@ class Reader:
     def metric(self, metric_id: str) -> str:
         """A plan may name a measure that is none of ours: it is called what the plan calls it."""
         known = metric_id in set(self.context.labels.metrics["metric_id"])
-        return self.context.labels.metric(metric_id) if known else metric_id
+        return self.say(self.context.labels.metric(metric_id)) if known else metric_id
 
     def group(self, row: dict) -> str:
-        return self.context.labels.subgroup(row["dimension"], row["subgroup"])
+        if row["dimension"] == "disability_at_incident":
+            return self.say(AT_INCIDENT[row["subgroup"]])
+        return self.context.labels.subgroup(row["dimension"], row["subgroup"], self.say)
 
     def place(self, school_id: str) -> str:
-        return "District" if school_id == "_all" else self.context.school(school_id)
+        return self.say("District") if school_id == "_all" else self.context.school(school_id)
+
+    def grouped(self, rows: Iterable[dict]) -> list[tuple[str, list[dict]]]:
+        """The rows by dimension, with its label, in the order of the seeds; without those of whom the group is not known."""
+        known = sorted((row for row in rows if row["subgroup"] != "unknown"), key=self._order)
+        of: dict[str, list[dict]] = {}
+        for row in known:
+            of.setdefault(row["dimension"], []).append(row)
+        labels = self.context.labels
+        return [
+            (self.say("Disability on the day of the incident" if dimension == "disability_at_incident" else labels.dimension(dimension)), found)
+            for dimension, found in of.items()
+        ]  # fmt: skip
+
+    def by_dimension(self, rows: Iterable[dict], line) -> list[list[object] | str]:
+        """A line a group, under the heading of its dimension; all students stand on top, without one."""
+        lines: list[list[object] | str] = []
+        for label, of in self.grouped(rows):
+            if of[0]["dimension"] != "all_students":
+                lines.append(label)
+            lines += [line(row) for row in of]
+        return lines
+
+    def status(self, step: Step) -> Markup:
+        """A step as symbol and word."""
+        return Markup(
+            '<span class="status s-{}"><span class="symbol" aria-hidden="true">{}</span> {}</span>'
+        ).format(step.tone, step.symbol, self.say(step.words))
+
+    def share(self, row: dict | None, name: str = "rate") -> str:
+        """`23%`, `20 to 25%`, `under 5%`, or an em dash."""
+        if row is None or row[f"{name}_low"] is None:
+            return HIDDEN
+        return self.say.span(*(round(100 * row[f"{name}_{end}"]) for end in ("low", "high")))
+
+    def difference(self, low: float, high: float, other_low: float, other_high: float) -> str:
+        """The range of a difference of two shares that are known as bands, in percentage points."""
+        ends = [words.points(end) for end in (low - other_high, high - other_low)]
+        return ends[0] if ends[0] == ends[1] else self.say("{low} to {high}", low=ends[0], high=ends[1])
+
+    def bar(self, row: dict | None, name: str = "rate", mark: float | None = None) -> Markup:
+        """A share in words over its bar."""
+        if row is None or row[f"{name}_low"] is None:
+            return tables.not_shown(self.say)
+        return Markup("<b>{}</b>").format(self.share(row, name)) + charts.meter(
+            row[f"{name}_low"], row[f"{name}_high"], mark, "share"
+        )
+
+    @cached_property
+    def _sorts(self) -> tuple[dict, dict]:
+        labels = self.context.labels
+        dimensions = dict(zip(labels.dimensions["dimension"], labels.dimensions["sort"], strict=True))
+        named = zip(labels.subgroups["dimension"], labels.subgroups["subgroup"], strict=True)
+        return dimensions, dict(zip(named, labels.subgroups["sort"], strict=True))
+
+    def _order(self, row: dict) -> tuple:
+        dimensions, subgroups = self._sorts
+        key = (row["dimension"], row["subgroup"])
+        return (dimensions.get(key[0], 10**6), key[0], subgroups.get(key, 10**6), key[1])
 
 
-def share(row: dict, name: str = "rate") -> str:
-    """`23%`, `20% to 25%`, `under 5%`, or an em dash."""
-    low, high = row[f"{name}_low"], row[f"{name}_high"]
-    if low is None:
-        return HIDDEN
-    low, high = round(100 * low), round(100 * high)
-    if low == high:
-        return f"{low}%"
-    return f"under {high}%" if low == 0 else f"{low}% or more" if high == 100 else f"{low}% to {high}%"
-
-
-def difference(low: float, high: float, other_low: float, other_high: float) -> str:
-    """The range of a difference of two shares that are known as bands, in percentage points."""
-    ends = [round(100 * (low - other_high)), round(100 * (high - other_low))]
-    said = [f"{end:+d}".replace("-", "−") if end else "0" for end in ends]
-    return said[0] if ends[0] == ends[1] else f"{said[0]} to {said[1]}"
+def under(main: object, small: str) -> Markup:
+    """A cell of two lines: what it says, and small print."""
+    return Markup("{}{}").format(main, Markup('<span class="n">{}</span>').format(small) if small else "")
 
 
 def people(number: int | None) -> str:
-    return HIDDEN if number is None else words.count(number)
-
-
-def date(day: object) -> str:
-    """`15 January 2026`, or nothing."""
-    return "" if day is None else f"{day.day} {day:%B %Y}"
+    """`~410`: numbers of people are rounded."""
+    return HIDDEN if number is None else ENGLISH.students(number)
 
 
 def year(ending: int | None) -> str:
     return "" if ending is None else school_years.label(int(ending))
 
 
-def timeline(
-    years: list[int], spans: list[tuple[float, float] | None], marks: list[tuple[int, str]], name: str
-) -> Markup:
-    """A rate by school year as the range that is known of it, and what happened in a year as a labelled line.
+def middle(row: dict, name: str = "rate") -> float | None:
+    """The middle of the range that is released of a share."""
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    return None if low is None else (low + high) / 2
 
-    `marks`: school year and a few words; the scale starts at 0.
-    """
-    known = [end for span in spans if span for end in span]
-    top = max([*known, 0.05]) * 1.15
-    left, right, height = 12.0, 96.0, 170
 
-    def x(school_year: int) -> float:
-        return left + (right - left) * ((school_year - years[0]) / max(1, len(years) - 1))
+def apart(row: dict, own: str, other: str) -> tuple[float, float, float, float]:
+    """The ends of the two ranges."""
+    return tuple(row[f"{name}_{end}"] for name in (own, other) for end in ("low", "high"))
 
-    def y(value: float) -> float:
-        return 22 + (height - 50) * (1 - value / top)
 
-    parts = [f'<line class="parity" x1="{left - 3}%" x2="100%" y1="{y(0):.1f}" y2="{y(0):.1f}"/>']
-    for school_year, words_ in marks:
-        if school_year in years:
-            parts.append(
-                f'<line class="goal" x1="{x(school_year):.2f}%" x2="{x(school_year):.2f}%" y1="18" y2="{y(0):.1f}"/>'
-            )
-            parts.append(f'<text class="goal-label" x="{x(school_year):.2f}%" y="12">{escape(words_)}</text>')
-    middles = [None if span is None else sum(span) / 2 for span in spans]
-    for position, (school_year, span) in enumerate(zip(years, spans, strict=True)):
-        parts.append(
-            f'<text class="year" x="{x(school_year):.2f}%" y="{height - 8}">{school_years.label(school_year)}</text>'
-        )
-        if span is None:
-            continue
-        if position and middles[position - 1] is not None:
-            parts.append(f'<line class="line" x1="{x(years[position - 1]):.2f}%" y1="{y(middles[position - 1]):.1f}" '
-                         f'x2="{x(school_year):.2f}%" y2="{y(middles[position]):.1f}"/>')  # fmt: skip
-        parts.append(
-            f'<line class="interval" x1="{x(school_year):.2f}%" x2="{x(school_year):.2f}%" y1="{y(span[1]) - 2:.1f}" y2="{y(span[0]) + 2:.1f}"/>'
-        )
-        parts.append(f'<text class="value" text-anchor="middle" x="{x(school_year):.2f}%" y="{y(span[1]) - 8:.1f}">'
-                     f"{share({'r_low': span[0], 'r_high': span[1]}, 'r')}</text>")  # fmt: skip
-    return Markup(
-        f'<svg class="trend" width="100%" height="{height}" role="img" aria-label="{escape(name)}">{"".join(parts)}</svg>'
-    )
+def clearly(row: dict) -> str | None:
+    """`more` or `less` where the rate of a group is clearly above or below that of everyone else, `alike` where it is not, None where
+    either is hidden: by the 95 % interval of their difference, at those ends of the released ranges that lie nearest."""
+    if (
+        row["n"] is None
+        or row["reference_n"] is None
+        or row["rate_low"] is None
+        or row["reference_rate_low"] is None
+    ):
+        return None
+    low, high, other_low, other_high = apart(row, "rate", "reference_rate")
+    if low > other_high and intervals.newcombe(low, row["n"], other_high, row["reference_n"])[0] > 0:
+        return "more"
+    if high < other_low and intervals.newcombe(high, row["n"], other_low, row["reference_n"])[1] < 0:
+        return "less"
+    return "alike"
+
+
+def scale(rates: Iterable[float | None]) -> float:
+    """The top of a scale that begins at 0 and has room for all of these: a tenth, a fifth, a half or the whole."""
+    highest = max((rate for rate in rates if rate is not None), default=1.0)
+    return next((top for top in (0.1, 0.2, 0.5) if highest <= top), 1.0)

@@ -79,7 +79,11 @@ def released(frame: pd.DataFrame, rule: Released, minimum_cell: int, minimum_cla
 def bands(n: pd.Series, successes: pd.Series, minimum_cell: int) -> pd.DataFrame:
     """`students` rounded, and the bounds of the rate as shares of 1; null where nothing may be said."""
     known = (n.notna() & successes.notna()).to_numpy()
-    whole = [column.astype("Float64").fillna(0).to_numpy(float).astype(np.int64) for column in (n, successes)]
+    # Successes may be a sum of shares: whole ones only, and 44.999999999 is 45.
+    whole = [
+        column.astype("Float64").fillna(0).to_numpy(float).round(6).astype(np.int64)
+        for column in (n, successes)
+    ]
     said = publish(*whole, minimum_cell)
     told = pd.Series(known & ~said["hidden"].to_numpy(), index=n.index)
     low, high = said["low"].to_numpy() / WHOLE, said["high"].to_numpy() / WHOLE

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from equity_pipeline.publishing import charts, words
 from equity_pipeline.publishing.page import Page
-from equity_pipeline.publishing.programmes.page import (
-    HIDDEN,
-    Block,
-    Reader,
-    Table,
-    date,
-    page,
-    people,
-    share,
-    year,
-)
+from equity_pipeline.publishing.programmes import page as parts
+from equity_pipeline.publishing.programmes import vocabulary
+from equity_pipeline.publishing.programmes.climate import places
+from equity_pipeline.publishing.programmes.page import HIDDEN, Answer, Block, Reader, Table, Tile
 from equity_pipeline.publishing.programmes.protect import Released, Share
+from equity_pipeline.publishing.programmes.vocabulary import RESOURCES, WINDOWS
 
 KICKER = "Opportunity Accelerator"
 TABLES = {
@@ -29,17 +24,6 @@ TABLES = {
         ("partner_id", "commitment_id", "kind", "statement", "made_on", "due_on", "owner_role", "status", "is_overdue")
     ),
 }  # fmt: skip
-RESOURCES = {
-    "assignments": "Grade-appropriate assignments", "instruction": "Strong instruction", "engagement": "Deep engagement",
-    "expectations": "High expectations",
-}  # fmt: skip
-WINDOWS = {"fall": "Fall", "spring": "Spring", "winter": "Winter", "year": "Year"}
-STATUS = {"planned": "Planned", "in_progress": "In progress", "kept": "Kept", "dropped": "Dropped", None: ""}
-_HOW = (
-    "Of the seats that students of a group have in rated classes, the share that met the bar of the resource. A class counts for a "
-    "group as often as students of the group sit in it; deep engagement is what students said themselves. The margin is of a 95% "
-    "interval that takes classes, not students, as drawn. Nothing is said about fewer than five classes."
-)
 
 
 def pages(reader: Reader) -> Iterator[Page]:
@@ -47,71 +31,150 @@ def pages(reader: Reader) -> Iterator[Page]:
     rows = [row for row in reader.rows("opportunity_scorecard") if not row["suppressed"]]
     if not rows:
         return
+    say = reader.say
     latest = max(row["school_year"] for row in rows)
     district = [row for row in rows if row["school_id"] == "_all"]
-    now = [row for row in district if row["school_year"] == latest and row["collection_window"] == "_all"]
-    yield page(
-        "programmes/scorecard.html", KICKER, "Opportunity scorecard",
-        f"How often students had each of the four resources in {year(latest)}, and whether every group had them alike.",
-        [_card(district, now, latest), _groups(reader, now, latest), _places(reader, rows, latest), _windows(district, latest),
-         *_commitments(reader)],
+    whole = [row for row in district if row["collection_window"] == "_all"]
+    now = [row for row in whole if row["school_year"] == latest]
+    before = _everyone([row for row in whole if row["school_year"] == latest - 1])
+    resources = {code: say(name) for code, name in RESOURCES.items()}
+    of_schools = [
+        row for row in rows
+        if row["school_id"] != "_all" and row["dimension"] == "all_students" and (row["school_year"], row["collection_window"]) == (latest, "_all")
+    ]  # fmt: skip
+    yield parts.page(
+        "programmes/scorecard.html", say(KICKER), say("Opportunity scorecard"), _finding(reader, _everyone(now)),
+        say("How often students had each of the four resources in {year}, and whether every group had them alike.", year=parts.year(latest)),
+        [*_card(reader, _everyone(now), before, latest), _groups(reader, now, latest),
+         *places(reader, of_schools, "resource", resources, "share", latest), *_windows(reader, district, latest), *_commitments(reader)],
+        _answers(reader, now),
     )  # fmt: skip
 
 
 def _everyone(rows: list[dict]) -> dict[str, dict]:
-    return {row["resource"]: row for row in rows if row["dimension"] == "all_students"}
+    """Resource → its row of all students, in the order of the card."""
+    of = {row["resource"]: row for row in rows if row["dimension"] == "all_students"}
+    return {resource: of[resource] for resource in RESOURCES if resource in of}
 
 
-def _card(district: list[dict], now: list[dict], latest: int) -> Block:
-    before = _everyone(
-        [r for r in district if r["school_year"] == latest - 1 and r["collection_window"] == "_all"]
-    )
-    lines = [
-        [RESOURCES[resource], share(row, "share"), f"± {row['margin_points']:.0f}", share(before[resource], "share") if resource in before else "",
-         "" if row["goal_rate"] is None else f"{row['goal_rate']:.0%} by {date(row['goal_due_on'])}", _progress(row), people(row["classes"])]
-        for resource, row in sorted(_everyone(now).items(), key=lambda item: list(RESOURCES).index(item[0]))
-    ]  # fmt: skip
-    return Block(
-        "card", "The scorecard", [_HOW],
-        Table(f"All students, {year(latest)}", ["Resource", "Share of seats", "Margin", "Year before", "Goal", "Progress", "Classes"], lines,
-              frozenset({1, 2, 3, 6})),
+def _finding(reader: Reader, card: dict[str, dict]) -> str:
+    if not card:
+        return reader.say("Too few classes were rated to say how often students had each resource")
+    least = min(card, key=lambda resource: parts.middle(card[resource], "share"))
+    return reader.say("{resource} is what students had least often: in {share} of seats", resource=reader.say(RESOURCES[least]),
+                      share=reader.share(card[least], "share"))  # fmt: skip
+
+
+def _answers(reader: Reader, now: list[dict]) -> Iterator[Answer]:
+    say, card = reader.say, _everyone(now)
+    with_goal = [row for row in card.values() if row["goal_rate"] is not None]
+    if with_goal:
+        reached = sum(_progress(row) is vocabulary.GOALS["reached"] for row in with_goal)
+        due = min(row["goal_due_on"] for row in with_goal)
+        yield Answer("#card", say("Are goals reached?"), say("{reached} of {n} goals reached", reached=str(reached), n=len(with_goal)),
+                     say("next due {day}", day=say.date(due)))  # fmt: skip
+    if widest := _widest(now):
+        group, everyone = widest
+        yield Answer("#groups", say("Does every group have them alike?"), say("Not {resource}", resource=say(RESOURCES[group["resource"]])),
+                     say("{group} {share}, all students {all}", group=reader.group(group), share=reader.share(group, "share"),
+                         all=reader.share(everyone, "share")))  # fmt: skip
+    elif card:
+        yield Answer(
+            "#groups",
+            say("Does every group have them alike?"),
+            say("No difference can be told"),
+            say("beyond the margin of each"),
+        )
+    promised = [row for row in reader.rows("equity_commitments") if row["kind"] == "commitment"]
+    if promised:
+        late, kept = (
+            sum(bool(row["is_overdue"]) for row in promised),
+            sum(row["status"] == "kept" for row in promised),
+        )
+        yield Answer("#commitments", say("What was promised?"), say("{n} commitments", n=len(promised)),
+                     say("{kept} kept, {late} overdue", kept=str(kept), late=str(late)))  # fmt: skip
+
+
+def _widest(now: list[dict]) -> tuple[dict, dict] | None:
+    """The group that a resource reaches least compared with all students, where the margins of both leave room for no other reading."""
+    card = _everyone(now)
+    behind = []
+    for row in now:
+        everyone = card.get(row["resource"])
+        if (
+            row["subgroup"] in ("all", "unknown")
+            or everyone is None
+            or row["margin_points"] is None
+            or everyone["margin_points"] is None
+        ):
+            continue
+        short = everyone["share_low"] - row["share_high"]
+        if 100 * short > row["margin_points"] + everyone["margin_points"]:
+            behind.append((-short, row["dimension"], row["subgroup"], row["resource"], row, everyone))
+    return min(behind, key=lambda found: found[:4])[4:] if behind else None
+
+
+def _card(reader: Reader, card: dict[str, dict], before: dict[str, dict], latest: int) -> list[Block]:
+    say, tiles = reader.say, []
+    for resource, row in card.items():
+        lines = []
+        if row["goal_rate"] is not None:
+            lines.append(
+                say(
+                    "Goal: {rate} by {day}",
+                    rate=words.percent(row["goal_rate"]),
+                    day=say.date(row["goal_due_on"]),
+                )
+            )
+        if resource in before:
+            lines.append(
+                say(
+                    "{year}: {share}",
+                    year=parts.year(latest - 1),
+                    share=reader.share(before[resource], "share"),
+                )
+            )
+        lines.append(say("{n} classes rated", n=row["classes"]))
+        margin = (
+            ""
+            if row["margin_points"] is None
+            else say("± {points} points", points=f"{row['margin_points']:.0f}")
+        )
+        tiles.append(Tile(say(RESOURCES[resource]), reader.share(row, "share"), margin,
+                          charts.meter(row["share_low"], row["share_high"], row["goal_rate"], "share"), _progress(row), lines))  # fmt: skip
+    how = say(
+        "Of the seats that students have in rated classes, the share that met the bar of the resource. A class counts for a group as often "
+        "as students of the group sit in it; deep engagement is what students said themselves. The margin is of a 95% interval that takes "
+        "classes, not students, as drawn. Nothing is said about fewer than five classes. The upright line is the goal."
     )  # fmt: skip
+    return (
+        [Block("card", say("The scorecard, {year}", year=parts.year(latest)), [how], tiles=tiles)]
+        if tiles
+        else []
+    )
 
 
-def _progress(row: dict) -> str:
+def _progress(row: dict) -> vocabulary.Step | None:
     """Where the band stands against the goal; a band across the goal says neither."""
     if row["goal_rate"] is None:
-        return ""
+        return None
     if row["share_low"] >= row["goal_rate"]:
-        return "reached"
-    return "not yet" if row["share_high"] < row["goal_rate"] else "about there"
+        return vocabulary.GOALS["reached"]
+    return vocabulary.GOALS["ahead" if row["share_high"] < row["goal_rate"] else "near"]
 
 
 def _groups(reader: Reader, now: list[dict], latest: int) -> Block:
-    groups = list(dict.fromkeys((r["dimension"], r["subgroup"]) for r in now if r["subgroup"] != "unknown"))
     at = {(r["dimension"], r["subgroup"], r["resource"]): r for r in now}
-    lines = [
-        [reader.group({"dimension": d, "subgroup": s}),
-         *(share(at[d, s, resource], "share") if (d, s, resource) in at else HIDDEN for resource in RESOURCES)]
-        for d, s in groups
-    ]  # fmt: skip
-    return Block("groups", "Does every group have them alike?", [],
-                 Table(f"Share of seats by group, {year(latest)}", ["Group", *RESOURCES.values()], lines, frozenset({1, 2, 3, 4})))  # fmt: skip
+    groups = {key[:2]: row for key, row in at.items()}
+    lines = reader.by_dimension(groups.values(), lambda of: [
+        reader.group(of), *(reader.bar(at.get((of["dimension"], of["subgroup"], resource)), "share") for resource in RESOURCES)
+    ])  # fmt: skip
+    return Block("groups", reader.say("Does every group have them alike?"),
+                 table=Table(reader.say("Share of seats by group, {year}", year=parts.year(latest)),
+                             [reader.say("Group"), *map(reader.say, RESOURCES.values())], lines, frozenset({1, 2, 3, 4})))  # fmt: skip
 
 
-def _places(reader: Reader, rows: list[dict], latest: int) -> Block:
-    of = [
-        r for r in rows
-        if r["school_year"] == latest and r["collection_window"] == "_all" and r["dimension"] == "all_students" and r["school_id"] != "_all"
-    ]  # fmt: skip
-    at = {(r["school_id"], r["resource"]): share(r, "share") for r in of}
-    schools = sorted({r["school_id"] for r in of}, key=reader.place)
-    return Block("schools", "By school", [],
-                 Table(f"All students, {year(latest)}", ["School", *RESOURCES.values()],
-                       [[reader.place(s), *(at.get((s, r), HIDDEN) for r in RESOURCES)] for s in schools], frozenset({1, 2, 3, 4})))  # fmt: skip
-
-
-def _windows(district: list[dict], latest: int) -> Block:
+def _windows(reader: Reader, district: list[dict], latest: int) -> list[Block]:
     of = [
         r
         for r in district
@@ -119,27 +182,37 @@ def _windows(district: list[dict], latest: int) -> Block:
         and r["dimension"] == "all_students"
         and r["collection_window"] != "_all"
     ]
-    at = {(r["collection_window"], r["resource"]): share(r, "share") for r in of}
+    at = {(r["collection_window"], r["resource"]): r for r in of}
     windows = sorted(
         {r["collection_window"] for r in of}, key=lambda w: (list(WINDOWS).index(w) if w in WINDOWS else 9, w)
     )
-    return Block("windows", "By window", [],
-                 Table(f"All students, {year(latest)}", ["Window", *RESOURCES.values()],
-                       [[WINDOWS.get(w, w), *(at.get((w, r), HIDDEN) for r in RESOURCES)] for w in windows], frozenset({1, 2, 3, 4})))  # fmt: skip
+    if len(windows) < 2:
+        return []
+    return [Block("windows", reader.say("By window"),
+                  table=Table(reader.say("All students, {year}", year=parts.year(latest)), [reader.say("Window"), *map(reader.say, RESOURCES.values())],
+                              [[reader.say(WINDOWS.get(w, words.said(w))), *(reader.bar(at.get((w, r)), "share") for r in RESOURCES)] for w in windows],
+                              frozenset({1, 2, 3, 4})))]  # fmt: skip
 
 
 def _commitments(reader: Reader) -> list[Block]:
-    rows = reader.rows("equity_commitments")
-    statements = [
-        f"“{row['statement']}” {row['owner_role']}, {date(row['made_on'])}"
-        for row in rows
-        if row["kind"] == "equity_statement"
-    ]
-    lines = [
-        [row["statement"], row["owner_role"], date(row["made_on"]), date(row["due_on"]), "Overdue" if row["is_overdue"] else STATUS[row["status"]]]
-        for row in rows if row["kind"] == "commitment"
-    ]  # fmt: skip
+    say, rows = reader.say, reader.rows("equity_commitments")
     if not rows:
         return []
-    return [Block("commitments", "What was promised", statements,
-                  Table("Commitments", ["Commitment", "Owner", "Made on", "By", "Status"], lines))]  # fmt: skip
+    statements = [
+        (row["statement"], ", ".join(filter(None, (row["owner_role"], say.date(row["made_on"])))))
+        for row in rows if row["kind"] == "equity_statement"
+    ]  # fmt: skip
+    lines = [
+        [row["statement"], row["owner_role"] or HIDDEN, say.date(row["made_on"]), say.date(row["due_on"]), _standing(reader, row)]
+        for row in rows if row["kind"] == "commitment"
+    ]  # fmt: skip
+    table = Table(
+        say("Commitments"), [say("Commitment"), say("Owner"), say("Made on"), say("By"), say("Status")], lines
+    )
+    return [Block("commitments", say("What was promised"), quotes=statements, table=table if lines else None)]
+
+
+def _standing(reader: Reader, row: dict) -> object:
+    if row["is_overdue"]:
+        return reader.status(vocabulary.OVERDUE)
+    return reader.status(vocabulary.COMMITMENTS[row["status"]]) if row["status"] else ""

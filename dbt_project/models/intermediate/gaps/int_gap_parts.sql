@@ -120,8 +120,8 @@ rates as (
 parts as (
   select
     school_year, metric_id, dimension, subgroup, reference, split,
-    {{ sum_in_order('(share + reference_share) / 2.0 * (rate - reference_rate)', 'kind') }} as within_part,
-    {{ sum_in_order('(rate + reference_rate) / 2.0 * (share - reference_share)', 'kind') }} as between_part
+    {{ sum_sorted('(share + reference_share) / 2.0 * (rate - reference_rate)') }} as within_part,
+    {{ sum_sorted('(rate + reference_rate) / 2.0 * (share - reference_share)') }} as between_part
   from rates
   group by school_year, metric_id, dimension, subgroup, reference, split
   -- Delivered roll-ups need not be the sum of the delivered schools: then there are no parts of them.

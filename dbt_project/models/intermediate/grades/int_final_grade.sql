@@ -9,7 +9,7 @@ delivered as (
 ),
 
 points as (
-  select delivered.*, try_cast(final_grade as double) as points
+  select delivered.*, {{ number_in('final_grade') }} as points
   from delivered
 ),
 

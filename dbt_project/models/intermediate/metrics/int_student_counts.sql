@@ -85,32 +85,39 @@ by_subgroup as (
 
 -- Crossings are for all grades together: a single grade's hold a handful of students.
 rolled_up as (
-  select
-    school_year,
-    coalesce(school_id, '_all') as school_id,
-    coalesce(grade_level, '_all') as grade_level,
-    dimension,
-    subgroup
-    {%- for column in columns %},
-    coalesce({{ sum_whole(column) }}, 0) as {{ column }}
-    {%- endfor %}
-  from by_subgroup
-  group by grouping sets (
-    (school_year, dimension, subgroup, is_crossed),
-    (school_year, dimension, subgroup, is_crossed, school_id),
-    (school_year, dimension, subgroup, is_crossed, grade_level),
-    (school_year, dimension, subgroup, is_crossed, school_id, grade_level)
-  )
-  having not is_crossed or grade_level is null
+  select *
+  from (
+    select
+      school_year,
+      coalesce(school_id, '_all') as school_id,
+      coalesce(grade_level, '_all') as grade_level,
+      dimension,
+      subgroup,
+      is_crossed
+      {%- for column in columns %},
+      coalesce({{ sum_whole(column) }}, 0) as {{ column }}
+      {%- endfor %}
+    from by_subgroup
+    group by grouping sets (
+      (school_year, dimension, subgroup, is_crossed),
+      (school_year, dimension, subgroup, is_crossed, school_id),
+      (school_year, dimension, subgroup, is_crossed, grade_level),
+      (school_year, dimension, subgroup, is_crossed, school_id, grade_level)
+    )
+  ) as roll_ups
+  where not is_crossed or grade_level = '_all'
 )
 
-{% for metric_id, of in metrics.items() -%}
-{%- set row = with_rows.index(metric_id) if metric_id in with_rows else none -%}
-select school_year, school_id, grade_level, '{{ metric_id }}' as metric_id, dimension, subgroup,
-  {% for column, expression in [('n', of.get('n')), ('s', of.get('successes'))] -%}
-  {{ 'c_' ~ sums.index(expression) if expression else '0' }}{{ ' + ' ~ column ~ '_' ~ row if row is not none }} as {{ 'n' if column == 'n' else 'successes' }}{{ ',' if not loop.last }}
+{%- set rows = {} %}
+{%- for metric_id, of in metrics.items() %}
+  {%- set row = with_rows.index(metric_id) if metric_id in with_rows else none %}
+  {%- set counted = [] %}
+  {%- for column, expression in [('n', of.get('n')), ('s', of.get('successes'))] %}
+    {%- do counted.append(('c_' ~ sums.index(expression) if expression else 'cast(0 as bigint)') ~ (' + ' ~ column ~ '_' ~ row if row is not none else '')) %}
   {%- endfor %}
-from rolled_up
-{% if not loop.last %}union all
-{% endif -%}
-{% endfor %}
+  {%- do rows.update({metric_id: counted}) %}
+{%- endfor %}
+
+{{ columns_to_rows(
+  'rolled_up', ['school_year', 'school_id', 'grade_level', 'dimension', 'subgroup'], 'metric_id', ['n', 'successes'], rows
+) }}

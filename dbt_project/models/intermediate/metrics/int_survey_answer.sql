@@ -31,7 +31,7 @@ answers as (
     codebook.favorable,
     codebook.reverse,
     responses.response,
-    try_cast(responses.response as double) as points
+    {{ number_in('responses.response') }} as points
   from {{ ref('stg_survey_responses') }} as responses
   inner join codebook
     on
@@ -58,6 +58,6 @@ select
   count(*) as n,
   {{ sum_whole("case when case when favorable is null then points >= scale_max - 1
       when points is null then " ~ list_holds('favorable', 'response') ~ "
-      else " ~ list_holds('favorable', 'cast(cast(points as bigint) as string)') ~ " end then 1 else 0 end") }} as favorable
+      else " ~ list_holds('favorable', 'cast(cast(round(points) as bigint) as string)') ~ " end then 1 else 0 end") }} as favorable
 from turned
 group by school_year, student_id, construct

@@ -3,6 +3,8 @@
 
 def model(dbt, session):
     dbt.config(materialized="table", tags=["with_initiatives"])
+    import pyarrow
+
     from equity_pipeline.domain.evaluation import evaluate
 
-    return evaluate(dbt.ref("int_initiative_panel").df())
+    return evaluate(pyarrow.table(dbt.ref("int_initiative_panel")).to_pandas())

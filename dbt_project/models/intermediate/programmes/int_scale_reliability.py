@@ -3,6 +3,8 @@
 
 def model(dbt, session):
     dbt.config(materialized="table", tags=["with_survey_responses"])
+    import pyarrow
+
     from equity_pipeline.domain.reliability import reliability
 
-    return reliability(dbt.ref("int_survey_scale").df())
+    return reliability(pyarrow.table(dbt.ref("int_survey_scale")).to_pandas())

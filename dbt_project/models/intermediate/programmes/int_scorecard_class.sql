@@ -28,7 +28,7 @@ classes as (
     ratings.section_id,
     ratings.resource,
     count(*) as observations,
-    avg(case when ratings.rating >= instruments.threshold then 1.0 else 0.0 end) as share_met
+    avg(case when ratings.rating >= instruments.threshold then 1.0e0 else 0.0e0 end) as share_met
   from {{ source('raw', 'class_ratings') }} as ratings
   inner join instruments
     on
@@ -47,7 +47,7 @@ moments as (
     instruments.resource,
     samples.student_id,
     count(*) as moments,
-    sum(case when samples.rating >= instruments.threshold then 1.0 else 0.0 end) as met
+    sum(case when samples.rating >= instruments.threshold then 1.0e0 else 0.0e0 end) as met
   from {{ source('raw', 'experience_samples') }} as samples
   inner join instruments
     on instruments.instrument = samples.instrument and instruments.rating_max = samples.rating_max

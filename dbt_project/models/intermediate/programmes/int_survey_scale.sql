@@ -24,7 +24,7 @@ answers as (
     responses.school_id, responses.item_id,
     codebook.construct, codebook.scale_min, codebook.scale_max, codebook.favorable, codebook.reverse, codebook.instrument,
     trim(responses.response) as response,
-    try_cast(trim(responses.response) as double) as delivered
+    {{ number_in('trim(responses.response)') }} as delivered
   from {{ source('raw', 'survey_responses') }} as responses
   inner join codebook
     on
@@ -34,7 +34,7 @@ answers as (
       and codebook.choice = 1
   where
     nullif(trim(responses.response), '') is not null
-    and trim(responses.response) not in ('_skipped', '_not_shown', '_not_applicable')
+    and trim(responses.response) not in ('_skipped', '_not_shown', '_not_applicable', '_free_text')
     and coalesce(responses.submission, 1) = 1
     and coalesce(responses.mark, '') not like '%other_respondent_type%'
 ),
@@ -52,7 +52,7 @@ judged as (
     *,
     case when case when favorable is null then points >= scale_max - 1
       when points is null then {{ list_holds('favorable', 'response') }}
-      else {{ list_holds('favorable', 'cast(cast(points as bigint) as string)') }} end then 1 else 0 end as is_favorable,
+      else {{ list_holds('favorable', 'cast(cast(round(points) as bigint) as string)') }} end then 1 else 0 end as is_favorable,
     count(*) over (partition by school_year, survey_id, respondent_type, respondent_id, construct) as answered
   from turned
 ),
@@ -72,7 +72,7 @@ select
   count(*) as answers,
   {{ sum_whole('judged.is_favorable') }} as favorable_answers,
   avg(judged.points) as mean_points,
-  string_agg(cast(judged.points as string), ';' order by judged.item_id) as points
+  {{ text_in_order('cast(judged.points as string)', 'judged.item_id') }} as points
 from judged
 inner join items using (school_year, survey_id, respondent_type, construct)
 group by 1, 2, 3, 4, 5

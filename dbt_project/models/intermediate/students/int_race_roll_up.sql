@@ -33,7 +33,7 @@ rolled_up as (
 )
 
 select
-  row_number() over (order by rolled_up.hispanic_latino, rolled_up.races) as race_answer,
+  cast(row_number() over (order by rolled_up.hispanic_latino, rolled_up.races) as bigint) as race_answer,
   rolled_up.*,
   case when rolled_up.race_ethnicity = 'unknown' then 'unknown' else races.underrepresented end as underrepresented_race
 from rolled_up

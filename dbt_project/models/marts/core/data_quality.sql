@@ -20,10 +20,10 @@ coverage as (
   select
     school_year,
     case
-      when token like '%\_courses' escape '\' or token = 'earlier_years' then 'courses'
+      when token like '%!_courses' escape '!' or token = 'earlier_years' then 'courses'
       when token = 'final_grades' then 'course_enrollments'
-      when token like 'exam\_%' escape '\' then 'exam_results'
-      when token like 'survey\_%' escape '\' then 'survey_responses'
+      when token like 'exam!_%' escape '!' then 'exam_results'
+      when token like 'survey!_%' escape '!' then 'survey_responses'
       else token
     end as extract,
     'on_file' as measure,

@@ -66,7 +66,7 @@ in_order as (
 
 adjusted as (
   select
-    * exclude (p_value_scaled),
+    {{ all_but('p_value_scaled') }},
     case when p_value is not null then least(1.0, min(p_value_scaled) over (
       partition by school_year, metric_id, reference order by p_value desc nulls last
     )) end as p_value_adjusted

@@ -47,7 +47,7 @@ counted as (
     count(distinct student_id) as students,
     count(distinct incident_id) as incidents,
     count(distinct case when times > 1 then student_id end) as students_more_than_once,
-    sum(days) as days
+    {{ sum_sorted('days') }} as days
   from (
     select *, count(*) over (partition by school_year, student_id, action, dimension, subgroup) as times
     from grouped

@@ -43,10 +43,10 @@ select
   school_year,
   school_id,
   focus_area,
-  row_number() over (
+  cast(row_number() over (
     partition by school_year, school_id
-    order by case when is_clear then 0 else 1 end, case when is_clear then abs(cohens_h) end desc, clear_gaps desc, focus_area
-  ) as evidence_rank,
+    order by case when is_clear then 0 else 1 end, case when is_clear then abs(cohens_h) end desc nulls last, clear_gaps desc, focus_area
+  ) as bigint) as evidence_rank,
   measured_gaps,
   cast(clear_gaps as bigint) as clear_gaps,
   case when is_clear then metric_id end as metric_id,

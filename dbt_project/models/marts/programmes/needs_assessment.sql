@@ -34,8 +34,8 @@ scores as (
     count(*) as respondents,
     {{ sum_whole('answers') }} as answers,
     {{ sum_whole('favorable_answers') }} as favorable_answers,
-    {{ sum_in_order(divide('favorable_answers', 'answers'), 'respondent_id') }} as favorable_respondents,
-    {{ sum_in_order('mean_points', 'respondent_id') }} / count(mean_points) as mean_score
+    {{ sum_sorted(divide('favorable_answers', 'answers')) }} as favorable_respondents,
+    {{ sum_sorted('mean_points') }} / count(mean_points) as mean_score
   from grouped
   group by grouping sets (
     (school_year, survey_id, respondent_type, construct, dimension, subgroup),

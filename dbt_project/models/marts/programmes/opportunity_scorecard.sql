@@ -18,8 +18,8 @@ shares as (
     count(*) as classes,
     {{ sum_whole('observations') }} as observations,
     {{ sum_whole('students') }} as students,
-    {{ sum_in_order('seats', 'section_id') }} as seats,
-    {{ sum_in_order('met', 'section_id') }} as met
+    {{ sum_sorted('seats') }} as seats,
+    {{ sum_sorted('met') }} as met
   from classes
   group by 1, 2, 3, 4, 5, 6, 7
 ),
@@ -27,7 +27,7 @@ shares as (
 spread as (
   select
     classes.school_year, classes.collection_window, classes.school_id, classes.resource, classes.dimension, classes.subgroup,
-    {{ sum_in_order('power(classes.met - classes.seats * shares.met / shares.seats, 2)', 'classes.section_id') }} as squares
+    {{ sum_sorted('power(classes.met - classes.seats * shares.met / shares.seats, 2)') }} as squares
   from classes
   inner join shares using (school_year, collection_window, school_id, resource, dimension, subgroup)
   group by 1, 2, 3, 4, 5, 6

@@ -40,7 +40,7 @@ select
   problems.metric_id,
   problems.dimension,
   problems.subgroup,
-  row_number() over (order by chosen.evidence desc nulls last, problems.problem_id) as evidence_rank,
+  cast(row_number() over (order by chosen.evidence desc nulls last, problems.problem_id) as bigint) as evidence_rank,
   chosen.evidence,
   chosen.evidence_reason,
   chosen.school_year,

@@ -7,7 +7,7 @@ feedback as (
     count(support) as feedback_answers,
     avg(support) as mean_support,
     {{ sum_whole('case when support >= 4 then 1 else 0 end') }} as supporters,
-    {{ text_list('comment_theme') }} as themes
+    {{ text_list("nullif(comment_theme, '_free_text')") }} as themes
   from {{ source('raw', 'task_force_feedback') }}
   group by 1, 2, 3
 )

@@ -15,7 +15,7 @@ voices as (
     case when students.is_ap_ib then 'ap_ib' else 'no_ap_ib' end as course_experience,
     students.dimension, students.subgroup,
     count(*) as respondents,
-    {{ sum_in_order(divide('scale.favorable_answers', 'scale.answers'), 'scale.respondent_id') }} as favorable_respondents
+    {{ sum_sorted(divide('scale.favorable_answers', 'scale.answers')) }} as favorable_respondents
   from {{ ref('int_survey_scale') }} as scale
   inner join students on students.school_year = scale.school_year and students.student_id = scale.student_id
   where scale.respondent_type = 'student'

@@ -1,0 +1,96 @@
+"""Servers of other people's programs, started for the tests that need one."""
+
+from __future__ import annotations
+
+import glob
+import os
+import shutil
+import socket
+import subprocess
+
+import pytest
+
+
+def _free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def _program(name):
+    return shutil.which(name) or next(
+        iter(sorted(glob.glob(f"/usr/lib/postgresql/*/bin/{name}"), reverse=True)), None
+    )
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory):
+    """The URL of an empty database."""
+    initdb, server = _program("initdb"), _program("postgres")
+    if not (initdb and server):
+        pytest.skip("no PostgreSQL server on this machine (Debian: apt-get install postgresql)")
+    folder = tmp_path_factory.mktemp("postgres")
+    become = []
+    if os.geteuid() == 0:  # PostgreSQL does not run as root
+        if not shutil.which("runuser"):
+            pytest.skip("root, and no runuser to start PostgreSQL as another user")
+        become = ["runuser", "-u", "nobody", "--"]
+        folder = "/tmp/" + folder.parent.name + "-postgres"
+        os.makedirs(folder)
+        shutil.chown(folder, "nobody")
+    port = _free_port()
+    data = f"{folder}/data"
+    subprocess.run(
+        [*become, initdb, "-D", data, "-U", "equity", "-A", "trust", "-N"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        cwd="/",
+    )
+    settings = [
+        "-c",
+        "fsync=off",
+        "-c",
+        f"unix_socket_directories={folder}",
+        "-c",
+        "listen_addresses=127.0.0.1",
+    ]
+    running = subprocess.Popen(
+        [*become, server, "-D", data, "-p", str(port), *settings], stderr=subprocess.PIPE, text=True, cwd="/"
+    )
+    for line in running.stderr:
+        if "ready to accept connections" in line:
+            break
+    else:
+        raise RuntimeError("PostgreSQL did not start")
+    yield f"postgresql+psycopg2://equity@127.0.0.1:{port}/postgres"
+    running.terminate()
+    running.communicate(timeout=30)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory):
+    """The URL of an empty Redis."""
+    server = shutil.which("redis-server")
+    if not server:
+        pytest.skip("no redis-server on this machine (Debian: apt-get install redis-server)")
+    port = _free_port()
+    settings = [
+        "--port",
+        str(port),
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--dir",
+        str(tmp_path_factory.mktemp("redis")),
+    ]
+    running = subprocess.Popen([server, *settings], stdout=subprocess.PIPE, text=True)
+    for line in running.stdout:
+        if "Ready to accept connections" in line:
+            break
+    else:
+        raise RuntimeError("Redis did not start")
+    yield f"redis://127.0.0.1:{port}/0"
+    running.terminate()
+    running.communicate(timeout=30)
