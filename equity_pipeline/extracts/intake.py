@@ -38,6 +38,7 @@ from equity_pipeline.extracts.reading import (
     UNREADABLE_YEAR,
     Item,
     Part,
+    Told,
     accepted,
     changes_only,
     check_year,
@@ -45,7 +46,6 @@ from equity_pipeline.extracts.reading import (
     claiming,
     header_changes,
     headers_before,
-    headers_of,
     in_blocks,
     landed,
     mapping_of,
@@ -54,7 +54,6 @@ from equity_pipeline.extracts.reading import (
     rekeyed,
     stacked,
     unreadable,
-    warnings_of_parts,
 )
 from equity_pipeline.extracts.readings import Archived, Reading, reading_of, settle
 from equity_pipeline.extracts.resolve import UNIT, YEAR, Resolved, resolve
@@ -431,10 +430,11 @@ def _learn(
             },
         )
     parts = _read(home, partner, sha256, file, sources, based_on)
+    told = Told(parts)
     return _Learned(
-        {name: table.inferred for part in parts for name, table in part.tables.items()},
-        headers_of(parts),
-        warnings_of_parts(parts),
+        told.inferred,
+        told.headers,
+        told.warnings(),
         {part.extract.name: part.skipped for part in parts if part.skipped},
         [load for part in parts for load in _learned(part)],
         {

@@ -31,17 +31,16 @@ from equity_pipeline.extracts.reading import (
     UNREADABLE_YEAR,
     YEAR,
     Part,
+    Told,
     ahead,
     parts_by_block,
     unreadable,
-    warnings_of,
 )
-from equity_pipeline.extracts.resolve import SOURCE, UNIT, first_of_each_key, judged, validated
+from equity_pipeline.extracts.resolve import KEY, SOURCE, UNIT, first_of_each_key, judged, validated
 from equity_pipeline.partners.registry import Partner, Source
 from equity_pipeline.storage import sealed
 from equity_pipeline.storage.atomic import link_or_copy, new_folder
 
-KEY = "_key"
 _PLACE, _POSITION = "_place", "_position"
 _STANDS_ALONE = 100_000  # rows of a Parquet file that is not worth joining with its neighbours
 _AT_ONCE = 1_000_000  # rows with a repeated key that are compared in memory
@@ -117,28 +116,17 @@ def reading_of(folder: Path, delivery: Archived) -> Reading:
 
 def _read(folder: Path, delivery: Archived) -> dict[str, Any]:
     found: dict[tuple[str, str], Found] = {}
-    tables: dict[str, dict[str, str]] = {}
-    headers: dict[str, list[str]] = {}
-    rows_of, bad_of = Counter(), {}
-    warnings: list[str] = []
+    told = Told()
     number = 0
     for source in delivery.sources:
         blocks = parts_by_block(delivery.partner, delivery.path, delivery.file, source, delivery.people)
         for parts in ahead(blocks):
+            told.add(parts)
             for part in parts:
                 one = found.setdefault(
                     (source.name, part.extract.name), Found(source.name, part.extract.name)
                 )
                 _write(part, _Place(folder, number, delivery.delivery_id), one)
-                warnings += part.warnings
-                for name, table in part.tables.items():
-                    tables[name] = table.inferred  # complete when the last block is read
-                    headers[name] = [header for header in table.frame.columns if header != LINE]
-                    rows_of[name] += table.frame.height
-                for table in part.bad:
-                    if source is delivery.sources[0]:  # the others read the same records
-                        first, count = bad_of.get(table.name, (table.bad[0].line, 0))
-                        bad_of[table.name] = first, count + len(table.bad)
             number += 1
     return {
         "found": [
@@ -149,9 +137,9 @@ def _read(folder: Path, delivery: Archived) -> dict[str, Any]:
             }
             for one in found.values()
         ],
-        "tables": tables,
-        "headers": headers,
-        "warnings": warnings_of(warnings, tables, rows_of, bad_of),
+        "tables": told.inferred,
+        "headers": told.headers,
+        "warnings": told.warnings(),
     }  # fmt: skip
 
 
