@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import polars as pl
 
 from equity_pipeline.contracts.persons import PERSONS
@@ -12,14 +14,16 @@ _KNOWN: dict[str, str] = {}
 
 def remember() -> None:
     """From now on, remember every pseudonym that is made in this process."""
-    make = Pseudonyms.person
+    make = Pseudonyms._of
 
-    def person(self: Pseudonyms, text: str) -> str:
-        made = make(self, text)
-        _KNOWN[made] = text.strip()
+    def of(self: Pseudonyms, kind: str, texts: Iterable[str]) -> list[str]:
+        texts = list(texts)
+        made = make(self, kind, texts)
+        if kind == "person":
+            _KNOWN.update(zip(made, texts, strict=True))
         return made
 
-    Pseudonyms.person = person
+    Pseudonyms._of = of
 
 
 def unmasked(rows: pl.DataFrame) -> pl.DataFrame:

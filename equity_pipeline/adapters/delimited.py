@@ -6,7 +6,8 @@ value may be (contracts), or one vendor's habits (they are a mapping in YAML).
 Options: `encoding`, `delimiter` (else found), `escape: backslash`, `fixed_widths` (column: first-last character), `sheet` (of a workbook),
 `date_format` (strptime; else ISO, or found where days after the 12th tell the order), `thousands` (their mark), `exit_date`: `last_day` (default) or
 `first_day_after` where the source writes the first day on which the student was no longer there (CEDS defines exit
-dates both ways, so the source must say).
+dates both ways, so the source must say), `day` (of attendance: the header of the date where there is a record for each
+student and day; `days_absent` then says 1 or 0, and one delivery holds all days of the school year so far).
 """
 
 from __future__ import annotations
@@ -36,9 +37,12 @@ OPTIONS = {
     "date_format",
     "thousands",
     "exit_date",
+    "day",
 }
+OF_ALL_RECORDS = {"day"}
+"""Options that say something of several records together: such a source is not read block by block."""
 
-
+_DAY = "_day"
 _QUERY = re.compile(r"(?i)\bselect\b|\b(?:read|scan)_\w+")
 """What no expression over columns needs, wherever it stands, in quotes too: their end is not for us to guess."""
 
@@ -162,6 +166,12 @@ def contract_of(source: Source, extract: str) -> Extract:
         )
     if source.options.get("exit_date", "last_day") not in ("last_day", "first_day_after"):
         raise PartnerFileError(f"source {source.name!r}: exit_date is `last_day` or `first_day_after`")
+    if "day" in source.options and (
+        extract != "attendance" or "days_absent" not in {*source.columns, *source.computed}
+    ):
+        raise PartnerFileError(
+            f"source {source.name!r}: `day` is for attendance, with `days_absent` as 1 or 0 of each record's day"
+        )
     return contract
 
 
@@ -189,6 +199,7 @@ def mapped(
                 if column not in found
             ),
             *(_computed(taken, column, text, source) for column, text in source.computed.items()),
+            *_day_of(taken, table, source),
             pl.lit(table.name).alias(FILE),
             LINE,
         )
@@ -200,10 +211,14 @@ def mapped(
         skipped += rows.height - kept.height
         frames.append(kept)
     rows = pl.concat(frames, how="diagonal")
+    records = rows.height
+    if "day" in source.options:
+        rows = _by_student(rows, contract)
     if "school_year" not in rows.columns:
         year = pl.col(contract.year) if contract.year in rows.columns else pl.lit(None, pl.String)
         rows = rows.with_columns(year.alias("school_year"))
     reasons = {"enrollment of no days (exit on the entry date)": skipped, "left out by `where`": left_out}
+    reasons["a further record of a student's days, counted in them"] = records - rows.height
     reasons = {reason: count for reason, count in reasons.items() if count}
     return Mapped(contract.name, rows, skipped=reasons, warnings=tuple(warnings))
 
@@ -361,6 +376,38 @@ def _day_order(rows: pl.DataFrame, column: str, table: RawTable) -> str | None:
         )
     table.inferred[key] = known or next(iter(decided))
     return table.inferred[key]
+
+
+def _day_of(frame: pl.DataFrame, table: RawTable, source: Source) -> Iterator[pl.Expr]:
+    """The day of each record, where the source's `day` says under which header it stands.
+
+    Raises:
+        DeliveryError: there is no such header.
+    """
+    if day := source.options.get("day"):
+        if day not in frame.columns:
+            raise DeliveryError(
+                f"no header {day!r} for the day",
+                file=table.name,
+                line=1,
+                remedy="correct `day` in the source's options",
+            )
+        yield pl.col(day).str.strip_chars().replace("", None).alias(_DAY)
+
+
+def _by_student(rows: pl.DataFrame, contract: Extract) -> pl.DataFrame:
+    """Records of single days → one row per student, school and year: on how many days, and on how many of them absent. A
+    day that is there twice counts once, as absent if one of its records says so. What a record lacks makes it a row of
+    its own, without days: the contract refuses it."""
+    key = [name for name in ("school_year", *contract.key) if name in rows.columns]
+    absent = pl.col("days_absent").str.strip_chars()
+    whole = pl.all_horizontal(pl.col(*key, _DAY).is_not_null()) & absent.is_in(["0", "1"]).fill_null(False)
+    first = pl.col(FILE, LINE).sort_by(FILE, LINE).first()
+    days = rows.filter(whole).group_by(*key, _DAY).agg(absent.cast(pl.Int64).max(), first)
+    students = days.group_by(key).agg(
+        pl.len().cast(pl.String).alias("days_enrolled"), pl.col("days_absent").sum().cast(pl.String), first
+    )
+    return pl.concat([students, rows.filter(~whole).drop(_DAY)], how="diagonal").sort(FILE, LINE)
 
 
 def _attended(rows: pl.DataFrame, source: Source) -> pl.DataFrame:

@@ -225,7 +225,7 @@ class Records:
         if frame.shape != (len(lines), len(self._header)):
             return None
         frame.columns = self._header
-        return frame.with_columns(pl.Series(LINE, lines, pl.Int64))
+        return frame.rechunk().with_columns(pl.Series(LINE, lines, pl.Int64))
 
     def _careful(self, buffer: bytes, final: bool) -> RawTable:
         """The whole records at the start of the buffer as csv finds them."""

@@ -20,7 +20,9 @@ def by_distinct(column: pl.Series, work: Callable[[pl.DataFrame], pl.DataFrame])
     distinct = column.unique().drop_nulls()
     if len(distinct) > len(column) // 4:
         return work(column.to_frame()).get_columns()
-    texts = pl.concat([distinct, pl.Series([None], dtype=column.dtype)]).alias(column.name)
+    texts = distinct.alias(column.name)
+    if column.null_count():
+        texts = pl.concat([texts, pl.Series([None], dtype=column.dtype)]).alias(column.name)
     position = None
     result = []
     for done in work(texts.to_frame()).get_columns():
@@ -30,7 +32,8 @@ def by_distinct(column: pl.Series, work: Callable[[pl.DataFrame], pl.DataFrame])
             done = column.alias(done.name)
         else:
             if position is None:
-                position = column.cast(pl.Enum(distinct)).to_physical().fill_null(len(distinct))
+                position = column.cast(pl.Enum(distinct)).to_physical()
+                position = position.fill_null(len(distinct)) if position.null_count() else position
             done = done.gather(position)
         result.append(done)
     return result

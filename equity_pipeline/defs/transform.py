@@ -20,6 +20,7 @@ from equity_pipeline.defs.turns import turn
 from equity_pipeline.partners import registry
 from equity_pipeline.storage.home import Home
 from equity_pipeline.warehouse import build as warehouse
+from equity_pipeline.warehouse.lineage import column_lineage
 
 # A run's tag that says what computes the tables: a target of dbt_project/profiles.yml.
 TARGET = "target"
@@ -70,9 +71,12 @@ def warehouse_assets(home: Home, partitions: Partitions) -> dg.AssetsDefinition:
                 nodes, problem = error.results, error
         if problem is None:
             rows = {node.unique_id: node.rows for node in nodes}
+            made_of = _lineage(manifest)
             for table in tables:
+                unique_id = table["unique_id"]
                 yield dg.MaterializeResult(
-                    keys[table["unique_id"]], metadata={"dagster/row_count": rows[table["unique_id"]]}
+                    keys[unique_id],
+                    metadata={"dagster/row_count": rows[unique_id], **made_of.get(unique_id, {})},
                 )
         yield from _results(nodes, tests, keys)
         if problem is not None:
@@ -80,6 +84,26 @@ def warehouse_assets(home: Home, partitions: Partitions) -> dg.AssetsDefinition:
                 raise problem
 
     return build
+
+
+def _lineage(manifest: Mapping[str, Any]) -> dict[str, dict[str, dg.TableColumnLineage]]:
+    """Model → metadata of what each of its columns is made of."""
+    keys = {
+        (node["schema"], node["name"]): _key(node)
+        for node in (manifest["nodes"] | manifest["sources"]).values()
+        if node["resource_type"] in {"model", "seed", "source"}
+    }
+    return {
+        model: {
+            "dagster/column_lineage": dg.TableColumnLineage(
+                {
+                    column: [dg.TableColumnDep(keys[schema, table], name) for schema, table, name in made_of]
+                    for column, made_of in columns.items()
+                }
+            )
+        }
+        for model, columns in column_lineage().items()
+    }
 
 
 def table_key(schema: str, name: str) -> dg.AssetKey:

@@ -10,15 +10,17 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import polars as pl
 
 from equity_pipeline.adapters import ADAPTERS
 from equity_pipeline.adapters.base import FILE, LINE, REJECT, Mapped, RawTable
+from equity_pipeline.adapters.delimited import OF_ALL_RECORDS
 from equity_pipeline.contracts import EXTRACTS, Extract
 from equity_pipeline.contracts.distinct import by_distinct
 from equity_pipeline.contracts.extract import school_year
@@ -34,6 +36,8 @@ from equity_pipeline.partners.registry import Partner, Rekey, Source
 from equity_pipeline.storage import sealed
 
 UNREADABLE_YEAR = 0
+_NO_MORE = object()
+T = TypeVar("T")
 _ONEROSTER_FILES = {
     "manifest", "academicsessions", "categories", "classes", "classresources", "courses", "courseresources",
     "demographics", "enrollments", "lineitems", "lineitemlearningobjectiveids", "lineitemscorescales", "orgs",
@@ -98,7 +102,8 @@ class Part:
 
 
 def landed(folder: Path, name: str = "") -> Iterator[Item]:
-    """Deliveries below a folder: each file, and each folder's OneRoster files as one. Hidden files are none."""
+    """Deliveries below a folder: each file, and each folder's OneRoster files as one, which bears the folder's name, or
+    that of its manifest (or else `orgs.csv`) where it lies at the top. Hidden files are none."""
     if not folder.is_dir():
         return
     inside = [
@@ -108,7 +113,7 @@ def landed(folder: Path, name: str = "") -> Iterator[Item]:
     roster = ()
     if "manifest" in files or {"orgs", "users"} <= files.keys():
         roster = tuple(path for stem, path in files.items() if stem in _ONEROSTER_FILES)
-        yield Item(name or "oneroster", folder, roster)
+        yield Item(name or files.get("manifest", files.get("orgs")).name, folder, roster)
     for path in inside:
         called = f"{name}/{path.name}" if name else path.name
         if path.is_dir():
@@ -267,7 +272,16 @@ def changes_only(path: Path, file: str, sources: list[Source]) -> bool:
 
 def in_blocks(source: Source) -> bool:
     """Whether the source's files can be read block by block."""
-    return hasattr(ADAPTERS[source.format], "blocks")
+    return hasattr(ADAPTERS[source.format], "blocks") and not OF_ALL_RECORDS.intersection(source.options)
+
+
+def ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same items, each made while its predecessor is worked on."""
+    with ThreadPoolExecutor(1) as worker:
+        coming = worker.submit(next, items, _NO_MORE)
+        while (item := coming.result()) is not _NO_MORE:
+            coming = worker.submit(next, items, _NO_MORE)
+            yield item
 
 
 def parts_by_block(
@@ -275,7 +289,7 @@ def parts_by_block(
 ) -> Iterator[list[Part]]:
     """The same as `read_parts`, one block of the file after the other; for sources that can be read so."""
     adapter = ADAPTERS[source.format]
-    for table in adapter.blocks(path, file, source):
+    for table in ahead(adapter.blocks(path, file, source)):
         yield _parts([table], adapter.map([table], source, partner), source, partner, file, people)
 
 

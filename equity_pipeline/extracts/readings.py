@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -32,6 +31,7 @@ from equity_pipeline.extracts.reading import (
     UNREADABLE_YEAR,
     YEAR,
     Part,
+    ahead,
     parts_by_block,
     unreadable,
     warnings_of,
@@ -46,7 +46,6 @@ _PLACE, _POSITION = "_place", "_position"
 _STANDS_ALONE = 100_000  # rows of a Parquet file that is not worth joining with its neighbours
 _AT_ONCE = 1_000_000  # rows with a repeated key that are compared in memory
 _SUMMARY = "summary.json"
-T = TypeVar("T")
 
 
 @dataclass
@@ -128,7 +127,7 @@ def _read(
     warnings: list[str] = []
     number = 0
     for source in sources:
-        for parts in _ahead(parts_by_block(partner, path, file, source, people)):
+        for parts in ahead(parts_by_block(partner, path, file, source, people)):
             for part in parts:
                 one = found.setdefault(
                     (source.name, part.extract.name), Found(source.name, part.extract.name)
@@ -215,15 +214,6 @@ def _count(found: Found, part: Part, rows: pl.DataFrame, position: int) -> None:
             found.reasons[year][reason] += count
 
 
-def _ahead(items: Iterator[T]) -> Iterator[T]:
-    """The same items, each made while its predecessor is worked on."""
-    with ThreadPoolExecutor(1) as worker:
-        coming = worker.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = worker.submit(next, items, None)
-            yield item
-
-
 @dataclass(frozen=True)
 class Settled:
     """`rows`: how many are stored; `duplicates`: (unit, file) → rows that gave way to another of their key."""
@@ -266,15 +256,22 @@ def settle(contract: Extract, readings: Iterable[Reading], source: str, year: in
     losers = _losers(contract, pieces)
     lost = {place: frame[_POSITION].to_numpy() for (place,), frame in losers.group_by(_PLACE)}
     parts = _Parts(contract, folder)
-    for place, piece in enumerate(pieces):
-        if place not in lost and len(piece.hashes) >= _STANDS_ALONE:
+
+    def kept(place: int) -> pl.DataFrame | None:
+        """The rows of a piece that stay; None where that is the piece as it is."""
+        if place not in lost and len(pieces[place].hashes) >= _STANDS_ALONE:
+            return None
+        rows = pl.read_parquet(sealed.source(pieces[place].rows))
+        if place in lost:
+            stays = np.ones(rows.height, bool)
+            stays[lost[place]] = False
+            rows = rows.filter(pl.Series(stays))
+        return rows
+
+    for piece, rows in zip(pieces, ahead(map(kept, range(len(pieces)))), strict=True):
+        if rows is None:
             parts.link(piece.rows, len(piece.hashes))
         else:
-            rows = pl.read_parquet(sealed.source(piece.rows))
-            if place in lost:
-                stays = np.ones(rows.height, bool)
-                stays[lost[place]] = False
-                rows = rows.filter(pl.Series(stays))
             parts.add(rows)
     parts.finish()
     delivered = sum(len(piece.hashes) for piece in pieces)

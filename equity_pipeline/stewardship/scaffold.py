@@ -130,7 +130,9 @@ def _sources(path: Path, by_folder: bool) -> list[_Guess]:
         pattern, telling = f"{_pattern(path.parent.name)}/{pattern}", path.parent.name
     name = re.sub(r"[^a-z]+", "_", telling.lower()).strip("_") or "file"
     if names & _ONEROSTER:
-        return [_Guess({"name": "roster", "format": "oneroster", "files": [pattern]}, ())]
+        # Its files side by side are one delivery, which bears the name of one of them.
+        patterns = [pattern] if len(names) > 1 else ["manifest.csv", "orgs.csv"]
+        return [_Guess({"name": "roster", "format": "oneroster", "files": patterns}, ())]
     member, content = next(readers.members(path))
     frame = readers.read_delimited(content, member).frame
     headers = [header for header in frame.columns if not header.startswith("_")]

@@ -181,6 +181,31 @@ def test_the_code_NA_is_a_value_where_the_map_says_so(tmp_path):
     assert cells(result, "races") == [("AmericanIndianOrAlaskaNative",), ("",)]
 
 
+DAYS = {"student_id": "ID", "school_id": "Site", "days_absent": "Mark"}
+
+
+def by_day(tmp_path, text, **keys):
+    keys = {"extract": "attendance", "columns": DAYS, "values": {"days_absent": {"A": "1", "P": "0"}},
+            "constants": {"school_year": "2026"}, "options": {"day": "Date"}} | keys  # fmt: skip
+    return mapped(tmp_path, text, **keys)[0]
+
+
+def test_attendance_by_day_is_added_up_and_a_day_that_is_there_twice_counts_once(tmp_path):
+    result = by_day(
+        tmp_path,
+        "ID,Site,Date,Mark\na,1,9/1,A\nb,1,9/1,P\na,1,9/2,P\na,1,9/1,P\na,2,9/3,P\na,1,,A\nb,1,9/2,T\n",
+    )
+    columns = ("student_id", "school_id", "days_enrolled", "days_absent", "_line")
+    assert cells(result, *columns) == [
+        ("a", "1", "2", "1", 2), ("b", "1", "1", "0", 3), ("a", "2", "1", "0", 6), ("a", "1", None, "1", 7), ("b", "1", None, "T", 8),
+    ]  # fmt: skip
+    assert sum(result.skipped.values()) == 2
+    with pytest.raises(DeliveryError, match="line 1: no header 'Date' for the day"):
+        by_day(tmp_path, "ID,Site,Day,Mark\na,1,9/1,A\n")
+    with pytest.raises(PartnerFileError, match="`day` is for attendance"):
+        by_day(tmp_path, "ID,Site,Date,Mark\na,1,9/1,A\n", columns={"student_id": "ID", "school_id": "Site"})
+
+
 def test_latin_1_is_found_by_bytes_that_windows_does_not_know(tmp_path):
     result, table = mapped(tmp_path, "ID,Grade,Born\nZo\xeb\x81,9,\n".encode("latin-1"))
     assert table.inferred["encoding"] == "latin-1"

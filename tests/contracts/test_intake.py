@@ -14,6 +14,7 @@ from equity_pipeline.extracts.intake import check_delivery, load_extracts, pendi
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.storage.home import Home
+from tests.adapters.test_oneroster import SET
 from tests.unmasked import unmasked
 
 CANONICAL = {
@@ -414,6 +415,15 @@ def test_a_folder_with_a_oneroster_set_is_one_delivery(home):
     assert names == {"roster_2022": "unclaimed", "roster_2022/notes.csv": "unclaimed"}
     [archived] = home.archive("test_sd").glob("*/roster_2022")
     assert sorted(path.name for path in archived.iterdir()) == ["courses.csv", "orgs.csv", "users.csv"]
+
+
+def test_a_oneroster_set_laid_straight_into_landing_bears_the_name_of_its_manifest(home):
+    for name, text in SET.items():
+        deliver(home, f"{name}.csv", text)
+    sis = {"name": "sis", "format": "oneroster", "files": ["manifest.csv"]}
+    [taken] = take_delivery(home, partner(sis))
+    assert (taken.file, taken.status) == ("manifest.csv", "accepted")
+    assert "students" in taken.rows
 
 
 def test_the_latest_date_that_a_name_states_is_as_of(home):

@@ -94,6 +94,12 @@ def test_what_a_person_rebuilt_is_published_and_not_where_a_blocking_check_faile
             [tables], instance=daemon.instance, partition_key=partner_id, raise_on_error=False
         )
         assert made.success == succeeds
+    event = daemon.instance.get_latest_materialization_event(MART).asset_materialization
+    [rate] = {
+        dep.asset_key.path[-1]
+        for dep in event.metadata["dagster/column_lineage"].value.deps_by_column["rate"]
+    }
+    assert rate == "int_references"
     asked = daemon.tick()
     assert asked.get_requested_partitions(RELEASE) == {"south"}
     assert asked.get_num_requested(STUDENTS) == 0

@@ -143,6 +143,26 @@ def test_exams_and_readiness(account, extract):
     assert best["score"].to_list() == [510.0]
 
 
+def test_cambridge_letters_are_exams_without_a_score(account):
+    taken = account("grand_bend", {"cambridge.csv": "assessments/Cambridge/sample_anonymized_file.csv"})
+    assert taken.counts == {("cambridge.csv", "exam_results"): (3, 0, 0, 2)}
+    exams = taken.rows("exam_results")
+    assert exams.select("student_id", "exam_code", "score").rows() == [
+        ("605000", "8021", None), ("605002", "8021", None), ("605004", "8021", None),
+    ]  # fmt: skip
+
+
+def test_what_no_measure_reads_is_reported(account, extract):
+    files = {
+        path.name: str(path.relative_to(extract("")))
+        for folder in ("ACT", "ACCESS")
+        for path in extract(f"assessments/{folder}").iterdir()
+    } | {"Student_NSC_Enrollment.csv": "sdp_longitudinal/Student_NSC_Enrollment.csv"}
+    taken = account("grand_bend", files)
+    assert taken.status == dict.fromkeys(files, "unclaimed") and len(files) == 6
+    assert taken.counts == {}
+
+
 _NO_GRADE = (
     "grade_level is not one of IT, PR, PK, TK, KG, 01, 02, 03, 04, 05, 06, 07, 08, 09, 10, 11, 12, 13, PS, UG"
 )
@@ -391,9 +411,24 @@ def test_daily_batches_and_corrections(account, extract):
         for day in ("day1", "day2")
         for called, name in (("students", "students"), ("marks", "studentsectionmark"))
     }
+    files |= {
+        f"{day}_attendance.csv": f"corrections/{day}/studentattendance/part1.csv" for day in ("day1", "day2")
+    }
     taken = account("contoso_batches", {name: f"contoso_sis/{path}" for name, path in files.items()})
     counted(taken, extract, "contoso_sis", files)
-    unclaimed = {name for name, status in taken.status.items() if status == "unclaimed"}
-    assert unclaimed == {"batch1_attendance.csv", "batch2_attendance.csv"}
+    assert set(taken.status.values()) == {"accepted"}
+    events = records(extract("contoso_sis/batches/batch1/studentattendance.csv"))
+    absent = Counter(row["student_id"] for row in events if row["AttendanceCode"] == "A")
+    attendance = taken.rows("attendance")
+    assert {row["student_id"]: row["days_absent"] for row in attendance.iter_rows(named=True)} == {
+        row["student_id"]: absent[row["student_id"]] for row in events
+    }
+    assert set(attendance["days_enrolled"]) == {20}
+    assert {name: counts for (name, of), counts in taken.counts.items() if of == "attendance"} == {
+        "batch1_attendance.csv": (600, 0, 0, 11400),
+        "batch2_attendance.csv": (0, 0, 0, 20),
+        "day1_attendance.csv": (0, 0, 0, 1462),
+        "day2_attendance.csv": (0, 0, 0, 1467),
+    }
     assert set(taken.reasons) == {("students", "grade_level is missing")}  # demographics without a grade
     assert taken.reasons["students", "grade_level is missing"] == 97
