@@ -82,6 +82,16 @@ def refreshes(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     return instance.get_runs(dg.RunsFilter(job_name=REFRESH))
 
 
+def is_at_work(name: str) -> bool:
+    from equity_pipeline.defs.workers import app  # reads its Redis from the environment
+
+    return any(
+        tasks
+        for one, tasks in (app.control.inspect(timeout=5).active() or {}).items()
+        if one.startswith(f"{name}@")
+    )
+
+
 def wait_for(what, says) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not what():
@@ -102,7 +112,7 @@ def test_a_killed_worker_costs_no_partner_its_release_and_gives_none_two(home, d
         def states() -> Counter[str]:
             return Counter(run.status.value for run in refreshes(instance))
 
-        wait_for(lambda: states()["SUCCESS"] >= PARTNERS // 3, states)
+        wait_for(lambda: states()["SUCCESS"] >= PARTNERS // 3 and is_at_work("first"), states)
         os.killpg(first.pid, signal.SIGKILL)
         wait_for(lambda: states()["SUCCESS"] >= PARTNERS, states)
         wait_for(lambda: not {"QUEUED", "STARTING", "STARTED", "NOT_STARTED"} & states().keys(), states)
