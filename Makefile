@@ -36,6 +36,7 @@ ui: setup
 
 benchmark: setup
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/scale.py
 
 LOCK := uv pip compile --universal --generate-hashes --no-strip-extras --no-emit-index-url --no-header
 

@@ -34,8 +34,11 @@ PARTNER = Partner.model_validate(
      "sources": [{"name": "sis", "format": "canonical", "files": ["*"]}]}
 )  # fmt: skip
 
-# A deterministic draw in [0, modulus) for a student, a purpose and a year.
-DRAW = "create or replace macro draw(i, purpose, modulus) as cast(hash(i, purpose) % modulus as integer)"
+# A deterministic draw in [0, modulus) for a student and a purpose. Hashed twice: the last bits of one hash of two values are
+# those of the first, and a student's school would tell her income.
+DRAW = (
+    "create or replace macro draw(i, purpose, modulus) as cast(hash(hash(i, purpose)) % modulus as integer)"
+)
 
 EXTRACTS = {
     "schools": "select 'S' || i as school_id, 'School ' || i as school_name, null as nces_school_id, '09' as grade_low, "
@@ -332,7 +335,13 @@ def measured(home: Home, way: str) -> tuple[Path, dict[str, float]]:
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     file, peak = process.stdout.strip().splitlines()[-1].split("\t")
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Path(file), {"wall s": time.perf_counter() - started, "CPU s": cpu, "peak GiB": int(peak) / 2**20}
+    return Path(file), {"wall s": time.perf_counter() - started, "CPU s": cpu, "peak GiB": float(peak)}
+
+
+def peak_gib() -> float:
+    """The most memory that this process ever held; `getrusage` would tell of the process that started it as well."""
+    [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) / 2**20
 
 
 def summary(file: Path) -> list[tuple]:
@@ -379,7 +388,7 @@ def main() -> None:
     given = arguments.parse_args()
     if given.run:
         file = {"dbt": by_dbt, "hand": by_hand}[given.run](Home(given.home))
-        print(f"{file}\t{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}")
+        print(f"{file}\t{peak_gib()}")
         return
     whole = compare(given.student_years, given.schools)
     if given.halves:

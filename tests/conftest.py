@@ -106,3 +106,32 @@ def browser():
         opened = play.chromium.launch(executable_path=found, args=args)
         yield opened
         opened.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """Opens a page from disk; fails the test at its end if a page logged an error, asked for anything that failed or left the disk."""
+    troubles: list[str] = []
+    tab = browser.new_page(viewport={"width": 1280, "height": 900})
+    tab.on(
+        "console",
+        lambda m: troubles.append(f"console {m.type}: {m.text}") if m.type in ("error", "warning") else None,
+    )
+    tab.on("pageerror", lambda e: troubles.append(f"script: {e}"))
+    tab.on("requestfailed", lambda r: troubles.append(f"failed: {r.url}"))
+    tab.on(
+        "request",
+        lambda r: (
+            None if r.url.startswith(("file:", "data:")) else troubles.append(f"left the disk: {r.url}")
+        ),
+    )
+    tab.on("dialog", lambda d: (troubles.append(f"dialog: {d.message}"), d.dismiss()))
+
+    def go(path: Path, width: int = 1280):
+        tab.set_viewport_size({"width": width, "height": 900})
+        tab.goto(path.as_uri())
+        return tab
+
+    yield go
+    tab.close()
+    assert troubles == []

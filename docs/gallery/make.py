@@ -1,6 +1,7 @@
 """Takes the pictures of this folder: `PYTHONPATH=. python docs/gallery/make.py` from the top of the repository.
 
-The partners are the simulated ones of `tests/publishing`; no picture shows data of a district.
+The partners are the simulated ones of `tests/publishing` and, for the programmes, the sample's as `tests/programmes` builds
+them; no picture shows data of a district. With names of pages only those are taken.
 """
 
 from __future__ import annotations
@@ -13,33 +14,50 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
+from equity_pipeline import sample
 from equity_pipeline.publishing import network
 from equity_pipeline.publishing.release import write_release
 from equity_pipeline.storage.home import Home
+from tests.programmes.conftest import SCALE, Built
 from tests.publishing.frames import context, frames, partner
 
 HERE = Path(__file__).parent
 PAGES = {
     "start": (
         "Start page: where the largest gaps are, whether they close, what is not known",
-        "riverside_usd/latest/index.html",
+        "releases/riverside_usd/latest/index.html",
     ),
-    "tracker": ("Gap tracker of one measure", "riverside_usd/latest/tables/ap_ib_enrollment.html"),
-    "tracker_es": ("Gap tracker in Spanish", "riverside_usd/latest/tables/ap_ib_enrollment.es.html"),
-    "tools": ("Tools Package: do closed gaps stay closed?", "riverside_usd/latest/tables/tools_package.html"),
-    "school": ("One school", "riverside_usd/latest/schools/0042.html"),
-    "schools": ("Schools", "riverside_usd/latest/schools/index.html"),
-    "changes": ("What changed", "riverside_usd/latest/changes.html"),
-    "quality": ("Data quality", "riverside_usd/latest/quality.html"),
-    "methods": ("Methods", "riverside_usd/latest/methods.html"),
-    "network": ("The network, for programme staff", "_network/latest/index.html"),
+    "tracker": ("Gap tracker of one measure", "releases/riverside_usd/latest/tables/ap_ib_enrollment.html"),
+    "tracker_es": ("Gap tracker in Spanish", "releases/riverside_usd/latest/tables/ap_ib_enrollment.es.html"),
+    "tools": (
+        "Tools Package: do closed gaps stay closed?",
+        "releases/riverside_usd/latest/tables/tools_package.html",
+    ),
+    "school": ("One school", "releases/riverside_usd/latest/schools/0042.html"),
+    "schools": ("Schools", "releases/riverside_usd/latest/schools/index.html"),
+    "changes": ("What changed", "releases/riverside_usd/latest/changes.html"),
+    "quality": ("Data quality", "releases/riverside_usd/latest/quality.html"),
+    "methods": ("Methods", "releases/riverside_usd/latest/methods.html"),
+    "network": ("The network, for programme staff", "releases/_network/latest/index.html"),
+}
+# Page of a programme: title, sample partner.
+PROGRAMMES = {
+    "action_for_equity": ("Action for Equity: where the partnership stands", "riverside_usd"),
+    "scorecard": ("Opportunity scorecard", "cedar_valley_isd"),
+    "climate": ("Climate and discipline", "harborview_ps"),
+    "cycles": ("Cycles of inquiry", "harborview_ps"),
+    "presentation": ("For the leadership team", "harborview_ps"),
+    "pack_students": ("A pack for an affinity group", "harborview_ps"),
+    "needs": ("Needs assessment", "riverside_usd"),
+    "plan": ("From problems to the plan, with the task force", "riverside_usd"),
+    "evaluation": ("What initiatives changed", "riverside_usd"),
 }
 # width, height, medium, and how many pixels of the picture a pixel of the page gets: small files, still readable
 VIEWS = {
-    "1280": (1280, 900, "screen", 0.8),
-    "768": (768, 1000, "screen", 0.8),
-    "375": (375, 812, "screen", 1),
-    "print": (794, 940, "print", 0.8),
+    "1280": (1280, 900, "screen", 0.7),
+    "768": (768, 1000, "screen", 0.7),
+    "375": (375, 812, "screen", 0.9),
+    "print": (794, 940, "print", 0.7),
 }
 
 
@@ -84,18 +102,30 @@ def home(root: Path) -> Home:
     return made
 
 
-def take(releases: Path, wanted: list[str]) -> None:
+def programmes(root: Path, wanted: list[str]) -> None:
+    """The sites of the sample partners whose pages are wanted, in `sample/<partner>/site`."""
+    named = {partner for page, (_, partner) in PROGRAMMES.items() if page in wanted or not wanted}
+    for district in sample.generate(scale=SCALE):
+        if district.partner_id in named:
+            Built(district, root / "sample" / district.partner_id)
+
+
+def take(root: Path, wanted: list[str]) -> None:
     """`<page>_<view>.png` for every page and view, and the index of them."""
+    pages = PAGES | {
+        page: (title, f"sample/{partner}/site/programmes/{page}.html")
+        for page, (title, partner) in PROGRAMMES.items()
+    }
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        for page, (_, path) in PAGES.items():
+        for page, (_, path) in pages.items():
             for view, (width, height, media, scale) in VIEWS.items():
                 if wanted and page not in wanted:
                     continue
                 tab = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=scale)
                 tab.emulate_media(media=media)
-                tab.goto((releases / path).resolve().as_uri())
+                tab.goto((root / path).resolve().as_uri())
                 tab.screenshot(path=HERE / f"{page}_{view}.png")
                 tab.close()
         browser.close()
@@ -105,7 +135,7 @@ def take(releases: Path, wanted: list[str]) -> None:
         "The current look, from simulated partners. `python docs/gallery/make.py` takes the pictures anew.",
         "",
     ]
-    for page, (title, _) in PAGES.items():
+    for page, (title, _) in pages.items():
         lines += [
             f"## {title}",
             "",
@@ -117,4 +147,7 @@ def take(releases: Path, wanted: list[str]) -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        take(home(Path(folder)).root / "releases", sys.argv[1:])
+        if not sys.argv[1:] or set(PAGES) & set(sys.argv[1:]):
+            home(Path(folder))
+        programmes(Path(folder), sys.argv[1:])
+        take(Path(folder), sys.argv[1:])

@@ -6,25 +6,19 @@ The extract is the source's `extract`, else the one named in the file's base nam
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import polars as pl
-from polars.exceptions import PolarsError
-
-from equity_pipeline.adapters.base import LINE, Mapped, RawTable
+from equity_pipeline.adapters.base import Mapped, RawTable
 from equity_pipeline.adapters.delimited import (
+    blocks_of,
     contract_of,
     fed,
     mapped,
-    member_name,
-    read_member,
     sought,
     whole_tables,
 )
-from equity_pipeline.adapters.readers import members
 from equity_pipeline.contracts import EXTRACTS, Extract
 from equity_pipeline.contracts.persons import IDENTITY
 from equity_pipeline.domain.errors import DeliveryError
@@ -41,17 +35,9 @@ def read(path: Path, name: str, source: Source) -> list[RawTable]:
 
 
 def blocks(path: Path, name: str, source: Source) -> Iterator[RawTable]:
-    """The same tables block by block, none of them whole; each block can be mapped by itself."""
-    for member, content in members(path, name):
-        called = member_name(path, name, member)
-        if member.lower().endswith(".parquet"):
-            yield _read_parquet(content, called)
-        else:
-            yield from read_member(content, called, source, _sought(source))
-
-
-def _sought(source: Source) -> set[str]:
-    return sought(source) | {column.name for extract in EXTRACTS.values() for column in extract.columns}
+    """The same tables block by block; the canonical names tell the header from what stands before it."""
+    canonical = {column.name for extract in EXTRACTS.values() for column in extract.columns}
+    return blocks_of(path, name, source, sought(source) | canonical)
 
 
 def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped]:
@@ -100,20 +86,3 @@ def _extract_named_in(name: str) -> str:
             remedy=f"name it like one of {', '.join(f'{e}.csv' for e in EXTRACTS)}",
         )
     return max(named, key=len)
-
-
-def _read_parquet(content: Path | bytes, name: str) -> RawTable:
-    try:
-        frame = pl.read_parquet(io.BytesIO(content) if isinstance(content, bytes) else content)
-    except (PolarsError, OSError) as error:
-        raise DeliveryError("not a readable Parquet file", file=name, remedy="write it again") from error
-    if nested := [column for column, dtype in frame.schema.items() if dtype.is_nested()]:
-        raise DeliveryError(
-            f"columns with lists or structures: {', '.join(nested)}",
-            file=name,
-            remedy="write one value per cell",
-        )
-    frame = frame.drop(LINE, strict=False).cast(pl.String)
-    return RawTable(
-        name=name, frame=frame.with_row_index(LINE, offset=1).with_columns(pl.col(LINE).cast(pl.Int64))
-    )

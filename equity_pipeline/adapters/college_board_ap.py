@@ -22,6 +22,7 @@ from equity_pipeline.adapters import delimited
 from equity_pipeline.adapters.base import FILE, LINE, Mapped, RawTable
 from equity_pipeline.adapters.college_board_sat import SITTING, readiness
 from equity_pipeline.adapters.college_board_sat import STUDENT_ID as DISTRICT_IDS
+from equity_pipeline.adapters.delimited import header_among, listed
 from equity_pipeline.contracts.persons import IDENTITY
 from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
 from equity_pipeline.partners.registry import Partner, Source
@@ -125,13 +126,12 @@ def _slots(table: RawTable, source: Source) -> pl.DataFrame:
             f"no exam slots (`Admin Year 01`, `Exam Code 01`, `Exam Grade 01`) in {len(delivered)} columns",
             file=table.name, line=1, remedy="send the student datafile as downloaded, with its header row",
         )  # fmt: skip
-    sought = source.columns.get("student_id", STUDENT_ID)
-    sought = [sought] if isinstance(sought, str) else sought
     folded = {column.strip().lower(): column for column in reversed(delivered)}
-    student = next((folded[header.lower()] for header in sought if header.lower() in folded), None)
+    sought = source.columns.get("student_id", STUDENT_ID)
+    student = header_among(delivered, sought)
     if student is None:
         raise DeliveryError(
-            f"no column {' or '.join(sought)} for the student id",
+            f"no column {' or '.join(listed(sought))} for the student id",
             file=table.name, line=1, remedy="state the header in the source: `columns: {student_id: …}`",
         )  # fmt: skip
 

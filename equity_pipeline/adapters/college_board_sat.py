@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from equity_pipeline.adapters.base import FILE, LINE, Mapped, RawTable
+from equity_pipeline.adapters.delimited import listed
 from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
 from equity_pipeline.partners.registry import Source
 
@@ -65,8 +66,7 @@ def _scores(table: RawTable, source: Source) -> tuple[pl.DataFrame, int]:
             f"source {source.name!r}: the file does not say which PSAT it is; state `constants: {{assessment: "
             "psat_8_9}}`, psat_10 or psat_nmsqt"
         )
-    sought = source.columns.get("student_id", STUDENT_ID)
-    sought = [sought] if isinstance(sought, str) else sought
+    sought = listed(source.columns.get("student_id", STUDENT_ID))
     ids = [delivered[header.strip().upper()] for header in sought if header.strip().upper() in delivered]
     if not ids:
         raise DeliveryError(

@@ -3,7 +3,7 @@
 Belongs here: headers → canonical columns, codes → canonical values, stated date formats. Does not belong here: what a
 value may be (contracts), or one vendor's habits (they are a mapping in YAML).
 
-Options: `encoding`, `delimiter` (else found), `escape: backslash`, `fixed_widths` (column: first-last character), `sheet` (of a workbook),
+A file may be text, a workbook or Parquet. Options: `encoding`, `delimiter` (else found), `escape: backslash`, `fixed_widths` (column: first-last character), `sheet` (of a workbook),
 `date_format` (strptime; else ISO, or found where days after the 12th tell the order), `thousands` (their mark), `exit_date`: `last_day` (default) or
 `first_day_after` where the source writes the first day on which the student was no longer there (CEDS defines exit
 dates both ways, so the source must say), `day` (of attendance: the header of the date where there is a record for each
@@ -21,7 +21,14 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from equity_pipeline.adapters.base import FILE, LINE, Mapped, RawTable
-from equity_pipeline.adapters.readers import WORKBOOKS, members, read_batches, read_fixed, read_workbook
+from equity_pipeline.adapters.readers import (
+    WORKBOOKS,
+    members,
+    read_batches,
+    read_fixed,
+    read_parquet,
+    read_workbook,
+)
 from equity_pipeline.contracts import EXTRACTS, Extract
 from equity_pipeline.contracts.distinct import by_distinct
 from equity_pipeline.contracts.persons import IDENTITY, PERSONS
@@ -58,11 +65,16 @@ def read(path: Path, name: str, source: Source) -> list[RawTable]:
 
 def blocks(path: Path, name: str, source: Source) -> Iterator[RawTable]:
     """The same tables block by block, none of them whole; each block can be mapped by itself."""
+    return blocks_of(path, name, source, sought(source))
+
+
+def blocks_of(path: Path, name: str, source: Source, expects: Collection[str]) -> Iterator[RawTable]:
+    """The tables of a delivery, block by block; `expects`: see `readers.read_batches`."""
     for member, content in members(path, name):
-        yield from read_member(content, member_name(path, name, member), source, sought(source))
+        yield from _read_member(content, member_name(path, name, member), source, expects)
 
 
-def read_member(
+def _read_member(
     content: Path | bytes, called: str, source: Source, expects: Collection[str]
 ) -> Iterator[RawTable]:
     """The table of one file, block by block, read as the source's options state."""
@@ -70,6 +82,8 @@ def read_member(
     stated = {key: options[key] for key in ("encoding", "delimiter", "escape") if key in options}
     if PurePath(called).suffix.lower() in WORKBOOKS:
         yield read_workbook(content, called, options.get("sheet"), expects)
+    elif called.lower().endswith(".parquet"):
+        yield read_parquet(content, called)
     elif "fixed_widths" in options:
         yield from read_fixed(content, called, options["fixed_widths"], stated.get("encoding", "auto"))
     else:
@@ -88,13 +102,23 @@ def whole_tables(blocks: Iterable[RawTable]) -> Iterator[RawTable]:
         )
 
 
+def listed(aliases: str | list[str]) -> list[str]:
+    """The headers under which a column may stand: a partner file writes one or several."""
+    return [aliases] if isinstance(aliases, str) else aliases
+
+
 def sought(source: Source) -> set[str]:
     """Every header that the source's `columns` name."""
-    return {
-        alias
-        for aliases in source.columns.values()
-        for alias in ([aliases] if isinstance(aliases, str) else aliases)
-    }
+    return {alias for aliases in source.columns.values() for alias in listed(aliases)}
+
+
+def header_among(delivered: Iterable[str], aliases: str | list[str]) -> str | None:
+    """The delivered header that is one of these, the first of them that is there: as written, else in any case."""
+    delivered = list(delivered)
+    exact = {header.strip(): header for header in reversed(delivered)}
+    folded = {header.strip().casefold(): header for header in reversed(delivered)}
+    hits = (exact.get(alias.strip()) or folded.get(alias.strip().casefold()) for alias in listed(aliases))
+    return next(filter(None, hits), None)
 
 
 def member_name(path: Path, name: str, member: str) -> str:
@@ -135,7 +159,7 @@ def fed(table: RawTable, columns: Mapping[str, str | list[str]]) -> dict[str, st
     """Delivered column → the canonical column that it feeds; of several an id, so that it is hidden."""
     named = {}
     for column in sorted(columns, key=PERSONS.__contains__):
-        for alias in [columns[column]] if isinstance(columns[column], str) else columns[column]:
+        for alias in listed(columns[column]):
             named[alias.strip().casefold()] = column
     folded = {header: header.strip().casefold() for header in table.frame.columns if header != LINE}
     return {header: named[name] for header, name in folded.items() if name in named}
@@ -228,16 +252,12 @@ def _headers(
 ) -> tuple[dict[str, str], list[str]]:
     """Canonical column → delivered header, and what to tell about the others."""
     delivered = [header for header in table.frame.columns if header != LINE]
-    exact = {header.strip(): header for header in reversed(delivered)}
-    folded = {header.strip().casefold(): header for header in reversed(delivered)}
     found, absent = {}, {}
     for column, aliases in columns.items():
-        aliases = [aliases] if isinstance(aliases, str) else aliases
-        hits = (exact.get(a.strip()) or folded.get(a.strip().casefold()) for a in aliases)
-        if header := next(filter(None, hits), None):
+        if header := header_among(delivered, aliases):
             found[column] = header
         else:
-            absent[column] = aliases
+            absent[column] = listed(aliases)
     if needed := [column for column in contract.required if column in absent]:
         sought = "; ".join(f"{column} as {' or '.join(absent[column])}" for column in needed)
         raise DeliveryError(

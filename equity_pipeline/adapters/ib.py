@@ -9,7 +9,8 @@ from __future__ import annotations
 import polars as pl
 
 from equity_pipeline.adapters import delimited
-from equity_pipeline.adapters.base import Mapped, RawTable
+from equity_pipeline.adapters.base import LINE, Mapped, RawTable
+from equity_pipeline.adapters.delimited import header_among, listed
 from equity_pipeline.contracts import EXTRACTS
 from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
 from equity_pipeline.partners.registry import Partner, Source
@@ -67,14 +68,14 @@ def says(table: RawTable, source: Source) -> dict[str, str]:
 
 def _derived(table: RawTable, headers: dict[str, str | list[str]]) -> RawTable:
     """The table with what the IB writes in two columns in one: subject and level, month and year of the session."""
-    folded = {column.strip().casefold(): column for column in reversed(table.frame.columns)}
+    delivered = [header for header in table.frame.columns if header != LINE]
 
     def column(name: str) -> pl.Expr:
-        sought = [headers.get(name, name)] if isinstance(headers.get(name, name), str) else headers[name]
-        found = next((folded[header.casefold()] for header in sought if header.casefold() in folded), None)
+        sought = headers.get(name, name)
+        found = header_among(delivered, sought)
         if found is None:
             raise DeliveryError(
-                f"no header for {name} as {' or '.join(sought)}; headers found: {', '.join(folded.values())}",
+                f"no header for {name} as {' or '.join(listed(sought))}; headers found: {', '.join(delivered)}",
                 file=table.name, line=1, remedy="send the file with its headers or state them in `columns`",
             )  # fmt: skip
         return pl.col(found).str.strip_chars()

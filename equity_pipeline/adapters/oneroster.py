@@ -28,7 +28,7 @@ import polars as pl
 
 from equity_pipeline.adapters import delimited
 from equity_pipeline.adapters.base import FILE, LINE, REJECT, Mapped, RawTable
-from equity_pipeline.adapters.delimited import with_values
+from equity_pipeline.adapters.delimited import header_among, listed, with_values
 from equity_pipeline.adapters.readers import members, read_delimited
 from equity_pipeline.contracts import EXTRACTS
 from equity_pipeline.contracts.extract import GRADES
@@ -421,12 +421,10 @@ _TOBEDELETED = (
 
 def _extras(extract: str, frame: pl.DataFrame, source: Source) -> tuple[list[pl.Expr], list[str]]:
     """Canonical columns that the source's `columns` and `constants` give, and what is told of those not found."""
-    by_lower = {column.lower(): column for column in frame.columns}
     found, absent = [], []
     for column in EXTRACTS[extract].columns:
-        sought = source.columns.get(column.name, [])
-        headers = [sought] if isinstance(sought, str) else sought
-        if header := next((by_lower[h.lower()] for h in headers if h.lower() in by_lower), None):
+        headers = listed(source.columns.get(column.name, []))
+        if header := header_among(frame.columns, headers):
             found.append(pl.col(header).alias(column.name))
         elif column.name in source.constants:
             found.append(pl.lit(source.constants[column.name]).alias(column.name))

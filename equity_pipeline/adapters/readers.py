@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from polars.exceptions import PolarsError
 
 from equity_pipeline.adapters.base import LINE, BadRecord, RawTable
 from equity_pipeline.adapters.records import Records
@@ -199,6 +200,28 @@ def read_workbook(path: Path | bytes, name: str, sheet: str | None, expects: Col
     frame = table.frame.filter(pl.any_horizontal(pl.exclude(LINE) != ""))
     rows = first_lines.search_sorted(frame[LINE]).cast(pl.Int64) + 1
     return RawTable(name, frame.with_columns(rows.alias(LINE)), table.bad, table.inferred)
+
+
+def read_parquet(content: Path | bytes, name: str) -> RawTable:
+    """A Parquet file as a table of text, its cells as CSV would hold them; `_line` is the number of the record.
+
+    Raises:
+        DeliveryError: not readable, or columns that are no cells.
+    """
+    try:
+        frame = pl.read_parquet(io.BytesIO(content) if isinstance(content, bytes) else content)
+    except (PolarsError, OSError) as error:
+        raise DeliveryError("not a readable Parquet file", file=name, remedy="write it again") from error
+    if nested := [column for column, dtype in frame.schema.items() if dtype.is_nested()]:
+        raise DeliveryError(
+            f"columns with lists or structures: {', '.join(nested)}",
+            file=name,
+            remedy="write one value per cell",
+        )
+    frame = frame.drop(LINE, strict=False).cast(pl.String)
+    return RawTable(
+        name=name, frame=frame.with_row_index(LINE, offset=1).with_columns(pl.col(LINE).cast(pl.Int64))
+    )
 
 
 def read_fixed(

@@ -136,7 +136,7 @@ def _without_headings(table: RawTable, skipped: dict[str, int]) -> tuple[RawTabl
 
 def _headers(sought: str | list[str], labels: dict[str, str]) -> list[str]:
     """The headers that a mapping names, by themselves or by what a heading calls them."""
-    sought = [sought] if isinstance(sought, str) else sought
+    sought = delimited.listed(sought)
     return [*sought, *(labels[_folded(one)] for one in sought if _folded(one) in labels)]
 
 

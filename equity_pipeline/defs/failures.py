@@ -10,10 +10,9 @@ from pathlib import Path
 
 import dagster as dg
 
-from equity_pipeline.domain.errors import EquityError, TransientError
+from equity_pipeline.domain.errors import DISK_FULL, EquityError, TransientError, is_disk_full
 
 RETRIES = dg.RetryPolicy(max_retries=2, delay=15, backoff=dg.Backoff.EXPONENTIAL)
-_FULL = ("No space left on device", "disk is full", "Disk quota exceeded")
 _PASSING = {errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.EIO, errno.ESTALE, errno.ETIMEDOUT}
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -37,9 +36,9 @@ def told_to_a_person() -> Iterator[None]:
 
 
 def _failure(error: Exception) -> dg.Failure:
-    if any(words in str(error) for words in _FULL):
+    if is_disk_full(error):
         return dg.Failure(
-            "the disk is full; nothing is lost and what was there stays: free some space and run it again",
+            f"{DISK_FULL}; nothing is lost and what was there stays: free some space and run it again",
             allow_retries=False,
         )
     if isinstance(error, EquityError):

@@ -177,16 +177,16 @@ def _work(home: Home, partner: Partner, years: Sequence[int], target: str) -> li
     steps: list[Step] = []  # keeps what was done before a failure
     with history.open_instance(home) as instance:
         try:
-            steps.extend(_one_partner(instance, home, partner, years, target))
+            steps.extend(one_partner(instance, home, partner, years, target))
         except EquityError as error:
             steps.append(Step(partner.partner_id, None, f"FAILED: {error}", well=False))
     return steps
 
 
-def _one_partner(
+def one_partner(
     instance: dg.DagsterInstance, home: Home, partner: Partner, years: Sequence[int], target: str
 ) -> Iterator[Step]:
-    """Run what is due, one step after the other."""
+    """Run what is due for the partner, one step after the other, in this process."""
     run = functools.partial(execute, instance, home)
     partner_id = partner.partner_id
     of_partner = {"partition_key": partner_id, "tags": {PARTNER: partner_id}}

@@ -336,7 +336,9 @@ class Reading:
         self.tell(
             "a figure that does not follow", "gap_metrics", gaps[named.astype(bool)], "reference_subgroup"
         )
-        self.gaps = gaps.assign(subgroup_name=gaps["subgroup"]).set_index(PAIR)
+        self.gaps = gaps.assign(
+            subgroup_name=gaps["subgroup"], doubt=pairs["doubt"].take(order).to_numpy(float)
+        ).set_index(PAIR)
         self._compare("gap_metrics", gaps, expected)
 
     def _compare(self, mart: str, table: pd.DataFrame, expected: pd.DataFrame) -> None:

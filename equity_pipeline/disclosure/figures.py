@@ -15,6 +15,7 @@ import pandas as pd
 
 CELL = ["school_year", "metric_id", "school_id", "dimension", "subgroup"]
 PAIR = [*CELL, "reference"]
+ROUNDED = 10  # students are told to tens
 PLACE = CELL[:4]
 # What a row may say whether or not it has a number.
 ABOUT = {
@@ -62,7 +63,7 @@ def is_unknown(subgroups: pd.Series) -> pd.Series:
 
 def compared(base: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     """What every cell of the base may be compared with: one row per `PAIR` with `n`, `p` and `width` of the cell and
-    `m`, `q` and `reference_width` of its reference, and the reference's name.
+    `m`, `q` and `reference_width` of its reference, the reference's name, and how far the true gap may be off, `doubt`.
 
     `base`: one row per `CELL`, `n`, `p` (the middle of its band) and `width`, null where hidden or not measured.
     """
@@ -72,15 +73,24 @@ def compared(base: pd.DataFrame, rules: Rules) -> pd.DataFrame:
         direction=base["metric_id"].map(rules.direction).astype(float),
     )
     base["s"] = base["n"] * base["p"]
-    summed = base[~base["unknown"] & base["partitioning"]].groupby(PLACE)[["n", "s"]].sum(min_count=1)
+    base["spread"] = base["n"] * base["width"]
+    known = base[~base["unknown"] & base["partitioning"]]
+    places = known.groupby(PLACE)
+    summed = places[["n", "s", "spread"]].sum(min_count=1).assign(
+        # Numbers rounded to tens weigh rates that differ; what a hidden group adds may be anything.
+        off=ROUNDED / 2 * places["n"].count() * (places["p"].max() - places["p"].min()),
+        silent=places["n"].count() < places.size(),
+    )  # fmt: skip
     place = base.merge(summed.reset_index(), on=PLACE, how="left", suffixes=("", "_known"))
-    own_n, own_s = (np.where(base["unknown"], 0, base[c]) for c in ("n", "s"))
+    own_n, own_s, own_spread = (np.where(base["unknown"], 0, base[c]) for c in ("n", "s", "spread"))
     rest_n, rest_s = place["n_known"].to_numpy() - own_n, place["s_known"].to_numpy() - own_s
+    rest_spread = place["spread_known"].to_numpy() - own_spread
     with np.errstate(all="ignore"):
         rest = base.assign(
             reference="rest", name=None, m=rest_n, q=np.where(rest_n == 0, np.nan, rest_s / rest_n)
         )
-    rest["reference_width"] = np.nan
+        rest["reference_width"] = np.where(rest_n == 0, np.nan, rest_spread / rest_n)
+        rest["off"] = np.where(place["silent"].fillna(False).astype(bool), np.inf, place["off"] / rest_n)
     large = base[~base["unknown"] & (base["n"] >= rules.number("n_reliability"))]
     best = (
         large.assign(score=-large["direction"] * large["p"])
@@ -98,6 +108,7 @@ def compared(base: pd.DataFrame, rules: Rules) -> pd.DataFrame:
         )
         frames.append(base.assign(reference=reference).merge(of, on=on, how="left"))
     pairs = pd.concat(frames, ignore_index=True)
+    pairs["doubt"] = (pairs["width"] + pairs["reference_width"]) / 2 + pairs["off"].fillna(0)
     for reference, of in (("overall", frames[1]), ("rest", rest), ("highest", frames[2])):
         pairs[f"{reference}_n"] = np.tile(of["m"].to_numpy(float), 4)
         pairs[f"{reference}_rate"] = np.tile(of["q"].to_numpy(float), 4)
@@ -115,7 +126,7 @@ def of_gaps(pairs: pd.DataFrame, rules: Rules) -> pd.DataFrame:
         gap = np.round(p - q, 12)
         (low, high), (reference_low, reference_high) = _wilson(n, p, z), _wilson(m, q, z)
         width, other = (pairs[c].to_numpy(float) for c in ("width", "reference_width"))
-        banding = z / np.sqrt(12) * np.hypot(width, np.where(np.isnan(other), width, other))
+        banding = z / np.sqrt(12) * np.hypot(width, other)
         pooled = (n * p + m * q) / (n + m)
         score = np.where(np.isin(pooled, (0, 1)), 0, gap / np.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m)))
         ratio = p / np.where(q == 0, np.nan, q)
@@ -163,7 +174,8 @@ def _wilson(n: np.ndarray, p: np.ndarray, z: float) -> tuple[np.ndarray, np.ndar
 
 
 def of_changes(gaps: pd.DataFrame, stated: pd.DataFrame, rules: Rules) -> pd.DataFrame:
-    """The figures of `gap_closure`, by its rows. `gaps`: what `gap_metrics` says by `PAIR`; `stated`: the mart itself, of
+    """The figures of `gap_closure`, by its rows. `gaps`: what `gap_metrics` says by `PAIR`, and how far the true gap
+    may be off, `doubt`; `stated`: the mart itself, of
     which only its keys, what it is compared with and the goal are used."""
     direction = stated["metric_id"].map(rules.direction).to_numpy(float)
     tolerance = rules.number("closure_tolerance")
@@ -212,12 +224,15 @@ def of_changes(gaps: pd.DataFrame, stated: pd.DataFrame, rules: Rules) -> pd.Dat
 
 
 def _level(side: pd.DataFrame, direction: np.ndarray, tolerance: float) -> np.ndarray:
-    gap = direction * side["gap"].to_numpy(float)
+    """The level of a gap where it is the same anywhere within `doubt`, else `not_measurable`; what may be reversed or closed
+    is closed."""
+    gap, doubt = direction * side["gap"].to_numpy(float), side["doubt"].to_numpy(float)
     ends = [side[c].to_numpy(float) for c in ("gap_low", "gap_high")]
     low, high = (np.where(direction == 1, one, -other) for one, other in (ends, ends[::-1]))
     itself = (side["subgroup_name"] == side["reference_subgroup"]).fillna(False).to_numpy(bool)
-    unknown = np.isnan(gap) | ~side["reliable"].fillna(False).to_numpy(bool) | itself
-    closed = (gap >= -tolerance) & ((high >= 0) | np.isnan(high))
-    return np.select(
-        [unknown, (gap > tolerance) & (low > 0), closed], ["not_measurable", "reversed", "closed"], "open"
-    )
+    known = ~np.isnan(gap) & side["reliable"].fillna(False).to_numpy(bool) & ~itself
+    least, most = gap - doubt, gap + doubt
+    closed = known & (least >= -tolerance - 1e-9) & ((high >= 0) | np.isnan(high))
+    reversed_ = known & (least > tolerance + 1e-9) & (low - doubt > 1e-9)
+    open_ = known & (most <= -tolerance + 1e-9)
+    return np.select([reversed_, closed, open_], ["reversed", "closed", "open"], "not_measurable")

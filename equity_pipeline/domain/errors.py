@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+DISK_FULL = "the disk is full"
+
 
 class EquityError(Exception):
     """Base of every error that the product raises on purpose. Permanent: retrying does not help."""
@@ -29,3 +31,14 @@ class DisclosureError(EquityError):
 
 class TransientError(EquityError):
     """Something outside was busy or away (a lock, a disk, a network). Worth a bounded retry."""
+
+
+def without_value(error: Exception) -> str:
+    """What may be told of a foreign error, whose own words may quote a cell: its type, or that the disk is full."""
+    return DISK_FULL if is_disk_full(error) else type(error).__name__.lstrip("_")
+
+
+def is_disk_full(error: Exception) -> bool:
+    """Whether an error of the operating system, the engine or SQLite says so, or one of ours that passes it on."""
+    said = ("No space left on device", "disk is full", "Disk quota exceeded")
+    return any(words in str(error) for words in said)

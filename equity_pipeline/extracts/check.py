@@ -5,7 +5,8 @@ Belongs here: what taking a file in would do. Does not belong here: doing it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from equity_pipeline.adapters.base import FILE, LINE
+from equity_pipeline.contracts import Extract
 from equity_pipeline.domain.errors import DeliveryError, EquityError, TransientError
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.extracts.privacy import Pseudonyms
@@ -20,22 +22,25 @@ from equity_pipeline.extracts.quarantine import COLUMN, REASON
 from equity_pipeline.extracts.reading import (
     UNREADABLE_YEAR,
     Item,
+    Part,
+    Told,
     check_year,
     claiming,
     header_changes,
     headers_before,
-    headers_of,
+    in_blocks,
     landed,
+    parts_by_block,
     read_parts,
     rekeyed,
-    stacked,
     unreadable,
-    warnings_of_parts,
 )
-from equity_pipeline.extracts.resolve import YEAR, resolve
-from equity_pipeline.partners.registry import Partner
+from equity_pipeline.extracts.resolve import KEY, UNIT, YEAR, judged
+from equity_pipeline.partners.registry import Partner, Source
 from equity_pipeline.storage.home import Home
 
+_BEST = "_best"
+_LINES = 5
 _NO_KEY = b""
 """The dry run stores nothing: no id that it reads can meet another of the same person."""
 
@@ -98,60 +103,124 @@ def _checked(home: Home, partner: Partner, item: Item) -> DeliveryCheck:
             )
         if not item.path.exists():
             raise DeliveryError("there is no such file", file=item.name)
-        parts = read_parts(partner, item.path, item.name, sources, Pseudonyms(_NO_KEY))
-        years = {part.extract.name: set(part.rows[YEAR].unique()) for part in parts}
+        dry = _DryRun(partner)
+        for parts in _blocks(partner, item, sources):
+            dry.add(parts)
         if not rekeyed(partner, item.name):
-            check_year(item.name, years)
+            check_year(item.name, dry.years())
     except TransientError:
         raise
     except EquityError as error:
         return DeliveryCheck(item.name, "refused", named, str(error))
-    counts, findings, columns, warnings = [], [], {}, warnings_of_parts(parts)
+    warnings = [*dry.told.warnings(), *dry.absent()]
     if home.ledger.exists():
         before = headers_before(Ledger(home), partner, item.sha256(), item.name)
-        warnings += header_changes(before, headers_of(parts))
-    for part in parts:
-        extract = part.extract.name
-        given = [c.name for c in part.extract.columns if c.name in part.rows.columns]
-        columns[extract] = tuple(given)
-        required = part.extract.required
-        if len(partner.sources) > 1 and (
-            absent := [c for c in required if c not in given and c not in part.extract.key]
-        ):
-            warnings.append(
-                f"{extract}: {', '.join(absent)} must come from another file, or every row is rejected"
-            )
-            required = tuple(c for c in required if c not in absent)
-        for frame in unreadable(part, ""):
-            findings += _findings(frame, extract, UNREADABLE_YEAR)
-            counts += [
-                {"file": file, "extract": extract, "school_year": UNREADABLE_YEAR, "rows_in": n, "loaded": 0,
-                 "rejected": n, "duplicates": 0}
-                for file, n in frame.group_by(FILE).len().sort(FILE).iter_rows()
-            ]  # fmt: skip
-        for year in part.rows[YEAR].unique().sort():
-            if year != UNREADABLE_YEAR:
-                resolved = resolve(part.extract, stacked(partner, [part], year), required)
-                findings += _findings(resolved.rejects, extract, year)
-                counts += [
-                    {"file": row[FILE], "extract": extract, "school_year": year}
-                    | {k: row[k] for k in ("rows_in", "loaded", "rejected", "duplicates")}
-                    for row in resolved.account.iter_rows(named=True)
-                ]
-    skipped = {f"{part.extract.name}: {reason}": n for part in parts for reason, n in part.skipped.items()}
-    inferred = {name: table.inferred for part in parts for name, table in part.tables.items()}
+        warnings += header_changes(before, dry.told.headers)
     return DeliveryCheck(
-        item.name, "accepted", named, None, inferred, columns, counts, skipped, findings, tuple(warnings)
-    )
+        item.name, "accepted", named, None, dry.told.inferred, dry.columns, dry.counts(), dict(dry.skipped),
+        dry.findings(), tuple(warnings),
+    )  # fmt: skip
 
 
-def _findings(rejects: pl.DataFrame, extract: str, year: int) -> list[Finding]:
-    grouped = (
-        rejects.sort(FILE, LINE)
-        .group_by(FILE, COLUMN, REASON, maintain_order=True)
-        .agg(pl.len().alias("rows"), pl.col(LINE).head(5).alias("lines"))
-    )
-    return [
-        Finding(row[FILE], extract, year, row[COLUMN], row[REASON], row["rows"], tuple(row["lines"]))
-        for row in grouped.iter_rows(named=True)
-    ]
+def _blocks(partner: Partner, item: Item, sources: list[Source]) -> Iterator[list[Part]]:
+    people = Pseudonyms(_NO_KEY)
+    if all(map(in_blocks, sources)):
+        for source in sources:
+            yield from parts_by_block(partner, item.path, item.name, source, people)
+    else:
+        yield read_parts(partner, item.path, item.name, sources, people)
+
+
+class _DryRun:
+    """What a load would make of a delivery, block by block; of the rows that pass only hashes of their keys stay."""
+
+    def __init__(self, partner: Partner) -> None:
+        self._alone = len(partner.sources) == 1
+        self.told = Told()
+        self.columns: dict[str, tuple[str, ...]] = {}
+        self.skipped: Counter[str] = Counter()
+        self._contracts: dict[str, Extract] = {}
+        self._rejected: Counter[tuple[str, int, str]] = Counter()
+        self._sound: dict[tuple[str, int], list[pl.DataFrame]] = {}
+        self._findings: dict[tuple[str, str, int, str | None, str], tuple[int, list[int]]] = {}
+
+    def add(self, parts: list[Part]) -> None:
+        """Judge the rows of a block."""
+        self.told.add(parts)
+        for part in parts:
+            name = part.extract.name
+            self._contracts[name] = part.extract
+            self.columns[name] = tuple(c.name for c in part.extract.columns if c.name in part.rows.columns)
+            self.skipped.update({f"{name}: {reason}": n for reason, n in part.skipped.items()})
+            for frame in unreadable(part, ""):
+                self._reject(name, frame.with_columns(pl.lit(UNREADABLE_YEAR).alias(YEAR)))
+            rows = part.rows.filter(pl.col(YEAR) != UNREADABLE_YEAR).with_columns(
+                pl.lit(0, pl.Int32).alias(UNIT)
+            )
+            required = [c for c in part.extract.required if c not in self._elsewhere(part.extract)]
+            sound, rejects = judged(part.extract, rows, tuple(required))
+            self._reject(name, rejects)
+            best = [pl.col(part.extract.best).alias(_BEST)] if part.extract.best else []
+            for (year,), of_year in sound.group_by(YEAR, maintain_order=True):
+                key = of_year.select(part.extract.key or LINE).hash_rows(seed=0).alias(KEY)
+                self._sound.setdefault((name, year), []).append(of_year.select(key, FILE, *best))
+
+    def _elsewhere(self, contract: Extract) -> list[str]:
+        """Required columns that the file does not have at all, and another source may bring."""
+        if self._alone:
+            return []
+        given = self.columns[contract.name]
+        return [c for c in contract.required if c not in given and c not in contract.key]
+
+    def _reject(self, extract: str, rejects: pl.DataFrame) -> None:
+        groups = (
+            rejects.sort(FILE, LINE)
+            .group_by(FILE, YEAR, COLUMN, REASON, maintain_order=True)
+            .agg(pl.len(), pl.col(LINE).head(_LINES))
+        )
+        for file, year, column, reason, n, lines in groups.iter_rows():
+            self._rejected[extract, year, file] += n
+            before = self._findings.get((file, extract, year, column, reason), (0, []))
+            found = before[0] + n, [*before[1], *lines][:_LINES]
+            self._findings[file, extract, year, column, reason] = found
+
+    def years(self) -> dict[str, set[int]]:
+        """Extract → the school years of its rows."""
+        found = {extract: set() for extract in self._contracts}
+        for extract, year, *_ in (*self._sound, *self._rejected):
+            found[extract].add(year)
+        return found
+
+    def absent(self) -> Iterator[str]:
+        """Warnings of the required columns that must come from elsewhere."""
+        for contract in self._contracts.values():
+            if absent := self._elsewhere(contract):
+                yield f"{contract.name}: {', '.join(absent)} must come from another file, or every row is rejected"
+
+    def counts(self) -> list[dict[str, Any]]:
+        """See `DeliveryCheck`; of several rows of a key all but one are duplicates."""
+        loaded, sound = Counter(), Counter()
+        for (extract, year), frames in self._sound.items():
+            rows = pl.concat(frames)
+            order = [KEY, *([_BEST] if _BEST in rows.columns else []), FILE]
+            descending = [name == _BEST for name in order]
+            kept = rows.sort(order, descending=descending, nulls_last=True)
+            if self._contracts[extract].key:
+                kept = kept.unique(KEY, keep="first", maintain_order=True)
+            for total, frame in ((sound, rows), (loaded, kept)):
+                total.update({(extract, year, file): n for file, n in frame[FILE].value_counts().iter_rows()})
+        rank = list(self._contracts)
+        return [
+            {"file": key[2], "extract": key[0], "school_year": key[1], "rows_in": sound[key] + self._rejected[key],
+             "loaded": loaded[key], "rejected": self._rejected[key], "duplicates": sound[key] - loaded[key]}
+            for key in sorted(sound.keys() | self._rejected.keys(), key=lambda key: (rank.index(key[0]), *key[1:]))
+        ]  # fmt: skip
+
+    def findings(self) -> list[Finding]:
+        """Of each extract by school year, in the order of the file."""
+        found = [
+            Finding(file, extract, year, column, reason, rows, tuple(lines))
+            for (file, extract, year, column, reason), (rows, lines) in self._findings.items()
+        ]
+        rank = list(self._contracts)
+        return sorted(found, key=lambda one: (rank.index(one.extract), one.school_year))

@@ -38,6 +38,7 @@ from equity_pipeline.extracts.reading import (
     UNREADABLE_YEAR,
     Item,
     Part,
+    Told,
     accepted,
     changes_only,
     check_year,
@@ -45,7 +46,6 @@ from equity_pipeline.extracts.reading import (
     claiming,
     header_changes,
     headers_before,
-    headers_of,
     in_blocks,
     landed,
     mapping_of,
@@ -54,9 +54,8 @@ from equity_pipeline.extracts.reading import (
     rekeyed,
     stacked,
     unreadable,
-    warnings_of_parts,
 )
-from equity_pipeline.extracts.readings import Reading, reading_of, settle
+from equity_pipeline.extracts.readings import Archived, Reading, reading_of, settle
 from equity_pipeline.extracts.resolve import UNIT, YEAR, Resolved, resolve
 from equity_pipeline.partners.registry import Partner, Rekey, Source
 from equity_pipeline.storage import keys, sealed, trail
@@ -431,10 +430,11 @@ def _learn(
             },
         )
     parts = _read(home, partner, sha256, file, sources, based_on)
+    told = Told(parts)
     return _Learned(
-        {name: table.inferred for part in parts for name, table in part.tables.items()},
-        headers_of(parts),
-        warnings_of_parts(parts),
+        told.inferred,
+        told.headers,
+        told.warnings(),
         {part.extract.name: part.skipped for part in parts if part.skipped},
         [load for part in parts for load in _learned(part)],
         {
@@ -653,10 +653,9 @@ class _Changed(Exception):
 def _reading(home: Home, partner: Partner, sha256: str, file: str, sources: list[Source]) -> Reading:
     """A delivery's reading, made anew from the archive where it is not there."""
     made_by = f"{sha256[:16]}-{mapping_of(partner, sources, _people(home, partner))[:16]}-{pl.__version__}"
-    return reading_of(
-        home.readings(partner.partner_id) / made_by, partner, _archive_path(home, partner, sha256, file), file,
-        sources, sha256[:16], _people(home, partner),
-    )  # fmt: skip
+    path, people = _archive_path(home, partner, sha256, file), _people(home, partner)
+    delivery = Archived(partner, path, file, sources, sha256[:16], people)
+    return reading_of(home.readings(partner.partner_id) / made_by, delivery)
 
 
 _readings: OrderedDict[tuple[str, ...], list[Part]] = OrderedDict()

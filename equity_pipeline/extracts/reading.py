@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -187,15 +187,6 @@ def check_year(file: str, years: dict[str, set[int]]) -> None:
             f"the name says {school_years.label(named)}, the rows say {', '.join(map(school_years.label, sorted(found)))}",
             file=file, remedy="send the right file, or state its year under `rekey` in the partner file",
         )  # fmt: skip
-
-
-def headers_of(parts: list[Part]) -> dict[str, list[str]]:
-    """Table → delivered header."""
-    return {
-        name: [header for header in table.frame.columns if header != LINE]
-        for part in parts
-        for name, table in part.tables.items()
-    }
 
 
 def headers_before(ledger: Ledger, partner: Partner, sha256: str, file: str) -> dict[str, list[str]]:
@@ -423,37 +414,51 @@ def unreadable(part: Part, delivery_id: str) -> Iterator[pl.DataFrame]:
         yield quarantine.as_delivered(rejects, part.tables, delivery_id, part.shown)
 
 
-def warnings_of_parts(parts: list[Part]) -> list[str]:
-    """What a person should know about the tables of a delivery."""
-    tables = {name: table for part in parts for name, table in part.tables.items()}
-    return warnings_of(
-        [warning for part in parts for warning in part.warnings],
-        {name: table.inferred for name, table in tables.items()},
-        {name: table.frame.height for name, table in tables.items()},
-        {name: (table.bad[0].line, len(table.bad)) for name, table in tables.items() if table.bad},
-    )
+class Told:
+    """What a person should know about the tables of a delivery, gathered part by part. By table: what was inferred, the
+    delivered header, how many rows, and of the records that are no rows the line of the first and their number."""
 
+    def __init__(self, parts: Iterable[Part] = ()) -> None:
+        self.inferred: dict[str, dict[str, str]] = {}
+        self.headers: dict[str, list[str]] = {}
+        self._rows: Counter[str] = Counter()
+        self._bad: dict[str, tuple[int, int]] = {}
+        self._warnings: list[str] = []
+        self._readers: dict[str, str] = {}
+        self.add(parts)
 
-def warnings_of(
-    mapping: list[str],
-    inferred: dict[str, dict[str, str]],
-    rows: Mapping[str, int],
-    bad: dict[str, tuple[int, int]],
-) -> list[str]:
-    """`mapping`: what the mapping warns of; by table: what was inferred, how many rows, and of the records that are no
-    rows the line of the first and their number."""
-    warnings = list(mapping)
-    for name, found in inferred.items():
-        if passed := found.get("repeated_headers"):
-            warnings.append(f"{name}: header repeated {passed} times in the body, passed over")
-        if passed := found.get("lines_before_header"):
-            warnings.append(f"{name}: {passed} lines before the header, passed over")
-        if name in bad:
-            line, count = bad[name]
-            warnings.append(f"{name}: {count} records are no rows, first on line {line}")
-        elif not rows[name]:
-            warnings.append(f"{name}: no records")
-    return list(dict.fromkeys(warnings))
+    def add(self, parts: Iterable[Part]) -> None:
+        """Parts of one block: each of its tables counts once, whatever extracts and sources read it."""
+        tables: dict[str, RawTable] = {}
+        for part in parts:
+            self._warnings += part.warnings
+            tables |= {
+                name: table
+                for name, table in part.tables.items()
+                if self._readers.setdefault(name, part.source.name) == part.source.name
+            }
+        for name, table in tables.items():
+            self.inferred[name] = table.inferred  # complete when the last block is read
+            self.headers[name] = [header for header in table.frame.columns if header != LINE]
+            self._rows[name] += table.frame.height
+            if table.bad:
+                first, count = self._bad.get(name, (table.bad[0].line, 0))
+                self._bad[name] = first, count + len(table.bad)
+
+    def warnings(self) -> list[str]:
+        """Of the mapping, then of each table."""
+        warnings = list(self._warnings)
+        for name, found in self.inferred.items():
+            if passed := found.get("repeated_headers"):
+                warnings.append(f"{name}: header repeated {passed} times in the body, passed over")
+            if passed := found.get("lines_before_header"):
+                warnings.append(f"{name}: {passed} lines before the header, passed over")
+            if name in self._bad:
+                line, count = self._bad[name]
+                warnings.append(f"{name}: {count} records are no rows, first on line {line}")
+            elif not self._rows[name]:
+                warnings.append(f"{name}: no records")
+        return list(dict.fromkeys(warnings))
 
 
 def stacked(partner: Partner, parts: list[Part], year: int) -> pl.DataFrame:

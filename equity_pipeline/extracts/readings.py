@@ -31,17 +31,16 @@ from equity_pipeline.extracts.reading import (
     UNREADABLE_YEAR,
     YEAR,
     Part,
+    Told,
     ahead,
     parts_by_block,
     unreadable,
-    warnings_of,
 )
-from equity_pipeline.extracts.resolve import SOURCE, UNIT, first_of_each_key, judged, validated
+from equity_pipeline.extracts.resolve import KEY, SOURCE, UNIT, first_of_each_key, judged, validated
 from equity_pipeline.partners.registry import Partner, Source
 from equity_pipeline.storage import sealed
 from equity_pipeline.storage.atomic import link_or_copy, new_folder
 
-KEY = "_key"
 _PLACE, _POSITION = "_place", "_position"
 _STANDS_ALONE = 100_000  # rows of a Parquet file that is not worth joining with its neighbours
 _AT_ONCE = 1_000_000  # rows with a repeated key that are compared in memory
@@ -82,15 +81,19 @@ def _folder_of(folder: Path, source: str, extract: str, year: int) -> Path:
     return folder / f"{source.encode().hex()}-{extract}" / str(year)
 
 
-def reading_of(
-    folder: Path,
-    partner: Partner,
-    path: Path,
-    file: str,
-    sources: list[Source],
-    delivery_id: str,
-    people: Pseudonyms,
-) -> Reading:
+@dataclass(frozen=True)
+class Archived:
+    """A delivery as it lies in the archive, and who reads it."""
+
+    partner: Partner
+    path: Path
+    file: str
+    sources: list[Source]
+    delivery_id: str
+    people: Pseudonyms
+
+
+def reading_of(folder: Path, delivery: Archived) -> Reading:
     """The reading of a delivery: the one in the folder, or a new one, made there.
 
     Raises:
@@ -98,7 +101,7 @@ def reading_of(
     """
     if not (folder / _SUMMARY).exists():
         with new_folder(folder) as scratch:
-            summary = _read(scratch, partner, path, file, sources, delivery_id, people)
+            summary = _read(scratch, delivery)
             (scratch / _SUMMARY).write_text(json.dumps(summary))
     summary = json.loads((folder / _SUMMARY).read_text())
     found = tuple(
@@ -111,37 +114,19 @@ def reading_of(
     return Reading(folder, found, summary["tables"], summary["headers"], summary["warnings"])
 
 
-def _read(
-    folder: Path,
-    partner: Partner,
-    path: Path,
-    file: str,
-    sources: list[Source],
-    delivery_id: str,
-    people: Pseudonyms,
-) -> dict[str, Any]:
+def _read(folder: Path, delivery: Archived) -> dict[str, Any]:
     found: dict[tuple[str, str], Found] = {}
-    tables: dict[str, dict[str, str]] = {}
-    headers: dict[str, list[str]] = {}
-    rows_of, bad_of = Counter(), {}
-    warnings: list[str] = []
+    told = Told()
     number = 0
-    for source in sources:
-        for parts in ahead(parts_by_block(partner, path, file, source, people)):
+    for source in delivery.sources:
+        blocks = parts_by_block(delivery.partner, delivery.path, delivery.file, source, delivery.people)
+        for parts in ahead(blocks):
+            told.add(parts)
             for part in parts:
                 one = found.setdefault(
                     (source.name, part.extract.name), Found(source.name, part.extract.name)
                 )
-                _write(part, _Place(folder, number, delivery_id), one)
-                warnings += part.warnings
-                for name, table in part.tables.items():
-                    tables[name] = table.inferred  # complete when the last block is read
-                    headers[name] = [header for header in table.frame.columns if header != LINE]
-                    rows_of[name] += table.frame.height
-                for table in part.bad:
-                    if source is sources[0]:  # the others read the same records
-                        first, count = bad_of.get(table.name, (table.bad[0].line, 0))
-                        bad_of[table.name] = first, count + len(table.bad)
+                _write(part, _Place(folder, number, delivery.delivery_id), one)
             number += 1
     return {
         "found": [
@@ -152,9 +137,9 @@ def _read(
             }
             for one in found.values()
         ],
-        "tables": tables,
-        "headers": headers,
-        "warnings": warnings_of(warnings, tables, rows_of, bad_of),
+        "tables": told.inferred,
+        "headers": told.headers,
+        "warnings": told.warnings(),
     }  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from equity_pipeline.contracts.gate import schema
 from equity_pipeline.extracts.ledger import IntegrityError
 from equity_pipeline.extracts.quarantine import COLUMN, REASON, VALUE
 
-UNIT, SOURCE, YEAR = "_unit", "_source", "_year"
+UNIT, SOURCE, YEAR, KEY = "_unit", "_source", "_year", "_key"
 _ROW, _MISSING, _ROWS = "_row", "_missing", "_rows"
 
 

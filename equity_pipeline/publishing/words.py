@@ -132,7 +132,11 @@ STATUSES = {
         "✓✓", "stays closed", "The gap is closed this year and was closed the year before."
     ),
     "reversed": Status("⇄", "reversed", "This group's rate is clearly above the rate it is compared with."),
-    "not_measurable": Status("?", NOT_ENOUGH, "Too few students in the group or in its comparison to tell."),
+    "not_measurable": Status(
+        "?",
+        NOT_ENOUGH,
+        "Too few students to tell: within the published ranges the gap may be closed or open.",
+    ),
 }
 CLOSED = ("closed", "maintained_closed", "reversed")
 

@@ -1,8 +1,9 @@
 """What the sample districts send for their programmes, with planted truth.
 
-Harborview is in Equity Communities of Practice (cycles of inquiry), Cedar Valley in the Opportunity Accelerator (class
-ratings, experience samples, goals, commitments), Riverside in the Equity Implemented Partnership (a needs survey, a plan,
-two initiatives) and in an Equity Leader Lab. All of it is made after the districts' other tables, from dice of its own.
+Harborview is in Equity Communities of Practice (cycles of inquiry, counts of its state), Cedar Valley in the Opportunity
+Accelerator (class ratings, experience samples, goals, commitments, a cycle about a resource), Riverside in the Equity
+Implemented Partnership (a needs survey, a plan, two initiatives), in an Equity Leader Lab, and asks its students what stands
+in their way to AP; it states the disability status on the day of each incident. All of it is made after the districts' other tables, from dice of its own.
 """
 
 from __future__ import annotations
@@ -46,6 +47,22 @@ INVITED = {
     "family": 400,
 }  # a school; answers come from two of three staff and one of four families
 
+# What students name as standing in the way of AP and IB, and whether they have an adult to ask: share in no such course, and in one.
+VOICES = {
+    "barrier_nobody_told_me_about_it": (0.52, 0.18), "barrier_not_sure_i_am_ready": (0.41, 0.33),
+    "barrier_no_time_beside_work_or_family": (0.30, 0.24), "barrier_no_course_fits_my_schedule": (0.17, 0.12),
+    "trusted_adult": (0.58, 0.79),
+}  # fmt: skip
+ASKED_OF = 0.5  # of the high school students
+# Students of one in so many incidents became eligible under IDEA in the course of the year: the roster does not say it.
+FOUND_ELIGIBLE = 12
+# Rates of the state of Harborview, by metric: students with a disability, and without.
+STATE_RATES = {
+    "chronically_absent": (0.31, 0.21), "referred": (0.16, 0.08), "suspended_any": (0.11, 0.05), "suspended_iss": (0.06, 0.03),
+    "suspended_oss": (0.07, 0.03), "expelled": (0.004, 0.001),
+}  # fmt: skip
+STATE_STUDENTS = (170_000, 780_000)
+
 
 def with_programmes(partner_id: str, tables: Tables, seed: int) -> Tables:
     """The district's tables with those of its programmes added, where it is in one."""
@@ -61,6 +78,11 @@ def with_programmes(partner_id: str, tables: Tables, seed: int) -> Tables:
     )
 
 
+_ANSWERS = (
+    "school_year survey_id respondent_type respondent_id student_id school_id item_id response submitted_at"
+)
+
+
 def _rows(columns: str, *rows: tuple) -> pl.DataFrame:
     return pl.DataFrame(list(rows), schema=columns.split(), orient="row", infer_schema_length=None)
 
@@ -74,6 +96,12 @@ def _day(text: str) -> dt.date:
 
 def _communities_of_practice(tables: Tables, rng: np.random.Generator) -> Tables:
     return {
+        "state_counts": _rows(
+            "school_year metric_id dimension subgroup n successes",
+            *((year, metric, "disability_idea", subgroup, n, round(n * rate))
+              for year in (2025, 2026) for metric, rates in STATE_RATES.items()
+              for subgroup, n, rate in zip(("yes", "no"), STATE_STUDENTS, rates, strict=True)),
+        ),
         "cycles_of_inquiry": _rows(
             "cycle_id focus_area question aim metric_id dimension subgroup school_id target_rate started_on due_on action study "
             "decision decided_on",
@@ -132,6 +160,13 @@ def _opportunity_accelerator(tables: Tables, rng: np.random.Generator) -> Tables
                             for number, rating in enumerate(met if good else unmet)
                         ]  # fmt: skip
     return {
+        "cycles_of_inquiry": _rows(
+            "cycle_id focus_area question aim metric_id dimension subgroup school_id target_rate started_on due_on action study "
+            "decision decided_on",
+            ("A1", "academics", "Does coaching of ninth-grade teachers reach students of color?",
+             "Strong instruction in four of ten seats of students of color", "strong_instruction", "student_of_color", "yes", "_all",
+             0.40, _day("2025-08-18"), _day("2026-06-12"), "A coach observes each ninth-grade class twice a term", None, None, None),
+        ),
         "class_ratings": _rows(
             "school_year school_id section_id resource window instrument rating rating_max observed_on", *ratings
         ),
@@ -173,7 +208,7 @@ def _moments(
 
 def _implemented_partnership(tables: Tables, rng: np.random.Generator) -> Tables:
     members = _mentored(tables["students"], rng)
-    return {
+    made = {
         "attendance": _less_absent(tables["attendance"], members),
         "survey_items": pl.concat([tables["survey_items"].with_columns(instrument=pl.lit(None, pl.String)), _needs_items()], how="vertical_relaxed"),
         "survey_responses": pl.concat([tables["survey_responses"], _needs_answers(tables, rng)], how="vertical_relaxed"),
@@ -200,6 +235,64 @@ def _implemented_partnership(tables: Tables, rng: np.random.Generator) -> Tables
              "ap_ib_enrollment", "race_ethnicity", "black"),
         ),
     }  # fmt: skip
+    items, answers = _voices(tables, rng)
+    return made | {
+        "discipline": _with_status(tables["discipline"], tables["students"], rng),
+        "survey_items": pl.concat([made["survey_items"], items], how="vertical_relaxed"),
+        "survey_responses": pl.concat([made["survey_responses"], answers], how="vertical_relaxed"),
+    }
+
+
+def _with_status(discipline: pl.DataFrame, students: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+    """The disability status on the day of each incident; a year's student with a disability has it on every day of it."""
+    key = ["school_year", "student_id"]
+    of_year = discipline.join(
+        students.select(*key, "disability_idea", "section_504"), on=key, how="left", maintain_order="left"
+    )
+    newly = pl.Series(rng.integers(0, FOUND_ELIGIBLE, discipline.height) == 0)
+    return discipline.with_columns(
+        disability_status=of_year.select(
+            pl.when((pl.col("disability_idea") == "yes") | newly).then(pl.lit("idea"))
+            .when(pl.col("section_504") == "yes").then(pl.lit("section_504"))
+            .otherwise(pl.lit("none"))
+        ).to_series()
+    )  # fmt: skip
+
+
+def _voices(tables: Tables, rng: np.random.Generator) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Codebook and answers of the survey `voice`, spring 2026: yes or no, by whether a student is in an AP course."""
+    advanced = tables["courses"].filter(school_year=2026, course_level="ap")["course_id"].unique()
+    inside = set(
+        tables["course_enrollments"].filter(
+            pl.col("course_id").is_in(advanced.implode()), school_year=2026, dropped="no"
+        )["student_id"]
+    )
+    asked = _of_high_schools(tables)
+    asked = asked.filter(pl.Series(rng.random(asked.height) < ASKED_OF))
+    rows = []
+    for student, school in asked.select("student_id", "school_id").rows():
+        for construct, shares in VOICES.items():
+            said = "yes" if rng.random() < shares[student in inside] else "no"
+            rows.append(
+                (2026, "voice", "student", student, student, school, f"{construct}_1", said, "2026-03-17")
+            )
+    items = pl.DataFrame(
+        [
+            {"survey_id": "voice", "item_id": f"{construct}_1", "construct": construct,
+             "text": construct.removeprefix("barrier_").replace("_", " ").capitalize(), "scale_min": None, "scale_max": None,
+             "favorable": "yes" if construct == "trusted_adult" else "no", "reverse": "no", "instrument": None}
+            for construct in VOICES
+        ],
+        schema_overrides={"scale_min": pl.Int64, "scale_max": pl.Int64, "instrument": pl.String},
+    )  # fmt: skip
+    return items, _rows(_ANSWERS, *rows)
+
+
+def _of_high_schools(tables: Tables) -> pl.DataFrame:
+    """The students who are at a high school to the end of 2025-26."""
+    return tables["school_enrollments"].filter(
+        (pl.col("school_year") == 2026) & pl.col("school_id").is_in(_high_schools(tables)) & pl.col("exit_date").is_null()
+    ).unique("student_id", keep="first", maintain_order=True).sort("student_id")  # fmt: skip
 
 
 def _high_schools(tables: Tables) -> list[str]:
@@ -248,9 +341,7 @@ def _needs_items() -> pl.DataFrame:
 def _needs_answers(tables: Tables, rng: np.random.Generator) -> pl.DataFrame:
     """Answers of one in seven high school students, two of three staff and one of four families, spring 2026."""
     schools = _high_schools(tables)
-    there = tables["school_enrollments"].filter(
-        (pl.col("school_year") == 2026) & pl.col("school_id").is_in(schools) & pl.col("exit_date").is_null()
-    ).unique("student_id", keep="first", maintain_order=True).sort("student_id")  # fmt: skip
+    there = _of_high_schools(tables)
     asked = there.filter(pl.Series(rng.random(there.height) < 0.15))
     people = [("student", s, s, school) for s, school in asked.select("student_id", "school_id").rows()]
     for kind, share in (("staff", 0.66), ("family", 0.25)):
@@ -271,10 +362,7 @@ def _needs_answers(tables: Tables, rng: np.random.Generator) -> pl.DataFrame:
                 point = int(np.clip(np.floor((level - cut) / 0.6) + 5, 1, 6))
                 rows.append((2026, "needs", kind, respondent, student, school, f"{construct}_{number}",
                              str(7 - point if number == 3 else point), "2026-02-10"))  # fmt: skip
-    return _rows(
-        "school_year survey_id respondent_type respondent_id student_id school_id item_id response submitted_at",
-        *rows,
-    )
+    return _rows(_ANSWERS, *rows)
 
 
 def _normal_cut(below: float) -> float:

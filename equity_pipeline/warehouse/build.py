@@ -19,7 +19,7 @@ from typing import Any
 
 import duckdb
 
-from equity_pipeline.domain.errors import EquityError
+from equity_pipeline.domain.errors import EquityError, without_value
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.storage.confined import confined
 from equity_pipeline.storage.home import Home
@@ -132,7 +132,7 @@ def _load_raw(
         raw.load(connection, home, partner, deliveries)
     except duckdb.Error as error:  # its message may quote a value
         raise BuildError(
-            f"{partner.partner_id}: the extracts can't be loaded ({type(error).__name__}); load its deliveries again"
+            f"{partner.partner_id}: the extracts can't be loaded ({without_value(error)}); load its deliveries again"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Where one number comes from: its counts, its rules, their versions, and the deliveries it stands on."""
+"""Where one number comes from: its counts, its rules, their versions, the deliveries it stands on, and what was released."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import duckdb
 
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import EquityError
+from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.storage.home import Home
 
 
@@ -40,7 +41,10 @@ def explain(
         yield from _rules(
             row, _first(warehouse, "select * from policy.metrics where metric_id = ?", [metric])
         )
-        yield from _deliveries(warehouse, row["school_year"])
+        years = [row["school_year"], *([row["school_year"] - 1] if row["gap_change"] is not None else [])]
+        for year in years:
+            yield from _rows(warehouse, home, partner_id, year)
+        yield from _released(warehouse, home, partner_id, row)
 
 
 def _query(warehouse: duckdb.DuckDBPyConnection, sql: str, values: list[Any]) -> list[dict[str, Any]]:
@@ -72,12 +76,9 @@ def _row(
         [metric, subgroup, school_id, reference, dimension, dimension, school_year, school_year],
     )
     if not rows:
-        known = [
-            m for (m,) in warehouse.execute("select metric_id from policy.metrics order by 1").fetchall()
-        ]
         raise EquityError(
             f"no number for {metric}, {subgroup}, school {school_id}, reference {reference}; "
-            f"metrics are {', '.join(known)}"
+            + _choices(warehouse, metric, school_id)
         )
     newest = [row for row in rows if row["school_year"] == rows[0]["school_year"]]
     if len(newest) > 1:
@@ -86,6 +87,23 @@ def _row(
             + ", ".join(row["dimension"] for row in newest)
         )
     return newest[0]
+
+
+def _choices(warehouse: duckdb.DuckDBPyConnection, metric: str, school_id: str) -> str:
+    """What can be asked for instead: metrics where this one is unknown, else schools, else this metric's groups."""
+
+    def listed(column: str, table: str, **equal: str) -> list[str]:
+        where = " and ".join(f"{name} = ?" for name in equal) or "true"
+        sql = f"select distinct {column} from {table} where {where} order by 1"
+        return [value for (value,) in warehouse.execute(sql, list(equal.values())).fetchall()]
+
+    metrics = listed("metric_id", "policy.metrics")
+    if metric not in metrics:
+        return f"metrics are {', '.join(metrics)}"
+    groups = listed("subgroup", "marts.gap_metrics", metric_id=metric, school_id=school_id)
+    if not groups:
+        return f"schools with this metric are {', '.join(listed('school_id', 'marts.gap_metrics', metric_id=metric))}"
+    return f"groups with this metric are {', '.join(groups)}"
 
 
 def _counts(row: dict[str, Any]) -> Iterator[str]:
@@ -124,13 +142,49 @@ def _rules(row: dict[str, Any], metric: dict[str, Any]) -> Iterator[str]:
     )
 
 
-def _deliveries(warehouse: duckdb.DuckDBPyConnection, school_year: int) -> Iterator[str]:
-    yield "  deliveries"
-    for row in _query(
+def _rows(
+    warehouse: duckdb.DuckDBPyConnection, home: Home, partner_id: str, school_year: int
+) -> Iterator[str]:
+    counted = _query(
         warehouse,
-        "select extract, delivery_id, as_of from raw.deliveries where school_year = ? order by 1, 2",
+        "select measure, n from marts.data_quality where school_year = ? and extract = 'students' and item = '_all'",
         [school_year],
-    ):
-        yield f"    {row['extract']:<20} {row['delivery_id']}" + (
-            f" as of {row['as_of']}" if row["as_of"] else ""
+    )
+    told = ", ".join(f"{row['n']:,} {row['measure'].replace('_', ' ')}" for row in counted)
+    yield f"  students   {school_years.label(school_year)}: {told or 'counts only'}"
+    stands = {
+        (row["extract"], row["delivery_id"])
+        for row in _query(
+            warehouse, "select extract, delivery_id from raw.deliveries where school_year = ?", [school_year]
         )
+    }
+    for load in Ledger(home).current(partner_id, school_year):
+        if (load["extract"], load["delivery_id"]) in stands:
+            as_of = f" as of {load['as_of']}" if load["as_of"] else ""
+            counts = ", ".join(f"{load[count]:,} {count}" for count in ("loaded", "rejected", "duplicates"))
+            yield f"    {load['extract']:<20} {load['delivery_id']}  {counts}  {load['delivered_file']}{as_of}"
+
+
+def _released(
+    warehouse: duckdb.DuckDBPyConnection, home: Home, partner_id: str, row: dict[str, Any]
+) -> Iterator[str]:
+    """What readers are told of the number in the newest release."""
+    path = home.releases(partner_id) / "latest" / "data" / "gap_metrics.parquet"
+    if not path.exists():
+        yield "  released   nothing yet"
+        return
+    key = ("school_year", "school_id", "grade_level", "metric_id", "dimension", "subgroup", "reference")
+    found = _query(
+        warehouse,
+        f"select * from read_parquet(?) where {' and '.join(f'{name} = ?' for name in key)}",
+        [str(path), *(row[name] for name in key)],
+    )
+    release = path.parents[1].resolve().name
+    if not found:
+        yield f"  released   not in {release}: of this kind nothing is published"
+    elif found[0]["suppressed"]:
+        yield f"  released   hidden in {release}: {found[0]['suppression_reason'] or 'not measured'}"
+    else:
+        one = found[0]
+        gap = "no gap" if one["gap"] is None else f"gap {one['gap']:+.4f}"
+        yield f"  released   in {release}: about {one['n']:,} students, rate {one['rate_band']}, {gap}"

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from equity_pipeline.domain.errors import without_value
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -88,7 +90,7 @@ def run(connection: duckdb.DuckDBPyConnection, nodes: list[Node]) -> list[NodeRe
         try:
             results.append(_result(connection, node))
         except Exception as error:  # noqa: BLE001 - whatever a Python model raises may quote a value
-            results.append(NodeResult(node["unique_id"], "error", type(error).__name__.lstrip("_")))
+            results.append(NodeResult(node["unique_id"], "error", without_value(error)))
             failed = True
     return results
 

@@ -92,6 +92,49 @@ def test_rows_come_back_as_they_were_written_whatever_stands_between_them(
     assert int(tables[-1].inferred.get("repeated_headers", 0)) == repeated
 
 
+def fields_of(text: str, delimiter: str) -> list[int]:
+    """The fields of each record by RFC 4180, letter by letter; a lone field of blanks is no record."""
+    widths, fields, quoted, blank, before = [], 1, False, True, ""
+    for letter in text:
+        if letter == '"':
+            blank = blank and (quoted or before != '"')  # a second one, outside, is the letter itself
+            quoted = not quoted
+        elif letter == delimiter and not quoted:
+            fields, blank = fields + 1, False
+        elif letter == "\n" and not quoted:
+            widths.append(0 if blank else fields)
+            fields, blank = 1, True
+        elif not letter.isspace():
+            blank = False
+        before = letter
+    return widths
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    rows=st.lists(st.lists(st.text(st.sampled_from('ab ,;"é'), max_size=4), min_size=1, max_size=5), max_size=12),
+    ends=st.sampled_from(["\n", "\r\n"]),
+    delimiter=st.sampled_from([",", ";", "\t"]),
+    quoting=st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
+    block=st.sampled_from([5, 64, 8 * 1024**2]),
+)  # fmt: skip
+def test_the_widths_of_records_are_those_of_a_reader_letter_by_letter(rows, ends, delimiter, quoting, block):
+    out = io.StringIO(newline="")
+    csv.writer(out, delimiter=delimiter, quoting=quoting, lineterminator=ends).writerows(
+        [["x", "y", "z"], *rows]
+    )
+    widths = [fields for fields in fields_of(out.getvalue(), delimiter)[1:] if fields]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(readers, "_BLOCK", block)
+        patch.setattr(records, "_HEAD", 30)
+        try:
+            table = read_delimited(out.getvalue().encode(), "f.csv", delimiter=delimiter)
+        except DeliveryError as refusal:
+            assert "no record fits" in str(refusal) and 3 not in widths
+            return
+    assert (table.frame.height, len(table.bad)) == (widths.count(3), len(widths) - widths.count(3))
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1252"])
 def test_a_file_without_end_quotes_is_read_in_bounded_time(encoding):
     """Each stray quote may swallow what is behind it; it must not be sought to the end of the file each time."""

@@ -1,8 +1,8 @@
 """Whatever mess a file of any format is in, what is loaded equals what was written.
 
 A small district of the sample generator gets values at random; each writer delivers it; the delivered files are made a
-mess of (order of records and columns, quotes, line ends, encodings, blank lines, repeated records and headers, arrays for
-lines); they are taken in by the district's own partner file.
+mess of (order of records and columns, quotes, line ends, encodings, blank lines, repeated records and headers, titles,
+totals, arrays for lines); they are taken in by the district's own partner file.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from equity_pipeline import sample
 from equity_pipeline.contracts import EXTRACTS
 from equity_pipeline.extracts.intake import load_extracts, take_delivery
 from equity_pipeline.extracts.ledger import Ledger
+from equity_pipeline.extracts.reading import UNREADABLE_YEAR
 from equity_pipeline.partners import registry
 from equity_pipeline.sample.district import SampleDistrict
 from equity_pipeline.storage.home import Home
@@ -89,7 +90,10 @@ def shaken(tables: dict[str, pl.DataFrame], luck: random.Random) -> dict[str, pl
     return result
 
 
-def messed_csv(content: bytes, luck: random.Random, encodings: tuple[str, ...]) -> bytes:
+def messed_csv(
+    content: bytes, luck: random.Random, encodings: tuple[str, ...], titled: bool
+) -> tuple[bytes, int]:
+    """The file, and how many records in it are no rows. `titled`: lines may stand before the header."""
     try:
         text = content.decode()
     except UnicodeDecodeError:
@@ -102,7 +106,12 @@ def messed_csv(content: bytes, luck: random.Random, encodings: tuple[str, ...]) 
     rows = [[row[at] for at in order] for row in (header, *records)]
     for _ in range(luck.randint(0, 2)):
         rows.insert(luck.randint(1, len(rows)), rows[0])
+    totals = [["Total", "", "", ""][: 4 if len(header) < 4 else 3]] * luck.randint(0, 2 if records else 0)
+    for row in totals:
+        rows.insert(luck.randint(2, len(rows)) if len(rows) > 2 else len(rows), row)
     out = io.StringIO()
+    if titled and luck.random() < 0.5:
+        out.write("Report of the district\n\n")
     quoting = luck.choice((csv.QUOTE_ALL, csv.QUOTE_MINIMAL, csv.QUOTE_NONNUMERIC))
     writer = csv.writer(out, delimiter=delimiter, quoting=quoting, lineterminator=luck.choice(("\n", "\r\n")))
     for row in rows:
@@ -111,10 +120,10 @@ def messed_csv(content: bytes, luck: random.Random, encodings: tuple[str, ...]) 
             out.write("\n")
     for encoding in luck.sample(encodings, len(encodings)):
         try:
-            return out.getvalue().encode(encoding)
+            return out.getvalue().encode(encoding), len(totals)
         except UnicodeEncodeError:
             continue
-    return out.getvalue().encode()
+    return out.getvalue().encode(), len(totals)
 
 
 def messed_json(content: bytes, luck: random.Random) -> tuple[str, bytes]:
@@ -131,10 +140,16 @@ def messed_json(content: bytes, luck: random.Random) -> tuple[str, bytes]:
     return ".jsonl", "\r\n".join(lines).encode(luck.choice(("utf-8", "utf-8-sig")))
 
 
-def mess_up(landing: Path, luck: random.Random, encodings: tuple[str, ...]) -> None:
+def mess_up(landing: Path, luck: random.Random, encodings: tuple[str, ...]) -> dict[str, int]:
+    """Make a mess of every file; the records in each that are no rows."""
+    noise = {}
     for path in sorted(landing.iterdir()):
         if path.suffix != ".zip":
-            path.write_bytes(messed_csv(path.read_bytes(), luck, encodings))
+            # A datafile of an exam programme is no report of the district's.
+            content, noise[path.name] = messed_csv(
+                path.read_bytes(), luck, encodings, titled="AP_" not in path.name
+            )
+            path.write_bytes(content)
             continue
         with zipfile.ZipFile(path) as archive:
             members = {name: archive.read(name) for name in archive.namelist()}
@@ -144,7 +159,11 @@ def mess_up(landing: Path, luck: random.Random, encodings: tuple[str, ...]) -> N
                     end, content = messed_json(members[name], luck)
                     archive.writestr(name.removesuffix(".jsonl") + end, content)
                 else:
-                    archive.writestr(name, messed_csv(members[name], luck, encodings))
+                    content, noise[f"{path.name}!{name}"] = messed_csv(
+                        members[name], luck, encodings, titled=False
+                    )
+                    archive.writestr(name, content)
+    return noise
 
 
 def stored(home: Home, partner_id: str, extract: str) -> pl.DataFrame:
@@ -184,13 +203,20 @@ def test_what_is_loaded_is_what_was_written(partner_id, seed):
         landing = home.landing(partner_id)
         district.deliver(landing)
         states_one = "encoding:" in district.partner_file
-        mess_up(landing, luck, ("cp1252",) if states_one else ("utf-8", "utf-8-sig", "utf-16", "cp1252"))
+        noise = mess_up(
+            landing, luck, ("cp1252",) if states_one else ("utf-8", "utf-8-sig", "utf-16", "cp1252")
+        )
         partner = registry.load(file)
         refused = [result.message for result in take_delivery(home, partner) if result.status != "accepted"]
         assert not refused
         for year in sorted(Ledger(home).pending(partner_id)):
             load_extracts(home, partner, year)
 
+        rejected: dict[str, int] = {}
+        for load in Ledger(home).loads(partner_id):
+            if load["school_year"] == UNREADABLE_YEAR:
+                rejected[load["file"]] = max(load["rejected"], rejected.get(load["file"], 0))
+        assert {file: n for file, n in rejected.items() if n} == {file: n for file, n in noise.items() if n}
         for extract, table in district.tables.items():
             if extract == "aggregate_counts":
                 table = table.drop_nulls(["n", "successes"])

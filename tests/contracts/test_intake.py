@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from equity_pipeline.adapters import canonical
+from equity_pipeline.adapters import canonical, readers, records
 from equity_pipeline.extracts.intake import check_delivery, load_extracts, pending_files, take_delivery
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.partners.registry import Partner
@@ -485,7 +485,7 @@ def test_a_dry_run_tells_counts_and_reasons_and_changes_nothing(home):
     assert [check.status for check in checks] == ["accepted", "accepted", "unclaimed", "refused"]
     own, side = checks[:2]
     assert [(c["school_year"], c["rows_in"], c["loaded"], c["rejected"], c["duplicates"]) for c in own.counts] == [
-        (0, 1, 0, 1, 0), (0, 1, 0, 1, 0), (2022, 3, 1, 1, 1),
+        (0, 2, 0, 2, 0), (2022, 3, 1, 1, 1),
     ]  # fmt: skip
     assert {(f.column, f.school_year, f.rows, f.lines) for f in own.findings} == {
         (None, 0, 1, (6,)), ("school_year", 0, 1, (5,)), ("grade_level", 2022, 1, (2,)),
@@ -495,6 +495,34 @@ def test_a_dry_run_tells_counts_and_reasons_and_changes_nothing(home):
     assert side.counts[0]["loaded"] == 1
     assert any("grade_level must come from another file" in warning for warning in side.warnings)
     assert "extras.csv: not used: Password" in side.warnings
+
+
+def test_a_dry_run_block_by_block_counts_as_a_load_does(home, monkeypatch):
+    monkeypatch.setattr(readers, "_BLOCK", 50)
+    monkeypatch.setattr(records, "_HEAD", 60)
+    rows = [
+        "2022,a,9,F",
+        "2022,b,99,F",
+        "short",
+        "2023,a,10,F",
+        "soon,c,9,F",
+        "2022,a,9,M",
+        "2023,d,77,F",
+        "2022,a,9,F",
+    ]
+    path = deliver(home, "students.csv", students(*rows * 3))
+    [check] = check_delivery(home, partner(), [path])
+    take_delivery(home, partner())
+    load_all(home, partner())
+    names = ("extract", "school_year", "rows_in", "loaded", "rejected", "duplicates")
+    loads = [{name: load[name] for name in names} for load in Ledger(home).loads("test_sd")]
+    assert [{name: count[name] for name in names} for count in check.counts] == sorted(
+        loads, key=lambda load: load["school_year"]
+    )
+    assert sum(count["rows_in"] for count in check.counts) == 24
+    assert {(found.school_year, found.rows, found.lines) for found in check.findings} == {
+        (0, 3, (4, 12, 20)), (0, 3, (6, 14, 22)), (2022, 3, (3, 11, 19)), (2023, 3, (8, 16, 24)),
+    }  # fmt: skip
 
 
 def test_rows_that_only_the_adapter_can_refuse_are_quarantined_with_its_reason(home, monkeypatch):

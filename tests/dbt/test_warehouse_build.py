@@ -6,10 +6,13 @@ import datetime as dt
 import shutil
 import sqlite3
 import stat
+import subprocess
 
+import dagster as dg
 import duckdb
 import pytest
 
+from equity_pipeline.defs.failures import told_to_a_person
 from equity_pipeline.publishing import release
 from equity_pipeline.storage.home import Home
 from equity_pipeline.warehouse import project
@@ -84,6 +87,24 @@ def test_a_warehouse_whose_builder_was_killed_before_it_could_tell_is_not_publis
     changed = partner.model_copy(update={"name": "Another Name"})
     assert build(copy, changed).changed and is_current(copy, changed)
     assert not release.is_published(copy, changed)
+
+
+@pytest.mark.parametrize("room", [2, 6, 10])  # MiB: not enough for the seeds, a model, the last of the tables
+def test_a_full_disk_is_said_whenever_it_fills_and_the_next_build_succeeds(copy, room):
+    folder = copy.warehouse("counts_sd").parent
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={room}m", "none", folder], check=False, capture_output=True
+    ).returncode:
+        pytest.skip("only who may mount can test a full disk")
+    try:
+        with pytest.raises(dg.Failure, match="the disk is full; nothing is lost"), told_to_a_person():
+            build(copy, worlds.COUNTS)
+        assert [path.name for path in folder.iterdir()] == [".lock"]
+        if room == 6:
+            subprocess.run(["mount", "-o", "remount,size=100m", folder], check=True)
+            assert build(copy, worlds.COUNTS).changed
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
 
 
 def test_a_broken_old_warehouse_and_what_a_killed_build_left_are_replaced(copy):

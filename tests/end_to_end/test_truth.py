@@ -83,3 +83,16 @@ def test_marts_of_programmes_and_of_three_years(demo, true_gaps, partner_id):
         recompute.course_funnel(district.tables),
         [*place, "step"],
     )
+
+
+@pytest.mark.parametrize("partner_id", PARTNERS)
+def test_no_released_status_says_closed_of_an_open_gap_or_open_of_a_closed_one(demo, partner_id):
+    closed = {"closed", "maintained_closed", "reversed"}
+    exact = mart(demo.home, partner_id, "gap_closure")[[*CELL, "status"]]
+    exact = exact[exact["status"] != "not_measurable"]
+    released = pd.read_parquet(demo.home.releases(partner_id) / "latest" / "data" / "gap_closure.parquet")
+    released = released[released["status"].notna() & (released["status"] != "not_measurable")]
+    both = released.merge(exact, on=CELL, suffixes=("", "|true"))
+    assert len(both) > 20
+    wrong = both["status"].isin(closed) != both["status|true"].isin(closed)
+    assert not wrong.any(), both.loc[wrong, [*CELL, "status", "status|true"]].head().to_string()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import pytest
 from equity_pipeline import sample
 from equity_pipeline.extracts import intake
 from equity_pipeline.partners import registry
-from equity_pipeline.publishing import source
+from equity_pipeline.publishing import changes, site, source, tracker
+from equity_pipeline.publishing.page import Edition
 from equity_pipeline.publishing.programmes import MODULES
 from equity_pipeline.publishing.programmes.page import Reader
 from equity_pipeline.sample import SampleDistrict
@@ -23,7 +25,7 @@ SCALE = 0.2
 
 
 class Built:
-    """A partner's finished warehouse, what is released of its programmes, and the truth that it was made from."""
+    """A partner's finished warehouse, what is released of its programmes, its site, and the truth that it was made from."""
 
     def __init__(self, district: SampleDistrict, root: Path) -> None:
         self.tables = district.tables
@@ -44,6 +46,17 @@ class Built:
             for _, module in MODULES.values()
             for page in module.pages(Reader(self.context, marts, partner))
         }
+        self._site = (marts, tracker.plain(tracker.view(marts, self.context)), partner)
+        self.site = root / "site"
+        for path, page in self.rendered(self.released).items():
+            (self.site / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.site / path).write_text(page, encoding="utf-8")
+
+    def rendered(self, tables: dict[str, pd.DataFrame]) -> dict[str, str]:
+        """The pages of the site, had these tables of the programmes been released."""
+        marts, rows, partner = self._site
+        edition = Edition("0" * 16, None, changes.compare(None, marts["gap_metrics"], [], {}, None))
+        return site.pages(marts, rows, dataclasses.replace(self.context, programmes=tables), partner, edition)
 
     @property
     def released(self) -> dict[str, pd.DataFrame]:

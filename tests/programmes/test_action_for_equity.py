@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from equity_pipeline.publishing.programmes import equity
 from equity_pipeline.publishing.programmes.protect import Released, Share, released, withheld
+from equity_pipeline.sample import programmes as planted
 from tests.end_to_end.truth import recompute
 
 
@@ -49,6 +51,31 @@ def test_voice_stands_beside_access(riverside, blocks):
         "Belonging",
         "Expectations",
     }
+
+
+def test_what_stands_in_the_way_is_found_in_its_order(riverside, blocks):
+    """Planted shares within what so many answers can tell, and the ranking of those in no AP course exact."""
+    mart = riverside.mart("student_voice")
+    mart = mart[
+        (mart["school_id"] == "_all") & (mart["dimension"] == "all_students") & (mart["school_year"] == 2026)
+    ]
+    at = mart.set_index(["construct", "course_experience"])
+    for construct, shares in planted.VOICES.items():
+        for which, share in zip(("no_ap_ib", "ap_ib"), shares, strict=True):
+            row = at.loc[(construct, which)]
+            said = row["favorable_by_respondents"]
+            named = said if construct == "trusted_adult" else 1 - said
+            assert abs(named - share) < 4 * np.sqrt(share * (1 - share) / row["respondents"]), (
+                construct,
+                which,
+            )
+    ranked = sorted(
+        (c for c in planted.VOICES if c.startswith("barrier_")), key=lambda c: -planted.VOICES[c][0]
+    )
+    assert blocks["barriers"].table.columns[1:] == [
+        construct.removeprefix("barrier_").replace("_", " ").capitalize() for construct in ranked
+    ]
+    assert "Trusted adult" in {line for line in blocks["voice"].table.rows if isinstance(line, str)}
 
 
 def test_staff_beliefs(blocks):

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from equity_pipeline.sample import programmes as planted
 from tests.dbt.workshop import Workshop
 from tests.end_to_end.truth import recompute
 
@@ -64,6 +65,58 @@ def test_students_and_incidents_are_counted_apart(harborview):
     assert (mart["incidents"] > mart["students"]).any()
 
 
+def test_the_status_on_the_day_of_the_incident_is_not_that_of_the_year(built):
+    """Riverside states it; students who were found eligible in the course of the year are counted where they were that day."""
+    riverside = built("riverside_usd")
+    events = riverside.table("discipline")
+    people = recompute.population(
+        {name: riverside.table(name) for name in ("students", "school_enrollments")}
+    )
+    events = events.merge(
+        people[["school_year", "student_id", "disability_idea"]], on=["school_year", "student_id"]
+    )
+    true = events.groupby(["school_year", "action", "disability_status"])["incident_id"].nunique()
+    mart = riverside.mart("discipline_incidents")
+    of_day = mart[(mart["school_id"] == "_all") & (mart["dimension"] == "disability_at_incident")]
+    of_day = of_day.set_index(["school_year", "action", "subgroup"])["incidents"]
+    assert of_day.to_dict() == true.to_dict()
+    newly = events[(events["disability_status"] == "idea") & (events["disability_idea"] != "yes")]
+    assert len(newly) > 10
+    of_year = mart[
+        (mart["school_id"] == "_all") & (mart["dimension"] == "disability_idea") & (mart["subgroup"] == "yes")
+    ]
+    assert of_day.xs("idea", level="subgroup").sum() - of_year["incidents"].sum() == len(
+        newly.drop_duplicates(["school_year", "action", "incident_id"])
+    )
+
+
+def test_the_state_stands_in_for_a_comparison_that_is_too_small(harborview):
+    mart = harborview.mart("climate")
+    told = mart[(mart["alternate_risk_ratio"].notna()) & (mart["dimension"] == "disability_idea")]
+    assert len(told) and set(told["school_year"]) <= {2025, 2026}
+    for row in told.to_dict("records"):
+        yes, no = planted.STATE_RATES[row["metric_id"]]
+        other = yes if row["subgroup"] == "no" else no
+        assert row["state_rate"] == pytest.approx(other, abs=1e-5)
+        assert row["alternate_risk_ratio"] == pytest.approx(row["rate"] / other, rel=1e-4)
+    without = mart[mart["dimension"] == "race_ethnicity"]
+    assert without["state_rate"].isna().all() and without["alternate_risk_ratio"].isna().all()
+
+
+def test_scales_of_the_climate_survey_stand_by_group(built):
+    """What a needs assessment asks stands there, and barriers beside access."""
+    riverside = built("riverside_usd")
+    blocks = {block.id: block for block in riverside.pages["programmes/climate.html"].values["blocks"]}
+    assert [name for name in blocks if name.startswith("survey-")] == ["survey-fall_climate"]
+    table = blocks["survey-fall_climate"].table
+    assert table.columns[1:] == ["Belonging", "Expectations"] and "Race/ethnicity" in table.rows
+    released = riverside.released["needs_assessment"].set_index(
+        ["survey_id", "school_year", "school_id", "respondent_type", "construct", "dimension", "subgroup"]
+    )
+    row = released.loc[("fall_climate", 2026, "_all", "student", "belonging", "all_students", "all")]
+    assert f"{row['favorable_high']:.0%}" in table.rows[0][1]
+
+
 def test_areas_are_ranked_by_their_widest_clear_gap(harborview, truth):
     area = {"chronically_absent": "engagement"} | dict.fromkeys(recompute.ACTIONS, "discipline")
     one_way = ["race_ethnicity", "economically_disadvantaged", "english_learner", "disability_idea", "sex"]
@@ -108,6 +161,7 @@ def test_a_cycle_is_tied_to_the_rate_it_is_about(harborview, truth):
 def test_pages_and_packs(harborview):
     assert {"programmes/climate.html", "programmes/cycles.html", "programmes/presentation.html", "programmes/pack_students.html",
             "programmes/pack_staff.html", "programmes/pack_parents.html"} <= set(harborview.pages)  # fmt: skip
+    assert harborview.pages["programmes/climate.html"].values["blocks"][-1].id == "packs"
     minimum = harborview.context.minimum_cell
     for name in ("students", "staff", "parents"):
         for block in harborview.pages[f"programmes/pack_{name}.html"].values["blocks"]:

@@ -8,7 +8,7 @@ import pytest
 
 from equity_pipeline.domain import reliability
 from equity_pipeline.sample import programmes as planted
-from equity_pipeline.warehouse import project
+from tests.dbt.workshop import Workshop
 
 
 @pytest.fixture(scope="module")
@@ -50,24 +50,26 @@ def test_scores_of_adults(riverside, answers, who):
     assert (mart["headline_score"] == mart["favorable_by_answers"]).all()  # the rule of PERTS
 
 
-@pytest.mark.parametrize(("n", "score"), [((100, 100, 100), 0.30), ((200, 100, 100), 0.275)])
-def test_perts_composites_as_published(built, n, score):
-    """20, 30 and 40 percent of equally many answers make 30 percent; twice the answers to the first, 27.5."""
-    import duckdb
-
-    rows = [(f"p{item}{i}", f"q{item}", i < round(count * share)) for item, (count, share) in enumerate(zip(n, (0.2, 0.3, 0.4), strict=True))
-            for i in range(count)]  # fmt: skip
-    con = duckdb.connect()
-    con.execute("create table answers (respondent_id varchar, item varchar, favorable boolean)")
-    con.executemany("insert into answers values (?, ?, ?)", rows)
-    # The two sums of the mart, on one respondent an answer.
-    [(composite,)] = con.execute(
-        "select sum(favorable_answers) / sum(answers) from (select respondent_id, count(*) as answers, "
-        "sum(favorable::int) as favorable_answers from answers group by all)"
-    ).fetchall()
-    assert composite == pytest.approx(score)
-    sql = (project.FOLDER / "models/marts/programmes/needs_assessment.sql").read_text()
-    assert "divide('scores.favorable_answers', 'scores.answers')" in sql
+def test_perts_composites_as_published(riverside, tmp_path):
+    """20, 30 and 40 percent of equally many answers make 30 percent; twice the answers to the first, 27.5: through the mart."""
+    workshop = Workshop.open(riverside.warehouse, tmp_path)
+    items = [("q1", 0.2), ("q2", 0.3), ("q3", 0.4)]
+    responses = pd.DataFrame(
+        {"survey_id": survey, "respondent_id": f"{survey}-{item}-{i}", "item_id": item, "response": "6" if i < round(n * share) else "4"}
+        for survey, counts in (("even", (100, 100, 100)), ("uneven", (200, 100, 100)))
+        for (item, share), n in zip(items, counts, strict=True) for i in range(n)
+    ).assign(school_year=2026, respondent_type="staff", school_id="0101")  # fmt: skip
+    codebook = pd.DataFrame(
+        {"survey_id": survey, "item_id": item} for survey in ("even", "uneven") for item, _ in items
+    ).assign(school_year=2026, construct="identity_safety", scale_min=1, scale_max=6, favorable="5;6", reverse="no", instrument="perts")  # fmt: skip
+    workshop.fill_raw({"survey_responses": responses, "survey_items": codebook})
+    workshop.make("int_survey_scale", "needs_assessment")
+    told = workshop.frame(
+        "select survey_id, headline_score from marts.needs_assessment where school_id = '_all'"
+    )
+    assert told.set_index("survey_id")["headline_score"].to_dict() == pytest.approx(
+        {"even": 0.30, "uneven": 0.275}
+    )
 
 
 def test_planted_perceptions_are_found(riverside):

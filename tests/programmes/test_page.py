@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import re
 
 import pandas as pd
 import pytest
 
-from equity_pipeline.publishing import changes, site, tracker
+from equity_pipeline.publishing import changes, programmes, site, tracker
 from equity_pipeline.publishing.page import Edition
+from equity_pipeline.publishing.programmes import TABLES
 from equity_pipeline.publishing.programmes.page import Reader
 from tests.publishing.frames import context, frames, partner
 
@@ -80,3 +82,85 @@ def test_a_share_in_words(low, high, said):
 def test_a_difference_of_bands_is_a_range():
     assert READER.difference(0.2, 0.25, 0.3, 0.3) == "−10 to −5"
     assert READER.difference(0.4, 0.4, 0.3, 0.3) == "+10"
+
+
+# --- Partners of odd sizes ------------------------------------------------------------------------------------------
+
+PARTNERS = ("riverside_usd", "cedar_valley_isd", "harborview_ps")
+
+
+def hidden(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Every figure that rests on people is hidden, as for one school and three students; the rows are still there."""
+    made = {}
+    for name, table in tables.items():
+        figures = [column for column in table if column not in TABLES[name].about and column != "suppressed"]
+        made[name] = table.assign(**dict.fromkeys(figures))
+        if "suppressed" in table:
+            made[name]["suppressed"] = True
+    return made
+
+
+def newest(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    return {
+        name: table[table["school_year"].fillna(2026) == 2026] if "school_year" in table else table
+        for name, table in tables.items()
+    }
+
+
+def many_schools(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The district's rows again for each of 400 schools."""
+    made = dict(tables)
+    for name, table in tables.items():
+        if "school_id" in table and "dimension" in table and "cycle_id" not in table:
+            district = table[(table["school_id"] == "_all") & (table["dimension"] == "all_students")]
+            schools = [district.assign(school_id=f"{number:04d}") for number in range(400)]
+            made[name] = pd.concat([table[table["school_id"] == "_all"], *schools], ignore_index=True)
+    return made
+
+
+@pytest.fixture
+def render(built, monkeypatch):
+    """A function: the programmes' pages of a partner, had the tables been odd."""
+
+    def of(partner_id, odd):
+        partner = built(partner_id)
+        monkeypatch.setattr(site, "SECTIONS", programmes.SECTIONS)
+        return partner.rendered(odd(partner.released))
+
+    return of
+
+
+@pytest.mark.parametrize("odd", [hidden, newest, many_schools])
+@pytest.mark.parametrize("partner_id", PARTNERS)
+def test_pages_of_odd_partners_still_make_sense(built, render, odd, partner_id):
+    made = render(partner_id, odd)
+    for path, html in made.items():
+        main = html.partition("<main")[2].partition("</main>")[0]
+        text = re.sub(r"<[^>]*>", " ", main)
+        assert len(text.split()) > 30 and not re.search(r">\s*None\s*<|\bnan\b|NaT|&lt;NA&gt;", main), path
+        if odd is hidden and "action_for_equity" not in path:
+            told = re.sub(r"95% interval|From 0 to 100%|target \d+%", "", text)
+            assert not re.search(r"\d%", told) or path == "programmes/cycles.html", path
+    if odd is not hidden:
+        assert set(built(partner_id).pages) == set(made)
+    if odd is many_schools and "programmes/scorecard.html" in made:
+        assert made["programmes/scorecard.html"].count("School 0") == 400
+
+
+def test_four_hundred_schools_fit_a_phone(render, tmp_path, visit):
+    page = tmp_path / "scorecard.html"
+    page.write_text(render("cedar_valley_isd", many_schools)["programmes/scorecard.html"])
+    tab = visit(page, 375)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 375
+    tab.get_by_label("Find").first.fill("School 0399")
+    assert tab.locator("section:has(> h2#schools) tbody tr:visible").count() == 1
+
+
+def test_hostile_words_of_staff_break_no_layout(tmp_path, visit):
+    tables = {"opportunity_scorecard": scorecard(), "equity_commitments": commitments()}
+    page = tmp_path / "scorecard.html"
+    page.write_text(pages(tables)["programmes/scorecard.html"])
+    for width in (375, 1280):
+        tab = visit(page, width)
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+        assert tab.evaluate("document.scripts.length") == 2

@@ -147,6 +147,27 @@ def test_fewer_than_five_classes_say_nothing(cedar):
     assert not {"met", "rate", "rate_low", "students", "observations"} & set(released)
 
 
+def test_a_cycle_is_tied_to_a_resource_by_its_metric_id(cedar):
+    """The cycle about strong instruction shows the scorecard's share of its group, before it began and since."""
+    [cycle] = cedar.mart("scorecard_cycles").to_dict("records")
+    of = cedar.mart("opportunity_scorecard")
+    of = of[
+        (of["metric_id"] == "strong_instruction")
+        & (of["school_id"] == "_all")
+        & (of["collection_window"] == "_all")
+    ]
+    rate = of[(of["dimension"] == "student_of_color") & (of["subgroup"] == "yes")].set_index("school_year")[
+        "rate"
+    ]
+    assert cycle["metric_id"] == "strong_instruction" and cycle["latest_school_year"] == 2026
+    assert (cycle["baseline_rate"], cycle["latest_rate"]) == pytest.approx((rate[2025], rate[2026]))
+    assert cycle["target_met"] == (rate[2026] >= 0.40)
+    assert cedar.mart("cycles_of_inquiry").empty
+    [block] = cedar.pages["programmes/cycles.html"].values["blocks"]
+    assert block.picture_title.startswith("Strong instruction") and "A1 begins" in block.picture
+    assert "programmes/presentation.html" not in cedar.pages
+
+
 def test_the_page(cedar):
     blocks = {block.id: block for block in cedar.pages["programmes/scorecard.html"].values["blocks"]}
     assert list(blocks) == ["card", "groups", "schools", "windows", "commitments"]

@@ -5,12 +5,15 @@ import os
 import shutil
 
 import pytest
+from click.testing import CliRunner
 
+from equity_pipeline.cli import main
 from equity_pipeline.domain.errors import EquityError
 from equity_pipeline.publishing import manifest, network
 from equity_pipeline.publishing.withdrawal import ever_published, withdraw
 from equity_pipeline.storage import trail
 from equity_pipeline.storage.home import Home
+from tests.conftest import PARTNER_FILE
 
 from .frames import partner
 from .test_release import publish, small
@@ -91,3 +94,34 @@ def test_only_a_release_of_the_partner_can_be_withdrawn(home, release_id):
     with pytest.raises(EquityError, match="no release"):
         withdraw(home, WHO, release_id, "x")
     assert len(names(home.releases(WHO))) == 2
+
+
+def test_a_person_withdraws_from_the_command_line(home, monkeypatch):
+    for name in ("DAGSTER_HOME", "EQUITY_HOME", "DAGSTER_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
+        monkeypatch.setenv(name, "")  # what the command sets is gone after the test
+    home.partners.mkdir()
+    home.partner_file(WHO).write_text(PARTNER_FILE.format(partner_id=WHO, first_school_year="2021-22"))
+    second = os.readlink(home.releases(WHO) / "latest")
+    [first] = set(names(home.releases(WHO))) - {second}
+
+    def withdrawn(release_id):
+        said = [
+            "withdraw",
+            "--home",
+            str(home.root),
+            "--partner",
+            WHO,
+            "--because",
+            "a wrong year",
+            release_id,
+        ]
+        return CliRunner().invoke(main, said)
+
+    told = withdrawn(second)
+    assert told.exit_code == 0, told.output
+    assert f"{WHO}: release {second} withdrawn; latest is {first}" in told.output
+    assert manifest.read(home.network_releases / "latest")["made_from"] == {WHO: first}
+    again = withdrawn(second)
+    assert (again.exit_code, f"no release {second!r}" in again.output) == (1, True)
+    assert [entry["action"] for entry in trail.entries(home, partner_id=WHO)] == ["withdrew"]
+    assert trail.check(home).fault is None

@@ -230,7 +230,7 @@ def test_qualtrics(account):
     assert rows.select("survey_id", "respondent_id", "item_id", "response", "submitted_at").rows() == [
         (survey, "R_2YPOQ602ER1jkf1", item, answer, "2017-07-18T08:28:48")
         for survey in ("long_ago", "now")
-        for item, answer in (("choice", "2"), ("text", "Hello World!"))
+        for item, answer in (("choice", "2"), ("text", "_free_text"))
     ]
 
 

@@ -12,7 +12,7 @@ import duckdb
 import pandas as pd
 
 from equity_pipeline.publishing.page import Section
-from equity_pipeline.publishing.programmes import climate, equity, evaluation, needs, scorecard
+from equity_pipeline.publishing.programmes import climate, cycles, equity, evaluation, needs, scorecard
 from equity_pipeline.publishing.programmes.page import Reader
 from equity_pipeline.publishing.programmes.protect import Released, released, withheld
 
@@ -21,6 +21,7 @@ MODULES: dict[str, tuple[str, ModuleType]] = {
     "action_for_equity": ("Action for Equity", equity),
     "scorecard": ("Opportunity scorecard", scorecard),
     "climate": ("Climate and discipline", climate),
+    "cycles": ("Cycles of inquiry", cycles),
     "needs": ("Needs and plan", needs),
     "evaluation": ("Evaluation", evaluation),
 }

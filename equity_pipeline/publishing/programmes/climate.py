@@ -12,13 +12,15 @@ from equity_pipeline.publishing import charts, words
 from equity_pipeline.publishing.page import Page
 from equity_pipeline.publishing.programmes import page as parts
 from equity_pipeline.publishing.programmes import vocabulary
+from equity_pipeline.publishing.programmes.needs import climate_surveys
 from equity_pipeline.publishing.programmes.page import HIDDEN, Answer, Block, Reader, Table
 from equity_pipeline.publishing.programmes.protect import Released, Share, ratio
 
 KICKER = "Equity Communities of Practice"
 _CELL = ("partner_id", "school_year", "school_id", "metric_id", "dimension", "subgroup")
 TABLES = {
-    "climate": Released(_CELL, (Share("rate", "n", "successes"), Share("reference_rate", "reference_n", "reference_successes"))),
+    # What the state publishes rests on nobody's record of the district.
+    "climate": Released((*_CELL, "state_rate"), (Share("rate", "n", "successes"), Share("reference_rate", "reference_n", "reference_successes"))),
     "discipline_incidents": Released(
         ("partner_id", "school_year", "school_id", "action", "dimension", "subgroup"),
         (Share("students_rate", "students_enrolled", "students"),),
@@ -28,11 +30,6 @@ TABLES = {
         ("partner_id", "school_year", "school_id", "evidence_rank", "focus_area", "measured_gaps", "clear_gaps", "metric_id",
          "dimension", "subgroup"),
         (Share("rate", "n", "successes"), Share("reference_rate", "reference_n", "reference_successes")),
-    ),
-    "cycles_of_inquiry": Released(
-        ("partner_id", "start_school_year", "cycle_id", "focus_area", "question", "aim", "metric_id", "dimension", "subgroup",
-         "school_id", "target_rate", "started_on", "due_on", "action", "study", "decision", "decided_on", "latest_school_year"),
-        (Share("latest_rate", "latest_n", "latest_successes"), Share("baseline_rate", "baseline_n", "baseline_successes")),
     ),
 }  # fmt: skip
 
@@ -48,47 +45,49 @@ _RISK_CELL = 10
 
 
 def pages(reader: Reader) -> Iterator[Page]:
-    """The climate page; the cycles' page; the leadership pack; a pack for each affinity group."""
-    rows = reader.rows("climate")
-    if not any(row["n"] is not None for row in rows):
+    """The climate page; a pack for each affinity group, where the district is in a community of practice."""
+    district, latest = district_now(reader)
+    if not district:
         return
     say = reader.say
-    latest = max(row["school_year"] for row in rows if row["n"] is not None)
-    district = _widest_first(
-        [row for row in rows if row["school_year"] == latest and row["school_id"] == "_all"]
+    packs = (
+        PACKS if any(p.program == "equity_communities_of_practice" for p in reader.partner.programs) else {}
     )
-    cycles = reader.rows("cycles_of_inquiry")
-    finding = _finding(reader, district)
     yield parts.page(
-        "programmes/climate.html", say(KICKER), say("Climate and discipline"), finding,
+        "programmes/climate.html", say(KICKER), say("Climate and discipline"), finding(reader, district),
         say("What happened to students in {year}, group by group, and how it compares with everyone else.", year=parts.year(latest)),
-        [*_ranked(reader, latest), *_by_group(reader, district, latest), *_incidents(reader, latest), *_by_school(reader, rows, latest)],
-        _answers(reader, district, latest, cycles),
+        [*ranked(reader, latest), *by_group(reader, district, latest), *_incidents(reader, latest), *climate_surveys(reader), *_by_school(reader, latest),
+         *_to_print(reader, packs)],
+        _answers(reader, district, latest),
     )  # fmt: skip
-    if not cycles:
-        return
-    yield parts.page(
-        "programmes/cycles.html", say(KICKER), say("Cycles of inquiry"), _decided(reader, cycles),
-        say("Each question, what was tried, what came of it, and what was decided; on the time line of the rate it is about."),
-        [_cycle(reader, cycle) for cycle in cycles],
-        [_of_cycle(reader, cycle) for cycle in cycles[:4]],
-    )  # fmt: skip
-    yield parts.page(
-        "programmes/presentation.html", say(KICKER), say("For the leadership team"), finding,
-        say("Where the evidence is, what was tried, and what is recommended. School year {year}; one sheet each when printed.", year=parts.year(latest)),
-        [*_ranked(reader, latest), *_by_group(reader, district, latest)[:2], *(_cycle(reader, cycle) for cycle in cycles)],
-        sheets=True,
-    )  # fmt: skip
-    for name, (title, metrics) in PACKS.items():
+    for name, (title, metrics) in packs.items():
         kept = [
             row for row in district if row["metric_id"] in metrics and _large_enough(row, reader.context.minimum_cell)
         ]  # fmt: skip
         yield parts.page(
             f"programmes/pack_{name}.html", say(KICKER), say(title), say("What do you notice? What do you wonder?"),
             say("Read each table first by yourself, then with a neighbor. Groups of few students are left out."),
-            [*_by_group(reader, kept, latest), Block("notes", say("What we notice, what we wonder, what we want to ask"), write=7)],
+            [*by_group(reader, kept, latest), Block("notes", say("What we notice, what we wonder, what we want to ask"), write=7)],
             sheets=True,
         )  # fmt: skip
+
+
+def district_now(reader: Reader) -> tuple[list[dict], int]:
+    """The district's rows of the newest year in which a group may be shown, the measure with the widest comparison first; and that year."""
+    rows = reader.rows("climate")
+    latest = max((row["school_year"] for row in rows if row["n"] is not None), default=0)
+    return _widest_first(
+        [row for row in rows if row["school_year"] == latest and row["school_id"] == "_all"]
+    ), latest
+
+
+def _to_print(reader: Reader, packs: dict) -> list[Block]:
+    """Where the packs lie."""
+    link = Markup('<a href="{}">{}</a>')
+    points = [link.format(f"pack_{name}.html", reader.say(title)) for name, (title, _) in packs.items()]
+    if points and reader.rows("cycles_of_inquiry"):
+        points.append(link.format("presentation.html", reader.say("For the leadership team")))
+    return [Block("packs", reader.say("To print and take along"), points=points)] if points else []
 
 
 def _large_enough(row: dict, minimum_cell: int) -> bool:
@@ -117,7 +116,8 @@ def _widest_first(rows: list[dict]) -> list[dict]:
     return sorted(rows, key=lambda row: order.get(row["metric_id"], len(order)))  # fmt: skip
 
 
-def _finding(reader: Reader, district: list[dict]) -> str:
+def finding(reader: Reader, district: list[dict]) -> str:
+    """The comparison in which something clearly happened more often to a group, the widest of them."""
     widest = next(iter(_more_often(district)), None)
     if widest is None:
         return reader.say("No clear difference between groups can be told")
@@ -127,10 +127,10 @@ def _finding(reader: Reader, district: list[dict]) -> str:
     )  # fmt: skip
 
 
-def _answers(reader: Reader, district: list[dict], latest: int, cycles: list[dict]) -> Iterator[Answer]:
-    say = reader.say
-    if ranked := _areas(reader, latest):
-        first = ranked[0]
+def _answers(reader: Reader, district: list[dict], latest: int) -> Iterator[Answer]:
+    say, cycles = reader.say, reader.rows("cycles_of_inquiry")
+    if areas := _areas(reader, latest):
+        first = areas[0]
         yield Answer("#focus", say("Where does the evidence point?"), say(vocabulary.AREAS[first["focus_area"]]),
                      say("{clear} of {all} gaps are clear", clear=str(first["clear_gaps"]), all=str(first["measured_gaps"])))  # fmt: skip
     more = _more_often(district)
@@ -154,7 +154,8 @@ def _areas(reader: Reader, latest: int) -> list[dict]:
     return sorted(rows, key=lambda row: row["evidence_rank"])
 
 
-def _ranked(reader: Reader, latest: int) -> list[Block]:
+def ranked(reader: Reader, latest: int) -> list[Block]:
+    """The focus areas, strongest evidence first."""
     say, rows = reader.say, _areas(reader, latest)
     if not rows:
         return []
@@ -172,7 +173,7 @@ def _ranked(reader: Reader, latest: int) -> list[Block]:
     return [Block(
         "focus", say("Where the evidence points"),
         [say("Areas in the order of their widest clear gap, by Cohen’s h, which puts rates of any height on one scale. A gap is clear "
-             "when both groups are large enough, the group is behind and the 95% interval leaves out zero.")],
+             "when both groups are large enough, schools serve the group at the worse rate and the 95% interval leaves out zero.")],
         table=Table(say("Focus areas, strongest evidence first"),
                     [say("Area"), say("Clear gaps"), say("Widest: measure"), say("Group"), say("From 0 to {top}", top="100%"), say("Rate"), say("Compared with")],
                     lines, frozenset({1, 5, 6}), frozenset({4})),
@@ -193,7 +194,7 @@ def _picture(row: dict, top: float) -> Markup | str:
     return charts.ranges({"own": ends[:2], "other": ends[2:]}, top) if _pictured(row) else ""
 
 
-def _by_group(reader: Reader, rows: list[dict], latest: int) -> list[Block]:
+def by_group(reader: Reader, rows: list[dict], latest: int) -> list[Block]:
     """One table a metric: groups with their rate, that of everyone else, the gap and the risk ratio."""
     say, of_metric = reader.say, defaultdict(list)
     for row in rows:
@@ -305,9 +306,9 @@ def _incidents(reader: Reader, latest: int) -> list[Block]:
     )]  # fmt: skip
 
 
-def _by_school(reader: Reader, rows: list[dict], latest: int) -> list[Block]:
+def _by_school(reader: Reader, latest: int) -> list[Block]:
     told = [
-        r for r in rows
+        r for r in reader.rows("climate")
         if r["school_year"] == latest and r["school_id"] != "_all" and r["dimension"] == "all_students" and r["n"] is not None
     ]  # fmt: skip
     return places(
@@ -332,91 +333,7 @@ def places(
     )
     return [Block(
         "schools", reader.say("By school"), [],
-        table=Table(reader.say("All students, {year}", year=parts.year(latest)), [reader.say("School"), *columns.values()],
+        table=Table(reader.say("All students by school, {year}", year=parts.year(latest)), [reader.say("School"), *columns.values()],
                     [[reader.place(s), *(reader.bar(at.get((s, c)), share) for c in columns)] for s in schools],
                     frozenset(range(1, len(columns) + 1)), sortable=True),
     )]  # fmt: skip
-
-
-# --- Cycles of inquiry ----------------------------------------------------------------------------------------------
-
-
-def _decided(reader: Reader, cycles: list[dict]) -> str:
-    return reader.say("{n} of {cycles} are decided", n=sum(cycle["decision"] is not None for cycle in cycles),
-                      cycles=reader.say("{n} cycles", n=len(cycles)))  # fmt: skip
-
-
-def _anchor(cycle: dict) -> str:
-    return f"cycle-{cycle['cycle_id']}".lower()
-
-
-def _of_cycle(reader: Reader, cycle: dict) -> Answer:
-    step = vocabulary.DECISIONS[cycle["decision"]]
-    return Answer(
-        f"#{_anchor(cycle)}", reader.say("Cycle {id}", id=cycle["cycle_id"]), reader.status(step), _outcome(reader, cycle)
-    )  # fmt: skip
-
-
-def _outcome(reader: Reader, cycle: dict) -> str:
-    """`24%, then 21%; target 20%`, as far as it is known."""
-    say, before, now = reader.say, reader.share(cycle, "baseline_rate"), reader.share(cycle, "latest_rate")
-    if cycle["target_rate"] is None:
-        return say("{before} before, {now} since", before=before, now=now)
-    return say("{before} before, {now} since; target {target}", before=before, now=now, target=words.percent(cycle["target_rate"]))  # fmt: skip
-
-
-def _series(reader: Reader, cycle: dict) -> dict[int, tuple[float, float]]:
-    """School year → the range that is released of the rate which a cycle is about."""
-    key = tuple(cycle[name] for name in ("school_id", "metric_id", "dimension", "subgroup"))
-    found = {
-        row["school_year"]: (row["rate_low"], row["rate_high"])
-        for row in reader.rows("climate")
-        if row["n"] is not None
-        and (row["school_id"], row["metric_id"], row["dimension"], row["subgroup"]) == key
-    }
-    for prefix, at in (("latest", cycle["latest_school_year"]), ("baseline", cycle["start_school_year"] - 1)):
-        if at is not None and cycle[f"{prefix}_n"] is not None:
-            found.setdefault(int(at), (cycle[f"{prefix}_rate_low"], cycle[f"{prefix}_rate_high"]))
-    return found
-
-
-def _timeline(reader: Reader, cycle: dict, about: str):
-    """The rate by school year as far as it is released, its target, and when the cycle began and was decided."""
-    say, series = reader.say, _series(reader, cycle)
-    if not series:
-        return None
-    years = list(
-        range(min(*series, cycle["start_school_year"] - 1), max(*series, cycle["start_school_year"]) + 1)
-    )
-    marks = [(years.index(cycle["start_school_year"]) - 0.5, say("{cycle} begins", cycle=cycle["cycle_id"]))]
-    if cycle["decision"] and cycle["latest_school_year"]:
-        marks.append(
-            (
-                years.index(int(cycle["latest_school_year"])) + 0.4,
-                say(vocabulary.DECISIONS[cycle["decision"]].words),
-            )
-        )
-    spans = [series.get(y) for y in years]
-    told = [say.span(*(round(100 * end) for end in span)) if span else HIDDEN for span in spans]
-    spoken = ", ".join(f"{parts.year(y)} {said}" for y, said in zip(years, told, strict=True))
-    return charts.trend(
-        [parts.year(y) for y in years], [None if span is None else sum(span) / 2 for span in spans], spans, goal=cycle["target_rate"],
-        goal_label=say("target"), name=f"{about}: {spoken}", span=(0.0, 0.05), written=words.percent, values=told, marks=marks, height=200,
-    )  # fmt: skip
-
-
-def _cycle(reader: Reader, cycle: dict) -> Block:
-    say = reader.say
-    about = f"{reader.metric(cycle['metric_id'])}, {reader.group(cycle)}, {reader.place(cycle['school_id'])}"
-    ran = " – ".join(filter(None, (say.date(cycle["started_on"]), say.date(cycle["due_on"]))))
-    steps = [
-        (say("Aim"), cycle["aim"]), (say("Measure"), about), (say("Rate"), _outcome(reader, cycle)), (say("Action"), cycle["action"]),
-        (say("From, to"), ran), (say("Study"), cycle["study"]),
-        (say("Decision"), parts.under(reader.status(vocabulary.DECISIONS[cycle["decision"]]), say.date(cycle["decided_on"]))),
-    ]  # fmt: skip
-    return Block(
-        _anchor(cycle), cycle["question"],
-        [say("Cycle {id}, {area}", id=cycle["cycle_id"], area=say(vocabulary.AREAS[cycle["focus_area"]]))],
-        facts=[(term, said) for term, said in steps if said],
-        picture=_timeline(reader, cycle, about), picture_title=about,
-    )  # fmt: skip

@@ -18,6 +18,7 @@ from equity_pipeline.publishing.programmes import page as parts
 from equity_pipeline.publishing.programmes import vocabulary
 from equity_pipeline.publishing.programmes.page import HIDDEN, Answer, Block, Reader, Table
 from equity_pipeline.publishing.programmes.protect import Released, Share
+from equity_pipeline.publishing.programmes.vocabulary import BARRIER
 
 KICKER = "Action for Equity"
 TABLES = {
@@ -39,8 +40,6 @@ PHASE_FIRST = {
 # The Tools Package continues progress towards closing, or keeps closed what was closed the year before.
 CLOSING = {"narrowing", *words.CLOSED}
 _ELIGIBLE = ("race_ethnicity", "economically_disadvantaged")
-# Constructs of surveys that are said in another way than as a scale: what stands in the way of a course, and whom students trust.
-BARRIER, TRUSTED = "barrier_", "trusted_adult"
 
 
 def pages(reader: Reader) -> Iterator[Page]:

@@ -127,7 +127,7 @@ def _initiative(reader: Reader, rows: list[dict]) -> Block:
     return Block(
         _anchor(first), first["initiative_name"], facts=facts, picture=picture,
         picture_title=say("Percentage points beside those who were not part of it, by years since the start") if picture else "",
-        table=Table(say("What each design says"), [say("Design"), say("What"), say("Estimate"), say("95% interval"), say("What it can and can’t show")],
+        table=Table(say("What each design says about {initiative}", initiative=first["initiative_name"]), [say("Design"), say("What"), say("Estimate"), say("95% interval"), say("What it can and can’t show")],
                     lines, frozenset({2, 3})) if lines else None,
     )  # fmt: skip
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from markupsafe import Markup
 
 from equity_pipeline.publishing import charts, words
-from equity_pipeline.publishing.page import Page
+from equity_pipeline.publishing.page import Page, slug
 from equity_pipeline.publishing.programmes import page as parts
 from equity_pipeline.publishing.programmes import vocabulary
 from equity_pipeline.publishing.programmes.page import HIDDEN, Answer, Block, Reader, Table
 from equity_pipeline.publishing.programmes.protect import Released, Share
-from equity_pipeline.publishing.programmes.vocabulary import WHO
+from equity_pipeline.publishing.programmes.vocabulary import BARRIER, WHO
 
 KICKER = "Equity Implemented Partnership"
 TABLES = {
@@ -56,10 +56,13 @@ def pages(reader: Reader) -> Iterator[Page]:
     if asked:
         survey, latest = max(asked)
         seen = _perceptions(reader, survey, latest)
+        constructs = sorted(
+            {r["construct"] for r in _in_district(reader, "needs_assessment", survey, latest)}
+        )
         yield parts.page(
             "programmes/needs.html", say(KICKER), say("Needs assessment"), _finding(reader, seen),
             say("What students, staff and families said in {year}, where they see things differently, and who did not answer.", year=parts.year(latest)),
-            [*_gaps(reader, seen, latest), *_by_group(reader, survey, latest), *_responses(reader, survey, latest), *_scales(reader, survey, latest)],
+            [*_gaps(reader, seen, latest), *by_group(reader, survey, latest, constructs, id="groups", heading=say("What students of each group said")), *_responses(reader, survey, latest), *_scales(reader, survey, latest)],
             _heard(reader, survey, latest),
         )  # fmt: skip
     if reader.rows("problems_of_practice") or reader.rows("implementation_plan"):
@@ -182,23 +185,40 @@ def _scales(reader: Reader, survey: str, latest: int) -> list[Block]:
     )] if lines else []  # fmt: skip
 
 
-def _by_group(reader: Reader, survey: str, latest: int) -> list[Block]:
+def by_group(
+    reader: Reader, survey: str, latest: int, constructs: list[str], *, id: str, heading: str
+) -> list[Block]:
+    """A table of the favorable answers of students to scales of a survey, a line a group."""
     of = [
-        r
-        for r in _in_district(reader, "needs_assessment", survey, latest)
-        if r["respondent_type"] == "student"
-    ]
-    constructs = sorted({r["construct"] for r in of})
+        r for r in _in_district(reader, "needs_assessment", survey, latest)
+        if r["respondent_type"] == "student" and r["construct"] in constructs
+    ]  # fmt: skip
     at = {(r["dimension"], r["subgroup"], r["construct"]): r for r in of}
     groups = {key[:2]: row for key, row in at.items()}
     lines = reader.by_dimension(groups.values(), lambda row: [
         reader.group(row), *(reader.bar(at.get((row["dimension"], row["subgroup"], c)), "favorable") for c in constructs)
     ])  # fmt: skip
     return [Block(
-        "groups", reader.say("What students of each group said"),
-        table=Table(reader.say("Favorable answers of students, {year}", year=parts.year(latest)),
+        id, heading,
+        table=Table(reader.say("Favorable answers of students, {survey}, {year}", survey=words.said(survey), year=parts.year(latest)),
                     [reader.say("Group"), *map(words.said, constructs)], lines, frozenset(range(1, len(constructs) + 1))),
     )] if lines else []  # fmt: skip
+
+
+def climate_surveys(reader: Reader) -> list[Block]:
+    """The scales of the newest year of each survey of students that is no needs assessment, by group; what is asked yes or no about
+    barriers stands beside access."""
+    asked: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for row in reader.rows("needs_assessment"):
+        if row["respondent_type"] == "student" and row["school_id"] == "_all" and not row["suppressed"]:
+            asked[row["survey_id"]][row["school_year"]].add(row["construct"])
+    return [
+        block
+        for survey, years in sorted(asked.items())
+        if survey not in _invited(reader) and not any(c.startswith(BARRIER) for c in years[max(years)])
+        for block in by_group(reader, survey, max(years), sorted(years[max(years)]), id=f"survey-{slug(survey)}",
+                              heading=reader.say("What students of each group say: {survey}", survey=words.said(survey)))
+    ]  # fmt: skip
 
 
 def _responses(reader: Reader, survey: str, latest: int) -> list[Block]:
@@ -300,7 +320,7 @@ def _problems(reader: Reader) -> list[Block]:
     return [Block(
         "problems", say("Problems of practice"),
         [say("In the order of their evidence, by Cohen’s h. Full dot: what the problem is about. Hollow dot: what it is compared with.")],
-        table=Table(say("Problems of practice"), [say("Problem"), say("Evidence from"), say("From 0 to {top}", top="100%"), say("Evidence")], lines,
+        table=Table(say("Problems and what they rest on"), [say("Problem"), say("Evidence from"), say("From 0 to {top}", top="100%"), say("Evidence")], lines,
                     pictures=frozenset({2})),
     )] if lines else []  # fmt: skip
 
@@ -333,7 +353,7 @@ def _recommendations(reader: Reader) -> list[Block]:
     return [Block(
         "recommendations", say("Recommendations, and who supports them"),
         [say("Support: the share of a stakeholder group of the task force that answered 4 or 5 of 5. Groups of fewer people than may be shown are left out.")],
-        table=Table(say("Recommendations"), [say("Recommendation"), say("Status"), *(say(vocabulary.STAKEHOLDERS[group]) for group in groups)], lines,
+        table=Table(say("Support by stakeholder group"), [say("Recommendation"), say("Status"), *(say(vocabulary.STAKEHOLDERS[group]) for group in groups)], lines,
                     frozenset(range(2, 2 + len(groups)))),
     )] if lines else []  # fmt: skip
 

@@ -15,7 +15,7 @@ from equity_pipeline.partners.registry import Partner
 from equity_pipeline.publishing import charts, tables, words
 from equity_pipeline.publishing.context import Context
 from equity_pipeline.publishing.page import Page
-from equity_pipeline.publishing.programmes.vocabulary import AT_INCIDENT, Step
+from equity_pipeline.publishing.programmes.vocabulary import AT_INCIDENT, RESOURCE_METRICS, Step
 from equity_pipeline.publishing.words import ENGLISH, Language
 
 HIDDEN = words.HIDDEN
@@ -109,6 +109,8 @@ class Reader:
 
     def metric(self, metric_id: str) -> str:
         """A plan may name a measure that is none of ours: it is called what the plan calls it."""
+        if metric_id in RESOURCE_METRICS:
+            return self.say(RESOURCE_METRICS[metric_id])
         known = metric_id in set(self.context.labels.metrics["metric_id"])
         return self.say(self.context.labels.metric(metric_id)) if known else metric_id
 

@@ -85,6 +85,10 @@ def _answers(reader: Reader, now: list[dict]) -> Iterator[Answer]:
             say("No difference can be told"),
             say("beyond the margin of each"),
         )
+    cycles = reader.rows("scorecard_cycles")
+    if cycles:
+        yield Answer("cycles.html", say("What is being tried?"), say("{n} cycles of inquiry", n=len(cycles)),
+                     say("{n} not decided yet", n=sum(cycle["decision"] is None for cycle in cycles)))  # fmt: skip
     promised = [row for row in reader.rows("equity_commitments") if row["kind"] == "commitment"]
     if promised:
         late, kept = (
@@ -189,7 +193,7 @@ def _windows(reader: Reader, district: list[dict], latest: int) -> list[Block]:
     if len(windows) < 2:
         return []
     return [Block("windows", reader.say("By window"),
-                  table=Table(reader.say("All students, {year}", year=parts.year(latest)), [reader.say("Window"), *map(reader.say, RESOURCES.values())],
+                  table=Table(reader.say("All students by window, {year}", year=parts.year(latest)), [reader.say("Window"), *map(reader.say, RESOURCES.values())],
                               [[reader.say(WINDOWS.get(w, words.said(w))), *(reader.bar(at.get((w, r)), "share") for r in RESOURCES)] for w in windows],
                               frozenset({1, 2, 3, 4})))]  # fmt: skip
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 ONCE = (
-    "cycles_of_inquiry", "class_ratings", "experience_samples", "scorecard_goals", "commitments", "survey_invitations",
+    "cycles_of_inquiry", "state_counts", "class_ratings", "experience_samples", "scorecard_goals", "commitments", "survey_invitations",
     "problems_of_practice", "strategies", "recommendations", "task_force_feedback", "action_steps", "initiatives",
     "initiative_members", "leader_lab_policies",
 )  # fmt: skip

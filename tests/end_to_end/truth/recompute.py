@@ -305,6 +305,7 @@ def _climate(
         items = frames["survey_items"].drop(columns="school_year", errors="ignore")
         answers = frames["survey_responses"].merge(items, on=["survey_id", "item_id"])
         answers = answers[answers["respondent_type"].eq("student") & answers["response"].notna()]
+        answers = answers[answers["scale_min"].notna()]  # the metrics are about answers on a scale
         points = answers["response"].astype(float)
         points = points.where(
             answers["reverse"] != "yes", answers["scale_min"] + answers["scale_max"] - points

@@ -41,6 +41,7 @@ select
     when gaps.risk_ratio_reason not like 'comparison%' then gaps.risk_ratio_reason
     when state_rest.rate is null then 'state_counts_not_provided'
   end as alternate_risk_ratio_reason,
+  state_rest.rate as state_rate,
   gaps.reason
 from {{ ref('gap_metrics') }} as gaps
 inner join {{ ref('metrics') }} as metrics on metrics.metric_id = gaps.metric_id and metrics.phase = 'climate'

@@ -1,17 +1,6 @@
 {{ config(tags=['with_cycles_of_inquiry']) }}
--- Each cycle with the rate of its group in the year before it began and in the last year that it reached.
+-- Cycles about a rate of the gap tables.
 with
-
-cycles as (
-  select
-    cycles.*,
-    coalesce(cycles.school_id, '_all') as place,
-    {{ school_year_of('cycles.started_on') }} as start_school_year,
-    {{ school_year_of('coalesce(cycles.due_on, cycles.decided_on)') }} as end_school_year,
-    metrics.direction
-  from {{ source('raw', 'cycles_of_inquiry') }} as cycles
-  inner join {{ ref('metrics') }} as metrics on metrics.metric_id = cycles.metric_id
-),
 
 rates as (
   select school_year, school_id, metric_id, dimension, subgroup, n, successes, rate
@@ -19,49 +8,4 @@ rates as (
   where grade_level = '_all' and reference = 'overall'
 ),
 
-latest as (
-  select cycles.cycle_id, max(rates.school_year) as school_year
-  from cycles
-  inner join rates
-    on rates.school_id = cycles.place and rates.metric_id = cycles.metric_id and rates.dimension = cycles.dimension
-    and rates.subgroup = cycles.subgroup and rates.rate is not null
-    and rates.school_year >= cycles.start_school_year
-    and rates.school_year <= coalesce(cycles.end_school_year, rates.school_year)
-  group by cycles.cycle_id
-)
-
-select
-  partner.partner_id,
-  cycles.cycle_id,
-  cycles.focus_area,
-  cycles.question,
-  cycles.aim,
-  cycles.metric_id,
-  cycles.dimension,
-  cycles.subgroup,
-  cycles.place as school_id,
-  cycles.target_rate,
-  cycles.started_on,
-  cycles.due_on,
-  cycles.action,
-  cycles.study,
-  cycles.decision,
-  cycles.decided_on,
-  cast(cycles.start_school_year as int) as start_school_year,
-  baseline.n as baseline_n,
-  baseline.successes as baseline_successes,
-  baseline.rate as baseline_rate,
-  now.school_year as latest_school_year,
-  now.n as latest_n,
-  now.successes as latest_successes,
-  now.rate as latest_rate,
-  case when cycles.direction = 'lower_is_better' then now.rate <= cycles.target_rate else now.rate >= cycles.target_rate end as target_met
-from cycles
-cross join {{ source('raw', 'partner') }} as partner
-left join rates as baseline
-  on baseline.school_year = cycles.start_school_year - 1 and baseline.school_id = cycles.place
-  and baseline.metric_id = cycles.metric_id and baseline.dimension = cycles.dimension and baseline.subgroup = cycles.subgroup
-left join latest on latest.cycle_id = cycles.cycle_id
-left join rates as now
-  on now.school_year = latest.school_year and now.school_id = cycles.place
-  and now.metric_id = cycles.metric_id and now.dimension = cycles.dimension and now.subgroup = cycles.subgroup
+{{ cycles_with_rates(ref('metrics'), 'rates') }}

@@ -25,16 +25,31 @@ events as (
     on students.school_year = discipline.school_year and students.student_id = discipline.student_id
 ),
 
+-- Before the rows are multiplied by subgroups: how often, and numbers in the place of texts, which are told apart faster.
+numbered as (
+  select
+    *,
+    dense_rank() over (partition by school_year order by student_id) as student,
+    dense_rank() over (partition by school_year order by incident_id) as incident,
+    count(*) over (partition by school_year, student_id, action) as times,
+    count(*) over (partition by school_year, student_id, action, disability_at_incident) as times_in_status
+  from events
+),
+
 grouped as (
   {% for cell in ['cell_1', 'cell_2'] -%}
-  select events.*, subgroups.dimension, subgroups.subgroup
-  from events
-  inner join {{ ref('int_cell_subgroup') }} as subgroups on subgroups.cell = events.{{ cell }}
+  select
+    numbered.school_year, numbered.school_id, numbered.action, numbered.student, numbered.incident, numbered.days, numbered.times,
+    subgroups.dimension, subgroups.subgroup
+  from numbered
+  inner join {{ ref('int_cell_subgroup') }} as subgroups on subgroups.cell = numbered.{{ cell }}
   where subgroups.dimension in ({{ one_way_dimensions() }})
   union all
   {% endfor -%}
-  select events.*, 'disability_at_incident' as dimension, events.disability_at_incident as subgroup
-  from events
+  select
+    school_year, school_id, action, student, incident, days, times_in_status as times,
+    'disability_at_incident' as dimension, disability_at_incident as subgroup
+  from numbered
 ),
 
 counted as (
@@ -44,14 +59,11 @@ counted as (
     action,
     dimension,
     subgroup,
-    count(distinct student_id) as students,
-    count(distinct incident_id) as incidents,
-    count(distinct case when times > 1 then student_id end) as students_more_than_once,
+    count(distinct student) as students,
+    count(distinct incident) as incidents,
+    count(distinct case when times > 1 then student end) as students_more_than_once,
     {{ sum_sorted('days') }} as days
-  from (
-    select *, count(*) over (partition by school_year, student_id, action, dimension, subgroup) as times
-    from grouped
-  ) as repeated
+  from grouped
   group by grouping sets ((school_year, action, dimension, subgroup), (school_year, action, dimension, subgroup, school_id))
 )
 
