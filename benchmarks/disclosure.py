@@ -1,6 +1,6 @@
 """Protecting and proving one school year: CPU seconds and memory against cells, and the share of groups that stay published.
 
-    python benchmarks/disclosure.py [--schools 5 10 20 40] [--metrics 12] [--rounds 2] [--picture FILE.svg]
+    python benchmarks/disclosure.py [--schools 5 10 20 40] [--metrics 12] [--picture FILE.svg]
 
 Students are drawn at random and counted by every one-way dimension; half of the metrics are about the successes of another
 one, so that counts are nested. Beside the rule stands closure, which publishes exact numbers: it hides small counts, and then
@@ -101,7 +101,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--schools", type=int, nargs="+", default=[5, 10, 20, 40])
     parser.add_argument("--metrics", type=int, default=12)
-    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--picture", type=Path)
     asked = parser.parse_args()
     points = []
@@ -109,7 +108,7 @@ def main() -> None:
         cells = counts(schools, asked.metrics)
         began = time.process_time()
         said = publish(cells["n"].to_numpy(), cells["successes"].to_numpy(), MINIMUM)
-        proof = prove(cells, dimensions(), MINIMUM, asked.rounds)
+        proof = prove(cells, dimensions(), MINIMUM)
         seconds = time.process_time() - began
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         points.append((len(cells), seconds))

@@ -27,6 +27,11 @@ from equity_pipeline.domain.errors import DisclosureError
 # The form a statement must have: what students are rounded to, and how many numbers of successes are in a band.
 ROUNDED_TO = 10
 IN_A_BAND = 7
+# Students of a metric who are successes of another one, or among them; they are shown where those are surely enough.
+AMONG = {
+    "exam_taken": "ap_ib_enrollment", "exam_passed_of_takers": "exam_taken", "exam_passed_of_enrolled": "ap_ib_enrollment",
+    "course_grade_c_or_better": "ap_ib_enrollment", "course_seats_c_or_better": "ap_ib_enrollment",
+}  # fmt: skip
 BAND = re.compile(r"under ([\d.]+)%|([\d.]+)% or more|([\d.]+)% to ([\d.]+)%")
 BANDS = ["rate_band", "reference_rate_band"]
 # A change of fewer students than this must not follow from two releases.
@@ -205,8 +210,8 @@ def certificate(result: AuditResult, rules: Rules, proof: Mapping[str, object]) 
     """What `certificate.json` says: what was attacked, how, what is left to guess, and whether the release may leave."""
     return {
         "pass": result.passed,
-        "promise": "students are rounded and rates stand in bands of at least seven numbers of successes (of five below 15 students); every other "
-        f"figure follows from these alone; groups of fewer than {result.minimum_cell} students are hidden",
+        "promise": f"every number of fewer than {result.minimum_cell} students, and every hidden one, may be one of two that are at "
+        f"least {proof.get('apart_at_least')} apart, also for who knows one of the students: both make the very same release",
         "minimum_cell": result.minimum_cell,
         "attacked": result.files,
         "rules": {
@@ -233,14 +238,18 @@ def _records(frame: pd.DataFrame) -> list[dict]:
 
 
 @functools.cache
-def _bands(least: int) -> set[tuple[float, float]]:
-    """The bands that rates of at least so many students are told in."""
-    count = max(100 // math.ceil(100 * IN_A_BAND / least), 2)
-    if count == 100:
-        edges = [0.0, *(percent + 0.5 for percent in range(1, 99)), 100.0]
+def _bands(least: int, ends: int) -> set[tuple[float, float]]:
+    """The bands that rates of at least so many students are told in; the first and the last hold `ends` numbers."""
+    inner, outer = math.ceil(100 * IN_A_BAND / least), math.ceil(100 * ends / least)
+    count = (100 - 2 * outer) // inner
+    if inner == 1:
+        starts = [0.0, *(percent + 0.5 for percent in range(1, 99)), 100.0]
+    elif count < 1:
+        starts = [0.0, 50.0, 100.0]
     else:
-        edges = [math.floor(100 * i / count + 0.5 + 1e-9) for i in range(count + 1)]
-    return {(float(a), float(b)) for a, b in itertools.pairwise(edges)}
+        width = (100 - 2 * outer) / count
+        starts = [0.0, *(outer + math.floor(width * i + 0.5 + 1e-9) for i in range(count + 1)), 100.0]
+    return {(float(a), float(b)) for a, b in itertools.pairwise(starts)}
 
 
 def _ends(band: str | None, rate: float) -> tuple[float, float] | None:
@@ -305,6 +314,18 @@ class Reading:
         self.base = base.join(ends)
         self.base["width"] = (self.base["high"] - self.base["low"]) / 100
         self.base.loc[silent, ["n", "p", "width"]] = np.nan
+        self._check_parents()
+
+    def _check_parents(self) -> None:
+        """Students who are among the successes of another metric are told of only where these are surely enough: else the
+        mark of a hidden group would say that they are few."""
+        said = self.base.set_index(CELL)
+        among = self.base["metric_id"].map(AMONG)
+        of = said.reindex(pd.MultiIndex.from_frame(self.base[CELL].assign(metric_id=among)))
+        surely = np.ceil(of["low"] / 100 * of["n_low"] - 1e-9).fillna(0).to_numpy() >= self.minimum_cell
+        there = of["absent"].eq(False).to_numpy()
+        wrong = self.base["n"].notna().to_numpy() & there & ~surely
+        self.tell("students are told of whose number is not told", "gap_metrics", self.base[wrong])
 
     def _form(self, n: float, rate: float, band: object) -> tuple[float, float, float, float] | None:
         """The students and the percents that a statement leaves open, or None where no rule allows it."""
@@ -315,7 +336,7 @@ class Reading:
             return None
         half = ROUNDED_TO // 2
         least = max(int(n) - half, self.minimum_cell)
-        if n % ROUNDED_TO or n + half <= self.minimum_cell or ends not in _bands(least):
+        if n % ROUNDED_TO or n + half <= self.minimum_cell or ends not in _bands(least, self.minimum_cell):
             return None
         return least, n + half - 1, *ends
 

@@ -8,7 +8,8 @@ import pandas as pd
 from equity_pipeline.disclosure.derive import Derivation
 from equity_pipeline.disclosure.figures import PAIR, Rules, is_unknown
 from equity_pipeline.disclosure.model import CELL, DISTRICT, published
-from equity_pipeline.disclosure.publication import ROUNDED_TO, WHOLE, band, publish
+from equity_pipeline.disclosure.publication import ROUNDED_TO, WHOLE, band
+from equity_pipeline.disclosure.worlds import Proof
 from equity_pipeline.domain.errors import DisclosureError
 
 # Columns that rest on no count: what the row is about and which rules made it.
@@ -27,7 +28,7 @@ _UNIFORM = 1 / np.sqrt(12)
 
 
 def protect_marts(
-    marts: dict[str, pd.DataFrame], minimum_cell: int, dimensions: pd.DataFrame, derivation: Derivation
+    marts: dict[str, pd.DataFrame], dimensions: pd.DataFrame, proof: Proof, derivation: Derivation
 ) -> dict[str, pd.DataFrame]:
     """The published marts: same columns, plus `suppressed`, `suppression_reason` and the bands (`BANDS`).
 
@@ -37,8 +38,8 @@ def protect_marts(
 
     Args:
         marts: the restricted marts by name; only the counts of `gap_metrics` are used.
-        minimum_cell: the partner's `privacy.minimum_cell`, students.
         dimensions: the seed.
+        proof: of the same counts; what it does not prove is not published.
         derivation: the SQL of the warehouse.
 
     Raises:
@@ -46,7 +47,7 @@ def protect_marts(
             more than the published counts.
     """
     cells = published_counts(marts["gap_metrics"], dimensions)
-    base = _base(cells, minimum_cell)
+    base = _base(cells, proof)
     measured = _derive_gaps(cells, base, derivation)
     result = {name: measured[name] if name in measured else derivation.run(name) for name in marts}
     gaps = measured["gap_metrics"]
@@ -64,20 +65,18 @@ def published_counts(gaps: pd.DataFrame, dimensions: pd.DataFrame) -> pd.DataFra
         raise DisclosureError(
             f"dimensions without a row in the seed dimensions: {', '.join(unknown)}; add them to it"
         )
-    cells = gaps[[*CELL, "n", "successes", "reason"]].drop_duplicates(CELL).reset_index(drop=True)
+    people = [c for c in ("people",) if c in gaps]
+    cells = gaps[[*CELL, "n", "successes", "reason", *people]].drop_duplicates(CELL).reset_index(drop=True)
     known = cells.dropna(subset=["n"])
     if (known["successes"] > known["n"]).any() or (known["successes"] < 0).any():
         raise DisclosureError("a group has more successes than students; nothing is published")
     return cells
 
 
-def _base(cells: pd.DataFrame, minimum_cell: int) -> pd.DataFrame:
+def _base(cells: pd.DataFrame, proof: Proof) -> pd.DataFrame:
     """What is shown of every group, by `CELL`: `n`, `rate`, `rate_band`, `width` of the band and `hidden`; a group that was
     not measured is neither hidden nor shown."""
-    known = cells.dropna(subset=["n"])
-    said = publish(known["n"].to_numpy(np.int64), known["successes"].to_numpy(np.int64), minimum_cell)
-    said.index = pd.MultiIndex.from_frame(known[CELL])
-    base = pd.DataFrame(index=pd.MultiIndex.from_frame(cells[CELL])).join(said)
+    base = pd.DataFrame(index=pd.MultiIndex.from_frame(cells[CELL])).join(proof.base)
     hidden = base["hidden"].astype("boolean").fillna(False).to_numpy(bool)
     shown = ~hidden & base["hidden"].notna().to_numpy()
     low, high = base["low"], base["high"]

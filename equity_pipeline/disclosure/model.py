@@ -20,6 +20,7 @@ import pandas as pd
 
 DISTRICT = "_all"
 CELL = ["school_year", "metric_id", "school_id", "dimension", "subgroup"]
+GROUP = ["school_id", "dimension", "subgroup"]
 REST = "not "
 
 # metric, count → the same number under the name it has in another metric: takers are the successes of taking.
@@ -30,10 +31,59 @@ COUNT_IDENTITIES = {
     ("exam_passed_of_enrolled", "successes"): ("exam_passed_of_takers", "successes"),
     ("advanced_enrollment", "n"): ("ap_ib_enrollment", "n"),
     ("ap_stem_enrollment", "n"): ("ap_ib_enrollment", "n"),
+    ("courses_offered_access", "n"): ("ap_ib_enrollment", "n"),
 }
 
-# metric, count → the metric and count whose students it is some of.
-NESTED = {("course_grade_c_or_better", "n"): ("ap_ib_enrollment", "successes")}
+# Metric → the metric whose successes hold all of its students.
+AMONG = {
+    "exam_taken": "ap_ib_enrollment",
+    "exam_passed_of_takers": "exam_taken",
+    "exam_passed_of_enrolled": "ap_ib_enrollment",
+    "course_grade_c_or_better": "ap_ib_enrollment",
+    "course_seats_c_or_better": "ap_ib_enrollment",
+}
+
+# What is never negative in a group: metric, count → how often. Each holds by what the metrics mean.
+_N, _S = "n", "successes"
+
+
+def _part(inner: tuple[str, str], outer: tuple[str, str]) -> dict[tuple[str, str], int]:
+    return {outer: 1, inner: -1}
+
+
+_ENROLLED, _EVERYONE = ("ap_ib_enrollment", _S), ("ap_ib_enrollment", _N)
+_MOVED = ("suspended_oss", "suspended_iss", "suspended_any", "referred", "expelled")
+FORMS: tuple[dict[tuple[str, str], int], ...] = (
+    _part(("course_grade_c_or_better", _N), _ENROLLED),
+    _part(("course_grade_c_or_better", _N), ("course_seats_c_or_better", _N)),
+    _part(("ap_stem_enrollment", _S), _ENROLLED),
+    _part(_ENROLLED, ("advanced_enrollment", _S)),
+    _part(_ENROLLED, ("course_completed", _N)),
+    _part(("course_completed", _S), _ENROLLED),
+    _part(("course_completed", _N), _EVERYONE),
+    _part(("chronically_absent", _N), _EVERYONE),
+    _part(("equity_and_excellence", _N), _EVERYONE),
+    # Those who are not enrolled among a part of everyone are not more than those among everyone.
+    *(
+        form
+        for metric in ("first_time_ap_ib", "ap_potential_enrolled")
+        for form in (
+            _part((metric, _N), _EVERYONE),
+            _part((metric, _S), _ENROLLED),
+            {_EVERYONE: 1, _ENROLLED: -1, (metric, _N): -1, (metric, _S): 1},
+        )
+    ),
+    _part(("suspended_oss", _S), ("suspended_any", _S)),
+    _part(("suspended_iss", _S), ("suspended_any", _S)),
+    {("suspended_oss", _S): 1, ("suspended_iss", _S): 1, ("suspended_any", _S): -1},
+    # Whom an incident counts at another school is the same student in the district.
+    *(form for metric in _MOVED for form in (_part((metric, _N), _EVERYONE), _part(_EVERYONE, (metric, _N)))),
+    # A school offers a course to all of its students or to none.
+    _part(_EVERYONE, ("courses_offered_access", _S)),
+    {("courses_offered_access", _S): -1},
+)
+# Metrics whose successes are a fact about a school, not about its students.
+OF_SCHOOLS = frozenset({"courses_offered_access"})
 # Metrics of everyone: a group has a row exactly when it has a student, so their students are at least 1.
 POPULATION = frozenset({"ap_ib_enrollment"})
 
@@ -73,9 +123,26 @@ class Equation(NamedTuple):
     parts: tuple[Group, ...]
 
 
-def count_name(metric_id: str, count: str) -> tuple[str, str]:
-    """The one name of a count (`n` or `successes`) that several metrics publish."""
-    return COUNT_IDENTITIES.get((metric_id, count), (metric_id, count))
+def count_names(cells: pd.DataFrame) -> dict[tuple[str, str], tuple[str, str]]:
+    """Metric, count (`n` or `successes`) → the one name of a count that several metrics publish.
+
+    Counts delivered by a partner need not be the same where they should be; then each has its own name.
+
+    Args:
+        cells: one row per `CELL` of one school year, with `n` and `successes`.
+    """
+    group = cells.groupby(GROUP, sort=False).ngroup().to_numpy()
+    metric, own, seen = cells["metric_id"].to_numpy(object), {}, {}
+    for name in [(m, count) for m in sorted(set(metric)) for count in (_N, _S)]:
+        rows = metric == name[0]
+        values = dict(zip(group[rows], cells[name[1]].to_numpy()[rows], strict=True))
+        shared = COUNT_IDENTITIES.get(name, name)
+        before = seen.setdefault(shared, {})
+        same = all(before.get(g, value) == value for g, value in values.items())
+        own[name] = shared if same else name
+        if same:
+            before |= values
+    return own
 
 
 def is_unknown(subgroup: str) -> bool:
@@ -158,3 +225,17 @@ def equations(groups: Iterable[Group], dimensions: pd.DataFrame) -> list[Equatio
         for (_, total), parts in sorted(sums.items())
         if parts and total in present
     ]
+
+
+def parts_of(groups: Iterable[Group]) -> list[tuple[Group, Group]]:
+    """Groups whose students are some of another group's, and that group; beyond what `equations` say."""
+    present = set(groups)
+    pairs = [
+        (group, Group(group.school_id, dimension, subgroup))
+        for group in sorted(present)
+        for dimension, subgroup in (
+            ("race_alone_or_in_combination", group.subgroup if group.dimension == "race_ethnicity" else ""),
+            ("english_learner_ever", "yes" if group[1:] == ("english_learner", "yes") else ""),
+        )
+    ]
+    return [pair for pair in pairs if pair[1] in present]

@@ -71,13 +71,15 @@ def publish(home: Home, partner: Partner) -> Release:
     derivation = Derivation(home.warehouse(partner.partner_id))
     rules = derivation.rules()
 
+    witness = home.warehouse(partner.partner_id).parent / "witness.npz"
+    proof = prove(published_counts(marts["gap_metrics"], dimensions), dimensions, smallest, witness)
+    frames = protect_marts(marts, dimensions, proof, derivation)
+
     def attack(folder: Path) -> dict[str, object]:
-        proof = prove(published_counts(marts["gap_metrics"], dimensions), dimensions, smallest)
-        proof.keep(home.warehouse(partner.partner_id).parent / "witness.npz")
+        proof.keep(witness)
         earlier = withdrawal.ever_published(home, partner.partner_id)
         return certificate(audit(folder, rules, smallest, earlier), rules, proof.summary())
 
-    frames = protect_marts(marts, smallest, dimensions, derivation)
     context = dataclasses.replace(
         context, programmes=programmes.beside(context.programmes, frames["gap_metrics"])
     )

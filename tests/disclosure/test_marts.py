@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
-from equity_pipeline.disclosure.marts import BANDS, STATED
+from equity_pipeline.disclosure.marts import BANDS, STATED, published_counts
 from equity_pipeline.disclosure.model import CELL, published
-from equity_pipeline.disclosure.publication import publish
+from equity_pipeline.disclosure.worlds import Prover, Year
 from tests.disclosure.conftest import District
 
 KEY = [*CELL, "reference"]
@@ -51,22 +50,20 @@ def test_nothing_but_the_counts_of_the_restricted_marts_goes_in(district: Distri
         pd.testing.assert_frame_equal(frame, protected[name])
 
 
-def test_counts_that_are_said_alike_make_the_same_release(district: District, protected: dict) -> None:
-    """The release is a function of its base: other students behind the same roundings and bands change no byte."""
+def test_every_witness_world_makes_the_same_release(district: District, protected: dict) -> None:
+    """The release is a function of its base and of what is withheld: other students behind it change nothing that is said."""
     gaps = district.marts["gap_metrics"]
-    cells = gaps[gaps["grade_level"] == "_all"].drop_duplicates(CELL)[[*CELL, "n", "successes"]]
-    cells = cells.dropna().astype({"n": "int64"})
-    low = cells["n"] // 10 * 10 + np.where(cells["n"] % 10 < 5, 0, 5)
-    moved = cells.assign(other=np.where(cells["n"] >= 700, low, cells["n"]).astype(float))
-    n, other, s = (moved[c].to_numpy(np.int64) for c in ("n", "other", "successes"))
-    before, after = publish(n, s, 10), publish(other, s, 10)
-    alike = (before == after).all(axis=1).to_numpy() & (s <= other)
-    assert (alike & (other != n)).sum() > 0
-    moved["other"] = np.where(alike, other, n)
-    frame = gaps.merge(moved[[*CELL, "other"]], on=CELL, how="left")
-    frame["n"] = frame["other"].astype("Int64")
-    for name, made in district.protect(gap_metrics=frame.drop(columns="other")).items():
-        pd.testing.assert_frame_equal(made, protected[name])
+    proof = district.proof(gaps)
+    cells = published_counts(gaps, district.dimensions).dropna(subset=["n"]).sort_values(CELL)
+    for school_year, worlds in proof.worlds.items():
+        true = cells[cells["school_year"] == school_year].astype({"n": "int64", "successes": "int64"})
+        year = Year.of(true, district.dimensions, 10)
+        said = proof.base[proof.base.index.get_level_values("school_year") == school_year]
+        for world in (worlds[1], worlds[-1]):
+            other = true.assign(n=world[year.n, year.group], successes=world[year.s, year.group])
+            assert (other["n"] != true["n"]).any()
+            made = Prover(Year.of(other, district.dimensions, 10), said["withheld"].to_numpy()).said
+            pd.testing.assert_frame_equal(made, said.drop(columns="withheld").reset_index(drop=True))
 
 
 def test_a_suppressed_row_says_nothing_and_gives_one_reason(protected: dict) -> None:

@@ -109,10 +109,17 @@ _STUDENTS, _REST = ("n", "asked", "students_enrolled"), "reference_n"
 
 
 def withheld(table: pd.DataFrame, rule: Released, gaps: pd.DataFrame) -> pd.DataFrame:
-    """The released table with no group told more of than in the released gap tables: who is hidden there is hidden here, and
-    students are not rounded more finely. `gaps`: released `gap_metrics`; its metric of everyone counts the same students."""
+    """The released table with no group told more of than in the released gap tables: who is hidden there is hidden here, of
+    everyone and of the row's own metric, and students are not rounded more finely. `gaps`: released `gap_metrics`; its metric of
+    everyone counts the same students."""
     if not set(_GROUP) <= set(table.columns):
         return table
+    if "metric_id" in table:
+        private = gaps[(gaps["reference"] == "overall") & gaps["suppression_reason"].eq("privacy")]
+        keys = [*_GROUP, "metric_id"]
+        table = _without(
+            table, rule, pd.MultiIndex.from_frame(table[keys]).isin(pd.MultiIndex.from_frame(private[keys]))
+        )
     everyone = gaps[gaps["metric_id"] == "ap_ib_enrollment"]
     own = _told(table, everyone[everyone["reference"] == "overall"], "n")
     rest = _told(table, everyone[everyone["reference"] == "rest"], "reference_n")
@@ -129,6 +136,13 @@ def withheld(table: pd.DataFrame, rule: Released, gaps: pd.DataFrame) -> pd.Data
     if "suppressed" in result:
         result["suppressed"] = result["suppressed"] | own[0]
     return result
+
+
+def _without(table: pd.DataFrame, rule: Released, hidden: np.ndarray) -> pd.DataFrame:
+    """The table with no value in the hidden rows."""
+    values = [c for c in table.columns if c not in rule.about and c != "suppressed"]
+    result = table.assign(**{column: table[column].where(~hidden) for column in values})
+    return result.assign(suppressed=table["suppressed"] | hidden) if "suppressed" in table else result
 
 
 def _told(table: pd.DataFrame, rows: pd.DataFrame, column: str) -> tuple[np.ndarray, pd.Series]:
