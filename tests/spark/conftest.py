@@ -15,8 +15,10 @@ from equity_pipeline.storage.home import Home
 
 SCALE = 0.02
 SCHOOL_YEARS = (2025, 2026)  # a year and the one that it is compared with
-# Rows by the hundred: making code for each query, or planning again while it runs, would cost more than it saves.
+# Few rows and two hundred statements: making or optimizing code for each, or planning again while it runs, would cost more
+# than it saves.
 SMALL = {
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
     "spark.master": "local[2]",
     "spark.driver.memory": "2g",
     "spark.driver.host": "127.0.0.1",
