@@ -55,6 +55,10 @@ _NEAREST, _SPARED, _ANYWHERE = 2, 6, 9
 _FEW = 8
 # Turns of the whole-number programs, and how many counts are in one.
 _LIFTS, _PROGRAM = 3, 2_000
+# How many branches such a program may try: for many counts at once, and for a single one that nothing else reached.
+_HASTE, _PATIENCE = 5, 500
+# So often are cells beside one withheld before a program is spent on it alone.
+_STUBBORN = 5
 
 
 @dataclass(frozen=True)
@@ -159,6 +163,8 @@ def _proven(year: Year) -> tuple[Prover, list[np.ndarray]]:
         # What was said less of still holds in every world so far.
         prover.search(worlds, _MORE)
         prover.lift(worlds, 1)
+        left = prover.narrow(worlds)
+        prover.reach(worlds, left[tried[left] >= _STUBBORN])
     raise DisclosureError(
         f"{len(prover.narrow(worlds))} groups could be worked out from what others say of them; nothing is published"
     )
@@ -474,8 +480,31 @@ class Prover:
             if len(worlds) == before:
                 return
 
+    def reach(self, worlds: list[np.ndarray], cells: np.ndarray) -> None:
+        """Add worlds for the few cells that are left, with a whole-number program for each of their counts alone, which moves
+        all places and may take longer."""
+        nothing, groups = np.zeros(0, np.int64), np.arange(len(self.year.groups))
+        for cell in cells:
+            of_cell = np.flatnonzero(self.asked.cell == cell)
+            ways = [(np.array([i]), np.array([sign]), nothing) for i in of_cell for sign in (1, -1)]
+            for asked, sign, plain in [*ways, (nothing, nothing, np.array([cell]))]:
+                seen = self.seen(worlds)
+                if len(asked) and (seen.highest - seen.lowest)[asked[0]] >= X:
+                    continue
+                if len(plain) and self.mixed(worlds)[cell]:
+                    continue
+                world = self._lifted(groups, asked, sign, seen, plain, _PATIENCE)
+                if world is not None and self.consistent(world):
+                    worlds.append(world)
+
     def _lifted(
-        self, groups: np.ndarray, asked: np.ndarray, sign: np.ndarray, seen: Seen, plain: np.ndarray
+        self,
+        groups: np.ndarray,
+        asked: np.ndarray,
+        sign: np.ndarray,
+        seen: Seen,
+        plain: np.ndarray,
+        nodes: int = _HASTE,
     ) -> np.ndarray | None:
         """A world in which as many of the counts as can be go the way of the sign, so far that they are X from what was seen,
         and as many as can be of the plain cells have one who succeeds and one who does not; the other groups being true."""
@@ -504,7 +533,7 @@ class Prover:
             sp.csr_array(sp.vstack([wider, sp.csr_array(rows)])),
             np.append(low, np.zeros(gained)), np.append(high, np.ones(gained)),
             np.append(least, start), np.append(most, np.full(len(cell), np.inf)),
-            whole=size + (gained if gained <= _FEW else 0),
+            whole=size + (gained if gained <= _FEW else 0), nodes=nodes,
         )  # fmt: skip
         highs.changeColsCost(gained, np.arange(size, size + gained, dtype=np.int32), np.ones(gained))
         true = np.where(year.values < 0, 0, year.values)[:, groups].ravel()
@@ -681,6 +710,7 @@ def _highs(
     least: np.ndarray,
     most: np.ndarray,
     whole: int = 0,
+    nodes: int = _HASTE,
 ) -> highspy.Highs:
     """A maximisation without weights yet: `least` <= matrix @ x <= `most` and `low` <= x <= `high`, the first ones (`whole`)
     in whole numbers."""
@@ -703,7 +733,7 @@ def _highs(
         kinds = [highspy.HighsVarType.kInteger, highspy.HighsVarType.kContinuous]
         model.integrality_ = [kinds[0]] * whole + [kinds[1]] * (matrix.shape[1] - whole)
         # A limit of time would make the result hang on the machine.
-        options |= {"mip_rel_gap": 0.1, "mip_max_nodes": 5, "mip_heuristic_effort": 0.1}
+        options |= {"mip_rel_gap": 0.1, "mip_max_nodes": nodes, "mip_heuristic_effort": 0.1}
     highs = highspy.Highs()
     for option, value in options.items():
         highs.setOptionValue(option, value)
