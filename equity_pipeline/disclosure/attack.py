@@ -310,6 +310,7 @@ class Reading:
             [form or (np.nan,) * 4 for form in found],
             index=shown.index,
             columns=["n_low", "n_high", "low", "high"],
+            dtype=float,
         )
         self.base = base.join(ends)
         self.base["width"] = (self.base["high"] - self.base["low"]) / 100

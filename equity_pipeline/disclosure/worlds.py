@@ -119,7 +119,10 @@ def prove(
         DisclosureError: some count stays open to nobody but its number; nothing may be published.
     """
     known = counts.dropna(subset=["n"]).astype({"n": "int64", "successes": "int64"}).sort_values(CELL)
-    bases, widths, worlds, groups, sums = [], [], {}, 0, 0
+    # Where nothing was measured there is nothing to say, in the same columns.
+    nothing = publish(np.zeros(0, np.int64), np.zeros(0, np.int64), minimum_cell).assign(withheld=False)
+    bases = [nothing.set_index(pd.MultiIndex.from_frame(known[CELL][:0]))]
+    widths, worlds, groups, sums = [], {}, 0, 0
     for school_year, of_year in known.groupby("school_year"):
         year = Year.of(of_year, dimensions, minimum_cell)
         prover, found = _again(year, int(school_year), kept) or _proven(year)
