@@ -14,7 +14,7 @@ ROWS = """() => {
   let heading = '';
   for (const row of document.querySelectorAll('tbody.gt_table_body tr')) {
     if (row.classList.contains('gt_group_heading_row')) { heading = row.innerText.trim(); continue; }
-    const name = row.querySelector('th').innerText.trim();
+    const name = row.querySelector('th').innerText.trim().split('\\n')[0];  // without "comparison group"
     for (const cell of row.querySelectorAll('td')) {
       const heads = [...cell.closest('table').querySelectorAll('thead th:not(.gt_column_spanner_outer)')]
         .sort((a, b) => a.getBoundingClientRect().left - b.getBoundingClientRect().left);
