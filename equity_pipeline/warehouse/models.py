@@ -128,7 +128,7 @@ def _make(connection: duckdb.DuckDBPyConnection, node: Node) -> None:
 def in_python(code: str, table: Callable[[str], Any], session: Any) -> pd.DataFrame:
     """The frame of a Python model; dbt has compiled its `ref`s, which are read by `table`, into the module."""
     module: dict[str, Any] = {}
-    exec(code, module)  # noqa: S102 - our own file, as dbt would run it
+    exec(code, module)  # noqa: S102 - a file of this project that dbt compiled; dbt runs it so too
     return module["model"](module["dbtObj"](table), session)
 
 

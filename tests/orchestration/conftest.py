@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import shutil
 import socket
 import subprocess
+from collections.abc import Iterator
 
 import pytest
 
@@ -21,6 +23,19 @@ def _program(name):
     return shutil.which(name) or next(
         iter(sorted(glob.glob(f"/usr/lib/postgresql/*/bin/{name}"), reverse=True)), None
     )
+
+
+@contextlib.contextmanager
+def _running(command: list[object], ready: str) -> Iterator[None]:
+    """A server, from the line in which it says that it is ready until the end of the tests."""
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/")
+    if not any(ready in line for line in server.stdout):
+        raise RuntimeError(f"the server ended with {server.wait()} before it was ready")
+    try:
+        yield
+    finally:
+        server.terminate()
+        server.communicate(timeout=30)
 
 
 @pytest.fixture(scope="session")
@@ -54,17 +69,9 @@ def postgres(tmp_path_factory):
         "-c",
         "listen_addresses=127.0.0.1",
     ]
-    running = subprocess.Popen(
-        [*become, server, "-D", data, "-p", str(port), *settings], stderr=subprocess.PIPE, text=True, cwd="/"
-    )
-    for line in running.stderr:
-        if "ready to accept connections" in line:
-            break
-    else:
-        raise RuntimeError("PostgreSQL did not start")
-    yield f"postgresql+psycopg2://equity@127.0.0.1:{port}/postgres"
-    running.terminate()
-    running.communicate(timeout=30)
+    command = [*become, server, "-D", data, "-p", str(port), *settings]
+    with _running(command, "ready to accept connections"):
+        yield f"postgresql+psycopg2://equity@127.0.0.1:{port}/postgres"
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -85,12 +92,5 @@ def redis(tmp_path_factory):
         "--dir",
         str(tmp_path_factory.mktemp("redis")),
     ]
-    running = subprocess.Popen([server, *settings], stdout=subprocess.PIPE, text=True)
-    for line in running.stdout:
-        if "Ready to accept connections" in line:
-            break
-    else:
-        raise RuntimeError("Redis did not start")
-    yield f"redis://127.0.0.1:{port}/0"
-    running.terminate()
-    running.communicate(timeout=30)
+    with _running([server, *settings], "Ready to accept connections"):
+        yield f"redis://127.0.0.1:{port}/0"
