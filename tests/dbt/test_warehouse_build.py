@@ -15,7 +15,7 @@ import pytest
 from equity_pipeline.defs.failures import told_to_a_person
 from equity_pipeline.publishing import release
 from equity_pipeline.storage.home import Home
-from equity_pipeline.warehouse import project
+from equity_pipeline.warehouse import project, raw
 from equity_pipeline.warehouse.build import BuildError, build, inputs_of, is_current, manifest, metric_ids
 from tests.dbt import raw_worlds as worlds
 
@@ -167,6 +167,42 @@ def test_the_rules_stated_as_dbt_unit_tests_hold(built, tmp_path):
         if result.node.resource_type != "operation"
     }
     assert set(told.values()) == {"pass"} and len(told) >= 10, told
+
+
+def test_dbt_itself_makes_the_same_tables(built, tmp_path):
+    """A build runs what dbt compiled; dbt on the same extracts must come to the same rows."""
+    home, _ = built
+    ours, theirs = home.warehouse("rows_usd"), tmp_path / "warehouse.duckdb"
+    with duckdb.connect(theirs) as connection:
+        raw.load(connection, home, worlds.ROWS, raw.current_deliveries(home, "rows_usd"))
+    run = project.invoke(
+        "build",
+        "--exclude-resource-type",
+        "test",
+        "unit_test",
+        "--no-write-json",
+        warehouse=theirs,
+        scratch=tmp_path,
+    )
+    assert {str(result.status) for result in run.result.results} == {"success"}
+    with duckdb.connect(theirs) as connection:
+        connection.execute(f"attach '{ours}' as ours (read_only)")
+        tables = connection.execute(
+            "select table_schema, table_name from information_schema.tables where table_catalog = 'ours' "
+            "and table_schema in ('intermediate', 'marts', 'policy') and table_type = 'BASE TABLE'"
+        ).fetchall()
+        odd, rows = {}, 0
+        for schema, table in tables:
+            name = f'{schema}."{table}"'
+            [(differing, counted)] = connection.execute(
+                f"select (select count(*) from (from {name} except all from ours.{name})) + "
+                f"(select count(*) from (from ours.{name} except all from {name})), (select count(*) from {name})"
+            ).fetchall()
+            rows += counted
+            if differing:
+                odd[name] = differing
+    assert not odd
+    assert len(tables) >= 40 and rows > 10_000
 
 
 def test_every_metric_has_its_model_and_every_table_and_column_its_description():
