@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ import highspy
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
+from scipy.sparse.csgraph import connected_components
 
 from equity_pipeline.disclosure.model import (
     AMONG,
@@ -42,8 +43,8 @@ _NEAR = 1e-6
 _FAR = 10**6
 _LARGE = 10**15
 _EVERYONE = "all_students"
-# A move costs so much of the weight of one that is wanted.
-_IDLE = 0.01
+# A move costs so much of the weight of one that is wanted, and of a count that is gained.
+_IDLE, _STILL = 0.01, 0.001
 # A count is moved with any choice of its parts where there are no more choices than this.
 _MOVES = 24
 # Rounds of the search at first, and after cells were withheld; and how often that is done.
@@ -53,8 +54,8 @@ _ROUNDS, _MORE, _REPAIRS = 12, 4, 40
 _NEAREST, _SPARED, _ANYWHERE = 2, 6, 9
 # Counts that are gained whole or not at all; more of them at once take too long.
 _FEW = 8
-# Turns of the whole-number programs, and how many counts are in one.
-_LIFTS, _PROGRAM = 3, 2_000
+# Turns of the whole-number programs at first, and after that; and how many counts are in one.
+_LIFTS, _LAST, _PROGRAM = 3, 2, 2_000
 # How many branches such a program may try: for many counts at once, and for a single one that nothing else reached.
 _HASTE, _PATIENCE = 5, 500
 # So often are cells beside one withheld before a program is spent on it alone.
@@ -155,6 +156,7 @@ def _proven(year: Year) -> tuple[Prover, list[np.ndarray]]:
     prover, worlds = Prover(year), [year.values]
     prover.search(worlds, _ROUNDS)
     prover.lift(worlds, _LIFTS)
+    prover.lift(worlds, _LAST, together=True)
     tried = np.zeros(len(year.cells), np.int64)
     for _ in range(_REPAIRS):
         narrow = prover.narrow(worlds)
@@ -165,7 +167,7 @@ def _proven(year: Year) -> tuple[Prover, list[np.ndarray]]:
         prover = Prover(year, withheld)
         # What was said less of still holds in every world so far.
         prover.search(worlds, _MORE)
-        prover.lift(worlds, 1)
+        prover.lift(worlds, _LAST)
         left = prover.narrow(worlds)
         prover.reach(worlds, left[tried[left] >= _STUBBORN])
     raise DisclosureError(
@@ -333,7 +335,7 @@ class Prover:
     # -- the search: one set of counts after the other over all groups, by steps that keep every sum
 
     @cached_property
-    def moves(self) -> list[list[int]]:
+    def moves(self) -> list[_Move]:
         """Sets of counts that are moved by one and the same number per group: a count with some, with all or with none of the
         counts that are parts of it, and with parts of those."""
         pairs = {(int(f.argmax()), int(f.argmin())) for f in self.year.forms if sorted(f[f != 0]) == [-1, 1]}
@@ -359,41 +361,55 @@ class Prover:
             return [tuple(sorted({q, *itertools.chain(*parts)})) for parts in chosen]
 
         order = sorted(range(size), key=lambda q: (-below[q].sum(), q))
-        listed = [list(move) for move in dict.fromkeys(move for q in order for move in with_parts(q))]
+        listed = [
+            self._move(list(move)) for move in dict.fromkeys(move for q in order for move in with_parts(q))
+        ]
         return listed + listed[::-1]
 
-    def room(self, world: np.ndarray, move: list[int]) -> tuple[np.ndarray, np.ndarray]:
-        """By how much each group may be moved down and up in all counts of the move at once."""
-        moved = np.isin(np.arange(len(self.year.names)), move).astype(np.int64)
-        least, most = self.bounds
-        down, up = (least - world)[move].max(axis=0)[None], (most - world)[move].min(axis=0)[None]
-        for names, factors, groups, added in self.forms:
-            slope = (factors * moved[names]).sum(axis=1)
+    def _move(self, names: list[int]) -> _Move:
+        year, moved = self.year, np.zeros(len(self.year.names), np.int64)
+        moved[names] = 1
+        forms = []
+        for at, factors, groups, added in self.forms:
+            slope = (factors * moved[at]).sum(axis=1)
             some = np.flatnonzero(slope)
             if len(some):
-                left = (world[names[some], groups[some, None]] * factors[some]).sum(axis=1) + added[some]
-                _tighten(down, up, (np.zeros(len(some), np.int64), groups[some]), left, slope[some])
-        absent = (self.year.values[move] < 0).any(axis=0)
-        return np.where(absent, 0, down[0]), np.where(absent, 0, up[0])
+                forms.append((at[some], factors[some], groups[some], added[some], slope[some]))
+        rows = np.flatnonzero(np.logical_or.reduce([self.holds[q] for q in names]))
+        if rows.tobytes() not in self.solvers:
+            self.solvers[rows.tobytes()] = _Solver(year.sums[rows], year.equal[rows])
+        parts = rows[~year.equal[rows]]
+        free = np.array([~self.holds[q][parts] for q in names]).T
+        return _Move(
+            names,
+            forms,
+            (year.values[names] < 0).any(axis=0),
+            self.solvers[rows.tobytes()],
+            year.sums[parts],
+            free,
+        )
 
     def lean(self, weights: np.ndarray) -> np.ndarray:
         """A world that leans as far as it can towards the weights of counts and groups, and stays as it is elsewhere."""
-        year = self.year
-        world = year.values.copy()
+        world = self.year.values.copy()
         for move in self.moves:
-            weight = weights[move].sum(axis=0)
+            weight = weights[move.names].sum(axis=0)
             if not weight.any():
                 continue
-            holds = np.logical_or.reduce([self.holds[q] for q in move])
-            rows = np.flatnonzero(holds)
-            if holds.tobytes() not in self.solvers:
-                self.solvers[holds.tobytes()] = _Solver(year.sums[rows], year.equal[rows])
-            parts = rows[~year.equal[rows]]
-            left = [np.where(self.holds[q][parts], year.sums[parts] @ world[q], _FAR) for q in move]
-            found = self.solvers[holds.tobytes()].solve(weight, *self.room(world, move), np.min(left, axis=0))
+            found = move.solver.solve(weight, *self.room(world, move), move.left(world))
             if found is not None:
-                world[move] += found
+                world[move.names] += found
         return world
+
+    def room(self, world: np.ndarray, move: _Move) -> tuple[np.ndarray, np.ndarray]:
+        """By how much each group may be moved down and up in all counts of the move at once."""
+        least, most = self.bounds
+        down = (least[move.names] - world[move.names]).max(axis=0)
+        up = (most[move.names] - world[move.names]).min(axis=0)
+        for names, factors, groups, added, slope in move.forms:
+            left = (world[names, groups[:, None]] * factors).sum(axis=1) + added
+            _tighten(down, up, (groups,), left, slope)
+        return np.where(move.absent, 0, down), np.where(move.absent, 0, up)
 
     def search(self, worlds: list[np.ndarray], rounds: int) -> None:
         """Add worlds until every count that is asked has two that are X apart, or the rounds are over.
@@ -457,31 +473,44 @@ class Prover:
         up, down = top - seen.lowest >= X, seen.highest - bottom >= X
         return np.where(up & ~down, 1, np.where(down & ~up, -1, np.where(coin, 1, -1)))
 
-    def lift(self, worlds: list[np.ndarray], turns: int) -> None:
+    def lift(self, worlds: list[np.ndarray], turns: int, together: bool = False) -> None:
         """Add worlds that as many of the counts that are still open as can be reach X in, by whole-number programs over all counts
-        of some places and the district."""
+        of some places and the district: one for each family of groups (`families`), or for all of them `together`."""
         year, random = self.year, self.random()
         place = np.array([group.school_id for group in year.groups], dtype=object)
         seen, mixed = self.seen(worlds), self.mixed(worlds)
         for _ in range(turns):
             open_ = np.flatnonzero(seen.highest - seen.lowest < X)
-            where = place[year.group[np.append(self.asked.cell[open_], np.flatnonzero(~mixed))]]
-            if not len(where):
-                return
-            names = sorted(set(where) - {DISTRICT}) or sorted(set(place) - {DISTRICT})[:1]
-            size = max(1, _PROGRAM // max(1, len(year.names) * (place == names[0]).sum())) if names else 1
+            where = year.group[np.append(self.asked.cell[open_], np.flatnonzero(~mixed))]
             before = len(worlds)
-            for first in range(0, len(names), size):
-                groups = np.flatnonzero(np.isin(place, [DISTRICT, *names[first : first + size]]))
+            sign = self.direction(seen, random.random(len(self.asked.cell)) < 0.5)
+            families = [np.ones(len(place), bool)] if together and len(where) else self.families(where)
+            for groups in itertools.chain(*(self._programs(family, place, where) for family in families)):
                 inside = open_[np.isin(year.group[self.asked.cell[open_]], groups)]
-                sign = self.direction(seen, random.random(len(self.asked.cell)) < 0.5)[inside]
                 plain = np.flatnonzero(~mixed & np.isin(year.group, groups))
-                world = self._lifted(groups, inside, sign, seen, plain)
+                world = self._lifted(groups, inside, sign[inside], seen, plain)
                 if world is not None and self.consistent(world):
                     worlds.append(world)
                     seen, mixed = self.seen([world], seen), mixed | self.mixed([world])
             if len(worlds) == before:
                 return
+
+    def families(self, where: np.ndarray) -> list[np.ndarray]:
+        """Per family with one of `where`, whether each group is in it: no sum joins two families while everyone's counts stay."""
+        everyone = np.array([group.dimension == _EVERYONE for group in self.year.groups])
+        if everyone[where].any():
+            return [np.ones(len(everyone), bool)]
+        joined = abs(self.year.sums) @ sp.diags_array((~everyone).astype(int), dtype=int)
+        _, family = connected_components(joined.T @ joined, directed=False)
+        return [(family == one) & ~everyone for one in np.unique(family[where])]
+
+    def _programs(self, family: np.ndarray, place: np.ndarray, where: np.ndarray) -> Iterator[np.ndarray]:
+        """The family's groups in the district and in some of the schools of `where`, as many as one program takes."""
+        schools = sorted(set(place[where][family[where]]) - {DISTRICT}) or sorted(set(place) - {DISTRICT})[:1]
+        largest = max([(family & (place == school)).sum() for school in schools], default=1)
+        size = max(1, _PROGRAM // max(1, len(self.year.names) * largest))
+        for first in range(0, max(1, len(schools)), size):
+            yield np.flatnonzero(family & np.isin(place, [DISTRICT, *schools[first : first + size]]))
 
     def reach(self, worlds: list[np.ndarray], cells: np.ndarray) -> None:
         """Add worlds for the few cells that are left, with a whole-number program for each of their counts alone, which moves
@@ -496,7 +525,7 @@ class Prover:
                     continue
                 if len(plain) and self.mixed(worlds)[cell]:
                     continue
-                world = self._lifted(groups, asked, sign, seen, plain, _PATIENCE)
+                world = self._lifted(groups, asked, sign, seen, plain, patient=True)
                 if world is not None and self.consistent(world):
                     worlds.append(world)
 
@@ -507,7 +536,7 @@ class Prover:
         sign: np.ndarray,
         seen: Seen,
         plain: np.ndarray,
-        nodes: int = _HASTE,
+        patient: bool = False,
     ) -> np.ndarray | None:
         """A world in which as many of the counts as can be go the way of the sign, so far that they are X from what was seen,
         and as many as can be of the plain cells have one who succeeds and one who does not; the other groups being true."""
@@ -532,16 +561,27 @@ class Prover:
             (factors, (np.tile(np.arange(len(cell)), 3), columns)), shape=(len(cell), size + gained)
         )
         wider = sp.csr_array(sp.hstack([matrix, sp.csr_array((matrix.shape[0], gained))]))
+        rows = sp.csr_array(sp.vstack([wider, sp.csr_array(rows)]))
+        low, high = np.append(low, np.zeros(gained)), np.append(high, np.ones(gained))
+        least, most = np.append(least, start), np.append(most, np.full(len(cell), np.inf))
+        true = np.append(np.where(year.values < 0, 0, year.values)[:, groups].ravel(), np.zeros(gained))
+        if not patient:
+            # Most groups can stay: only those that a program without whole numbers moves are free in the one with them.
+            moved = self._moved(rows, low, high, least, most, true, size)
+            free = np.append(np.tile(moved.reshape(names, -1).any(axis=0), names), np.ones(gained, bool))
+            low, high = (np.where(free, bound, true) for bound in (low, high))
         highs = _highs(
-            sp.csr_array(sp.vstack([wider, sp.csr_array(rows)])),
-            np.append(low, np.zeros(gained)), np.append(high, np.ones(gained)),
-            np.append(least, start), np.append(most, np.full(len(cell), np.inf)),
-            whole=size + (gained if gained <= _FEW else 0), nodes=nodes,
-        )  # fmt: skip
+            rows,
+            low,
+            high,
+            least,
+            most,
+            whole=size + (gained if gained <= _FEW else 0),
+            nodes=_PATIENCE if patient else _HASTE,
+        )
         highs.changeColsCost(gained, np.arange(size, size + gained, dtype=np.int32), np.ones(gained))
-        true = np.where(year.values < 0, 0, year.values)[:, groups].ravel()
         solution = highspy.HighsSolution()
-        solution.col_value = np.append(true, np.zeros(gained)).astype(float).tolist()
+        solution.col_value = true.astype(float).tolist()
         highs.setSolution(solution)
         highs.run()
         found = highs.getSolution()
@@ -551,6 +591,28 @@ class Prover:
         moved = np.rint(np.array(found.col_value)[:size]).astype(np.int64).reshape(names, len(groups))
         world[:, groups] = np.where(year.values[:, groups] < 0, -1, moved)
         return world
+
+    @staticmethod
+    def _moved(
+        rows: sp.csr_array,
+        low: np.ndarray,
+        high: np.ndarray,
+        least: np.ndarray,
+        most: np.ndarray,
+        true: np.ndarray,
+        size: int,
+    ) -> np.ndarray:
+        """Which of the first columns (`size`) a linear program moves, that moves few and by little where nothing is gained."""
+        here, gained = rows @ true, len(true) - size
+        wide = sp.csr_array(sp.hstack([rows[:, :size], -rows[:, :size], rows[:, size:]]))
+        room = np.concatenate([(high - true)[:size], (true - low)[:size], np.ones(gained)])
+        highs = _highs(wide, np.zeros(len(room)), room, least - here, most - here)
+        highs.setOptionValue("presolve", "on")
+        weight = np.append(np.full(2 * size, -_STILL), np.ones(gained))
+        highs.changeColsCost(len(room), np.arange(len(room), dtype=np.int32), weight)
+        highs.run()
+        found = np.array(highs.getSolution().col_value)
+        return found[:size] + found[size : 2 * size] > _NEAR
 
     def system(
         self, groups: np.ndarray
@@ -663,6 +725,24 @@ class Prover:
                 mine = mine[dimension[mine] != _EVERYONE]
             found[mine[np.lexsort((mine, price[mine]))][: times + 1]] = True
         return found
+
+
+@dataclass(frozen=True)
+class _Move:
+    """Counts (`names`) that are moved by one and the same number per group. `forms`: what is never negative in a group, as
+    `Prover.forms`, and by how much the move adds to it; `absent`: groups that have not all of the counts; `parts`: sums of
+    which something may be left over, `free` of them (sums × names) do not hold of a count."""
+
+    names: list[int]
+    forms: list[tuple[np.ndarray, ...]]
+    absent: np.ndarray
+    solver: _Solver
+    parts: sp.csr_array
+    free: np.ndarray
+
+    def left(self, world: np.ndarray) -> np.ndarray:
+        """What is left over of each of `parts` in the count that has least."""
+        return np.where(self.free, _FAR, self.parts @ world[self.names].T).min(axis=1)
 
 
 class _Solver:
