@@ -274,28 +274,31 @@ class Reading:
         self.findings: list[Finding] = []
         self.checked = 0
 
-    def tell(self, kind: str, mart: str, rows: pd.DataFrame | pd.Series, column: str = "") -> None:
-        """Note a finding for the first rows of a kind."""
-        for row in rows.head(5).itertuples() if isinstance(rows, pd.DataFrame) else []:
-            where = " ".join(str(getattr(row, c)) for c in PAIR if hasattr(row, c))
+    def tell(
+        self, kind: str, mart: str, table: pd.DataFrame, wrong: np.ndarray | pd.Series, column: str = ""
+    ) -> None:
+        """Note a finding for the first rows that are wrong."""
+        for position in np.flatnonzero(wrong)[:5]:
+            row = table.iloc[position]
+            where = " ".join(str(row[c]) for c in PAIR if c in table)
             self.findings.append(Finding(kind, mart, f"{where} {column}".strip()))
 
     def read_base(self) -> None:
         """What `gap_metrics` says of each group: the same in all of its rows, and in a form that the rules allow."""
         for mart, table in self.frames.items():
             twice = table[[c for c in PAIR if c in table]].duplicated()
-            self.tell("rows are there twice", mart, table[twice])
+            self.tell("rows are there twice", mart, table, twice)
             self.frames[mart] = table[~twice].reset_index(drop=True)
         gaps = self.frames["gap_metrics"]
         said = gaps[[*CELL, "n", "rate", "rate_band", "suppressed", "suppression_reason"]]
         base = said.drop_duplicates().reset_index(drop=True)
-        self.tell("rows of a group say different things", "gap_metrics", base[base.duplicated(CELL)])
+        self.tell("rows of a group say different things", "gap_metrics", base, base.duplicated(CELL))
         base = base.drop_duplicates(CELL, ignore_index=True)
         base["absent"] = (base["suppression_reason"] == "not_measured").fillna(False).astype(bool)
         base["n"], base["p"] = (base[c].astype(float) for c in ("n", "rate"))
         silent = base["suppressed"].astype(bool)
         told = base[["n", "rate", "rate_band"]].notna()
-        self.tell("a hidden group is stated", "gap_metrics", base[silent & told.any(axis=1)])
+        self.tell("a hidden group is stated", "gap_metrics", base, silent & told.any(axis=1))
         shown = base[~silent]
         forms = {
             key: self._form(*key)
@@ -305,7 +308,7 @@ class Reading:
             forms[key] for key in zip(shown["n"], shown["p"], shown["rate_band"].astype(object), strict=True)
         ]
         wrong = np.array([form is None for form in found], dtype=bool)
-        self.tell("students or rate are stated as no rule allows", "gap_metrics", shown[wrong])
+        self.tell("students or rate are stated as no rule allows", "gap_metrics", shown, wrong)
         ends = pd.DataFrame(
             [form or (np.nan,) * 4 for form in found],
             index=shown.index,
@@ -326,7 +329,7 @@ class Reading:
         surely = np.ceil(of["low"] / 100 * of["n_low"] - 1e-9).fillna(0).to_numpy() >= self.minimum_cell
         there = of["absent"].eq(False).to_numpy()
         wrong = self.base["n"].notna().to_numpy() & there & ~surely
-        self.tell("students are told of whose number is not told", "gap_metrics", self.base[wrong])
+        self.tell("students are told of whose number is not told", "gap_metrics", self.base, wrong)
 
     def _form(self, n: float, rate: float, band: object) -> tuple[float, float, float, float] | None:
         """The students and the percents that a statement leaves open, or None where no rule allows it."""
@@ -347,7 +350,7 @@ class Reading:
         pairs = figures.compared(self.base[[*CELL, "n", "p", "width"]], self.rules)
         expected = figures.of_gaps(pairs, self.rules)
         order = pd.MultiIndex.from_frame(pairs[PAIR]).get_indexer(pd.MultiIndex.from_frame(gaps[PAIR]))
-        self.tell("a row of no group", "gap_metrics", gaps[order < 0])
+        self.tell("a row of no group", "gap_metrics", gaps, order < 0)
         expected, names = (
             expected.take(order).reset_index(drop=True),
             pairs["name"].take(order).reset_index(drop=True),
@@ -356,7 +359,7 @@ class Reading:
         expected["reliable_or"] = expected["reliable"] & gaps["gap"].notna().to_numpy()
         named = gaps["reference_subgroup"].notna() & (gaps["reference_subgroup"] != names).fillna(True)
         self.tell(
-            "a figure that does not follow", "gap_metrics", gaps[named.astype(bool)], "reference_subgroup"
+            "a figure that does not follow", "gap_metrics", gaps, named.astype(bool), "reference_subgroup"
         )
         self.gaps = gaps.assign(
             subgroup_name=gaps["subgroup"], doubt=pairs["doubt"].take(order).to_numpy(float)
@@ -368,17 +371,16 @@ class Reading:
         silent = table["suppressed"].astype(bool)
         for name in [c for c in table.columns if c not in ABOUT]:
             present = table[name].notna()
-            self.tell(
-                "a hidden row says something", mart, table[silent & present & (name not in REASONS)], name
-            )
+            if name not in REASONS:
+                self.tell("a hidden row says something", mart, table, silent & present, name)
             if name in NEVER:
-                self.tell("successes are stated", mart, table[present], name)
+                self.tell("successes are stated", mart, table, present, name)
             elif name in expected and name not in REASONS:
                 self.checked += int(present.sum())
                 wrong = present & ~_same(table[name], expected[name], name)
                 if f"{name}_or" in expected:
                     wrong &= ~_same(table[name], expected[f"{name}_or"], name)
-                self.tell("a figure that does not follow", mart, table[wrong], name)
+                self.tell("a figure that does not follow", mart, table, wrong, name)
             elif name not in REASONS | set(BANDS) | {"on_track"}:
                 self.findings.append(Finding("a column that no rule knows", mart, name))
         self._bands(mart, table)
@@ -391,7 +393,7 @@ class Reading:
         differs = (
             table["rate_band"].notna().to_numpy() & (table["rate_band"].to_numpy(object) != own) & ~silent
         )
-        self.tell("a figure that does not follow", mart, table[differs], "rate_band")
+        self.tell("a figure that does not follow", mart, table, differs, "rate_band")
         keys = table if "reference" in table else table.assign(reference="designated")
         named = self.gaps["reference_subgroup"].reindex(pd.MultiIndex.from_frame(keys[PAIR])).to_numpy(object)
         cells = table[CELL].assign(subgroup=named)
@@ -401,7 +403,8 @@ class Reading:
         self.tell(
             "a figure that does not follow",
             mart,
-            table[present & (table["reference_rate_band"].to_numpy(object) != other)],
+            table,
+            present & (table["reference_rate_band"].to_numpy(object) != other),
             "reference_rate_band",
         )
 
@@ -415,8 +418,10 @@ class Reading:
             )
             changed = (low > high_before) | (high < low_before)
             largest = np.maximum(high - low_before, high_before - low)
-            known = both[changed & (largest < CHANGE)].reset_index()
-            self.tell("two releases tell a change of few students", "gap_metrics", known, count)
+            known = changed & (largest < CHANGE)
+            self.tell(
+                "two releases tell a change of few students", "gap_metrics", both.reset_index(), known, count
+            )
 
     def _windows(self) -> pd.DataFrame:
         """By `CELL`, the lowest and highest number of students, successes and others that a release leaves open."""

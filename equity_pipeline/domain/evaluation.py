@@ -9,6 +9,7 @@ by treated students. Baseline equivalence: What Works Clearinghouse, Procedures 
 
 from __future__ import annotations
 
+import collections
 import math
 from typing import NamedTuple
 
@@ -57,24 +58,25 @@ def evaluate(panel: pd.DataFrame) -> pd.DataFrame:
 def _without_names(panel: pd.DataFrame) -> pd.DataFrame:
     """Units and those they were assigned with, numbered by what is known of them: sums of floats depend on their order, and
     a unit's name is a pseudonym that a new key changes."""
-    rows = panel.sort_values("school_year")
-    seen = (
-        rows[["school_year", "n", "successes", "first_school_year"]]
+    known = (
+        panel[["school_year", "n", "successes", "first_school_year"]]
+        .sort_values("school_year")
         .astype("Int64")
-        .astype("string")
-        .fillna("")
     )
-    units = (
-        rows.assign(seen=seen.agg(":".join, axis=1))
-        .groupby("unit", as_index=False)
-        .agg(seen=("seen", ";".join), assigned=("assigned", "first"))
-        .sort_values("seen")
-    )
-    units["together"] = units.groupby("assigned")["seen"].transform("|".join)
-    units = units.sort_values(["together", "assigned", "seen"], ignore_index=True)
-    assigned = dict(zip(units["unit"], pd.factorize(units["assigned"])[0], strict=True))
-    number = dict(zip(units["unit"], units.index, strict=True))
-    return panel.assign(unit=panel["unit"].map(number), assigned=panel["unit"].map(assigned))
+    seen, assigned = collections.defaultdict(list), dict(zip(panel["unit"], panel["assigned"], strict=True))
+    for unit, *of_year in zip(
+        panel["unit"][known.index], *(known[c].astype(object) for c in known), strict=True
+    ):
+        seen[unit].append(":".join(map(str, of_year)))
+    texts = {unit: ";".join(years) for unit, years in seen.items()}
+    together = collections.defaultdict(list)
+    for unit in sorted(texts, key=texts.__getitem__):
+        together[assigned[unit]].append(texts[unit])
+    joined = {name: "|".join(members) for name, members in together.items()}
+    units = sorted(texts, key=lambda unit: (joined[assigned[unit]], assigned[unit], texts[unit]))
+    number = {unit: i for i, unit in enumerate(units)}
+    number_assigned = {name: i for i, name in enumerate(dict.fromkeys(assigned[unit] for unit in units))}
+    return panel.assign(unit=panel["unit"].map(number), assigned=panel["assigned"].map(number_assigned))
 
 
 def _prepared(panel: pd.DataFrame) -> pd.DataFrame:

@@ -104,7 +104,8 @@ class Compiled:
 def compiled() -> Compiled:
     """The project as it is now, compiled by dbt once for all partners and processes, until a file of it changes.
 
-    Kept in `target/` under the project's digest: dbt takes 8 s for it, and 40 ms for every node that it runs itself.
+    Kept in `target/` under the project's digest: dbt takes 8 s for it, and 40 ms for every node that it runs itself. Set-up
+    asks for it, so that no run waits.
 
     Raises:
         EquityError: dbt does not take the project; the message is dbt's.
