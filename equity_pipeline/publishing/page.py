@@ -19,6 +19,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from equity_pipeline.disclosure.publication import X
 from equity_pipeline.domain import school_years
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.publishing import charts, tables, tracker, words
@@ -143,7 +144,7 @@ def environment(say: Language = ENGLISH) -> Environment:
     }
     css, js = (Markup(made.loader.get_source(made, name)[0]) for name in ("site.css", "site.js"))
     made.globals |= {"_": say, "lang": say.code, "statuses": words.STATUSES, "status": functools.partial(tables.status, say=say),
-                     "dumbbell": charts.rates, "meter": charts.meter, "students": say.students, "rate": say.rate, "goal": words.goal, "css": css, "js": js, "security_policy": _policy(js)}  # fmt: skip
+                     "dumbbell": charts.rates, "meter": charts.meter, "students": say.students, "rate": say.rate, "goal": words.goal, "apart": X, "css": css, "js": js, "security_policy": _policy(js)}  # fmt: skip
     return made
 
 
