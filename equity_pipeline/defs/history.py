@@ -46,7 +46,8 @@ class KeptOpenEventLog(SqliteEventLogStorage):
         self._batch: ExitStack | None = None
         self._tables: set[str] = set()
         super().__init__(*args, **kwargs)
-        self._db_lock = threading.RLock()  # in a batch the stock methods connect while we hold it
+        # In a batch the stock methods connect while we hold it.
+        self._db_lock = threading.RLock()  # type: ignore[assignment]  # theirs is a Lock; both are only entered
 
     @classmethod
     def from_config_value(cls, inst_data: Any, config_value: Mapping[str, Any]) -> KeptOpenEventLog:

@@ -57,7 +57,7 @@ def ingest_assets(home: Home, partitions: Partitions) -> list[dg.AssetsDefinitio
         partitions_def=partitions.partner,
         retry_policy=RETRIES,
     )
-    def deliveries(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    def deliveries(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads it, and takes no parameter
         with told_to_a_person(), turn(home, context.partition_key):
             partner = registry.load(home.partner_file(context.partition_key))
             results = intake.take_delivery(home, partner)
@@ -71,7 +71,7 @@ def ingest_assets(home: Home, partitions: Partitions) -> list[dg.AssetsDefinitio
                 "rows_by_extract": dg.MetadataValue.json(_rows_by_extract(results)),
             },
             check_results=[
-                _found(name, DELIVERIES, [one.message for one in results if one.status == status])
+                _found(name, DELIVERIES, [one.message or "" for one in results if one.status == status])
                 for name, status in ((NO_UNCLAIMED, "unclaimed"), (NO_REFUSED, "refused"))
             ],
         )

@@ -60,7 +60,9 @@ def warehouse_assets(home: Home, partitions: Partitions) -> dg.AssetsDefinition:
         partitions_def=partitions.partner,
         retry_policy=RETRIES,
     )
-    def build(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    def build(
+        context: dg.AssetExecutionContext,
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:  # type: ignore[type-arg]  # Dagster reads it, and takes no parameter
         """When a test fails the old warehouse stays: the checks are recorded, no table is."""
         with told_to_a_person(), turn(home, context.partition_key):
             partner = registry.load(home.partner_file(context.partition_key))
@@ -171,7 +173,7 @@ def _dependency(upstream: dg.AssetKey) -> dg.AssetDep:
 
 def _tested(test: Mapping[str, Any]) -> str:
     """The node that a test is about: the one it stands under, else the first that it reads."""
-    return test.get("attached_node") or test["depends_on"]["nodes"][0]
+    return str(test.get("attached_node") or test["depends_on"]["nodes"][0])
 
 
 def _check(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
 
@@ -56,7 +57,7 @@ def methods_pages(site: Site) -> Iterator[Page]:
     })  # fmt: skip
 
 
-def _said(site: Site, rate: object, band: object, n: object, hidden: object) -> str:
+def _said(site: Site, rate: Any, band: Any, n: Any, hidden: Any) -> str:
     if pd.isna(rate):
         return site.say(words.HIDDEN_WORDS if hidden == "privacy" else "no figure")
     said = site.say.rate(rate, None if pd.isna(band) else band)
@@ -64,7 +65,7 @@ def _said(site: Site, rate: object, band: object, n: object, hidden: object) -> 
 
 
 def _reference_words(site: Site, dimension: str) -> str:
+    if designated := site.labels.reference_subgroup(dimension):
+        return site.labels.subgroup(dimension, designated)
     chosen = tracker.headline_reference(site.labels, dimension)
-    if chosen == "designated":
-        return site.labels.subgroup(dimension, site.labels.reference_subgroup(dimension))
     return site.say({"rest": "everyone else", "overall": "all students"}[chosen])
