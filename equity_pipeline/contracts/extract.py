@@ -57,6 +57,7 @@ class Column:
 
     @property
     def dtype(self) -> PolarsType:
+        """Its type once it is validated."""
         return _TYPES[self.type]
 
     @property
@@ -138,10 +139,12 @@ class Extract:
 
     @property
     def year(self) -> str | None:
+        """The column that says the school year, None where the extract has none."""
         return next((column.name for column in self.columns if column.type == "year"), None)
 
     @property
     def required(self) -> tuple[str, ...]:
+        """The columns that no row may be without."""
         return tuple(column.name for column in self.columns if column.required)
 
     @property

@@ -61,10 +61,12 @@ class Message:
 
     @property
     def subject(self) -> str:
+        """One line: the partner and the cause."""
         return f"[equity pipeline] {self.partner_id}: {self.cause}"
 
     @property
     def text(self) -> str:
+        """The lines, and where it stands what to do."""
         more = [f"… and {len(self.lines) - _LINES} more"] if len(self.lines) > _LINES else []
         what_to_do = f"docs/operations.md, “{self.cause[0].upper()}{self.cause[1:]}”, says what to do."
         return "\n".join([*(f"- {line}" for line in self.lines[:_LINES]), *more, "", what_to_do])
@@ -86,6 +88,7 @@ class Channels:
 
     @classmethod
     def configured(cls) -> Channels:
+        """The channels that the environment names."""
         said = {name: os.environ.get(f"EQUITY_ALERT_{name}") for name in ("WEBHOOK", "SMTP", "FROM", "TO")}
         to = tuple(filter(None, (one.strip() for one in (said["TO"] or "").split(","))))
         return cls(
@@ -93,6 +96,7 @@ class Channels:
         )
 
     def names(self) -> list[str]:
+        """The channels that are configured."""
         return [name for name, address in (("webhook", self.webhook), ("smtp", self.smtp)) if address]
 
     def send(self, channel: str, message: Message) -> None:

@@ -101,12 +101,14 @@ def landed(
 def take_in_request(
     partner_id: str, tags: Mapping[str, str] = PROMPT, run_key: str | None = None
 ) -> dg.RunRequest:
+    """A run that takes in what lies in the partner's landing folder."""
     return dg.RunRequest(
         run_key, job_name=TAKE_IN, partition_key=partner_id, tags={PARTNER: partner_id, **tags}
     )
 
 
 def refresh_request(partner_id: str) -> dg.RunRequest:
+    """A run that builds the partner's warehouse and publishes."""
     return dg.RunRequest(job_name=REFRESH, partition_key=partner_id, tags={PARTNER: partner_id, **PROMPT})
 
 

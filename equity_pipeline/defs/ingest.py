@@ -30,6 +30,7 @@ partner some students, many of them are a mapping that no longer fits."""
 
 
 def extract_key(extract: str) -> dg.AssetKey:
+    """The asset of a canonical extract."""
     return dg.AssetKey(["extracts", extract])
 
 

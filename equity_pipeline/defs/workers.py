@@ -35,6 +35,7 @@ class WatchedCeleryRunLauncher(CeleryRunLauncher):
     """
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        """Failed where the worker of a running run does not answer."""
         told: CheckRunHealthResult = super().check_run_worker_health(run)
         if told.status is not WorkerStatus.RUNNING:
             return told

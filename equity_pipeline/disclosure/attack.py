@@ -64,6 +64,7 @@ class AuditResult:
 
     @property
     def passed(self) -> bool:
+        """Whether nothing was found."""
         return not self.findings
 
     def lines(self) -> list[str]:

@@ -153,6 +153,7 @@ def is_unknown(subgroup: str) -> bool:
 
 
 def everyone(school_id: str) -> Group:
+    """All students of a school."""
     return Group(school_id, "all_students", "all")
 
 

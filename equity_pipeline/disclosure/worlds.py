@@ -251,6 +251,7 @@ class Asked(NamedTuple):
     successes: np.ndarray
 
     def of(self, year: Year, world: np.ndarray) -> np.ndarray:
+        """The counts in one world."""
         n, s = (world[q[self.cell], year.group[self.cell]] for q in (year.n, year.s))
         counts: np.ndarray = self.students * n + self.successes * s
         return counts

@@ -69,6 +69,7 @@ class Item:
         return hashlib.sha256(lines.encode()).hexdigest()
 
     def size(self) -> int:
+        """Bytes of the file, or of all files of a set."""
         return sum(file.stat().st_size for file in self.set_of or (self.path,))
 
     def copy_to(self, target: Path) -> str:

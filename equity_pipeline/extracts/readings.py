@@ -73,6 +73,7 @@ class Reading:
         return sorted(_folder_of(self.folder, source, extract, year).glob(f"{kind}-*"))
 
     def of(self, source: str, extract: str) -> Found:
+        """What was found of one source and extract."""
         return next(one for one in self.found if (one.source, one.extract) == (source, extract))
 
 

@@ -14,6 +14,7 @@ _LINES = 200  # restated groups that a page lists; more is for the data files
 
 
 def changes_pages(site: Site) -> Iterator[Page]:
+    """What changed since the last release."""
     changes = site.edition.changes
     lines = [
         {
@@ -31,6 +32,7 @@ def changes_pages(site: Site) -> Iterator[Page]:
 
 
 def quality_pages(site: Site) -> Iterator[Page]:
+    """What is missing, late, refused or out of the ordinary."""
     yield Page(
         "quality.html",
         "quality.html.j2",
@@ -40,6 +42,7 @@ def quality_pages(site: Site) -> Iterator[Page]:
 
 
 def methods_pages(site: Site) -> Iterator[Page]:
+    """How each number is counted, compared and protected."""
     labels = site.labels
     metrics = (
         labels.metrics[labels.metrics["metric_id"].isin(site.metrics)].sort_values("sort").to_dict("records")

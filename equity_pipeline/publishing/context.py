@@ -31,6 +31,7 @@ class Labels:
     policy: pd.DataFrame
 
     def metric(self, metric_id: str) -> str:
+        """The label of a metric."""
         return str(self._metrics[metric_id]["label"])
 
     def definition(self, metric_id: str) -> str:
@@ -42,6 +43,7 @@ class Labels:
         return -1 if self._metrics[metric_id]["direction"] == "lower_is_better" else 1
 
     def dimension(self, dimension: str) -> str:
+        """The label of a dimension."""
         return str(self._dimensions[dimension]["label"])
 
     def subgroup(self, dimension: str, subgroup: str, say: Language = ENGLISH) -> str:
@@ -99,6 +101,7 @@ class Context:
     minimum_cell: int = 10
 
     def school(self, school_id: str) -> str:
+        """The school's name, its id where none is known."""
         return self.schools.get(school_id) or f"School {school_id}"
 
 

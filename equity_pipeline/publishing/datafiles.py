@@ -47,7 +47,7 @@ def _harmless(texts: pd.Series) -> pd.Series:
 
 
 def csv(frame: pd.DataFrame) -> bytes:
-    """UTF-8, `\\n`, header, empty for null, `true`/`false`, shortest decimal that reads back to the same number."""
+    r"""UTF-8, `\n`, header, empty for null, `true`/`false`, shortest decimal that reads back to the same number."""
     return pl.DataFrame(pa.Table.from_pandas(frame, preserve_index=False)).write_csv().encode()
 
 

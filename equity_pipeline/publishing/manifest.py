@@ -16,6 +16,7 @@ from equity_pipeline.publishing.context import Context
 
 
 def sha256(data: bytes) -> str:
+    """The digest of a file's bytes, in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 
 

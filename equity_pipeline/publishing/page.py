@@ -55,6 +55,7 @@ class Site:
 
     @property
     def labels(self) -> Labels:
+        """The words of the seeds."""
         return self.context.labels
 
     def at(self, school_id: str, *, year: int | None = None, metric: str | None = None) -> list[Row]:
@@ -62,20 +63,24 @@ class Site:
         return self._places.get((school_id, metric, year), [])
 
     def place(self, school_id: str) -> str:
+        """A school's name, or the district."""
         return self.say("District") if school_id == "_all" else self.context.school(school_id)
 
     @cached_property
     def years(self) -> list[int]:
+        """The school years of the rows, oldest first."""
         return tracker.years_of(self.rows)
 
     @cached_property
     def metrics(self) -> list[str]:
+        """The ids of the metrics that the rows are of, in the order of the seeds."""
         return list(
             dict.fromkeys(m for _, m in sorted({(r["metric_order"], r["metric_id"]) for r in self.rows}))
         )
 
     @cached_property
     def schools(self) -> list[str]:
+        """The ids of the schools, by their names."""
         named = {row["school_id"] for row in self.rows} - {"_all"}
         return sorted(named, key=lambda school: (self.context.school(school).casefold(), school))
 

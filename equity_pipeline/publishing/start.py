@@ -12,6 +12,7 @@ from equity_pipeline.publishing.page import Page, Site
 
 
 def pages(site: Site) -> Iterator[Page]:
+    """The page that a release opens with."""
     year = site.years[-1]
     now = site.at("_all", year=year)
     late = quality.missing(site.context, site.partner, site.years)

@@ -222,10 +222,12 @@ def _product(*rates: float | None) -> float | None:
 
 
 def years_of(rows: list[Row]) -> list[int]:
+    """The school years of the rows, oldest first."""
     return sorted({row["school_year"] for row in rows})
 
 
 def year_labels(years: list[int]) -> list[str]:
+    """School years in words: `2025-26`."""
     return [school_years.label(year) for year in years]
 
 

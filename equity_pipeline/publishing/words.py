@@ -46,6 +46,7 @@ class Language:
     name: str
 
     def __call__(self, text: str, **values: Any) -> str:
+        """A string of the catalogue in this language, `{name}`s filled in; of one with plural forms, that of `n`."""
         entry = catalogue().get(text)
         if isinstance(entry, dict):
             said = self._form(entry.get(self.code) or entry["en"], values["n"])

@@ -37,10 +37,12 @@ _BEHIND = {"black", "hispanic", "american_indian_or_alaska_native", "native_hawa
 
 
 def first_day(profile: Profile, school_year: int) -> dt.date:
+    """The first day of school."""
     return dt.date(school_year - 1, *profile.first_day)
 
 
 def last_day(school_year: int) -> dt.date:
+    """The last day of school."""
     return dt.date(school_year, *LAST_DAY)
 
 

@@ -58,6 +58,7 @@ def _id(key: bytes) -> bytes:
 
 
 def is_sealed(path: Path) -> bool:
+    """Whether a file begins as a sealed one does."""
     with path.open("rb") as file:
         return file.read(len(MARK)) == MARK
 

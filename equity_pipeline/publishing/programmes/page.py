@@ -116,11 +116,13 @@ class Reader:
         return self.say(self.context.labels.metric(metric_id)) if known else metric_id
 
     def group(self, row: Row) -> str:
+        """The label of a row's subgroup."""
         if row["dimension"] == "disability_at_incident":
             return self.say(AT_INCIDENT[row["subgroup"]])
         return self.context.labels.subgroup(row["dimension"], row["subgroup"], self.say)
 
     def place(self, school_id: str) -> str:
+        """A school's name, or the district."""
         return self.say("District") if school_id == "_all" else self.context.school(school_id)
 
     def grouped(self, rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
@@ -196,6 +198,7 @@ def people(number: int | None) -> str:
 
 
 def year(ending: int | None) -> str:
+    """A school year in words, nothing where there is none."""
     return "" if ending is None else school_years.label(int(ending))
 
 
