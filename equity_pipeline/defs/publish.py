@@ -1,5 +1,6 @@
 """The border that numbers cross: a partner's release, and the roll-up of released numbers."""
 
+import contextlib
 import datetime as dt
 import json
 from collections.abc import Iterator, Mapping
@@ -58,29 +59,31 @@ def publish_assets(
     def release(
         context: dg.AssetExecutionContext,
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:  # type: ignore[type-arg]  # Dagster reads it, and takes no parameter
-        with told_to_a_person(), turn(home, context.partition_key):
-            try:
-                published, refusal = publishing.publish(home, _partner(home, context.partition_key)), None
-            except DisclosureError as error:
-                published, refusal = None, error
-        yield _proof(published, refusal)
-        with told_to_a_person():
-            if published is None:
-                raise cast(DisclosureError, refusal)
-            if published.changed:
-                trail.log(home, "released", context.partition_key, release_id=published.release_id)
-            shown = preview.markdown(published.path)
-        yield dg.MaterializeResult(
-            asset_key=RELEASE,
-            metadata={
-                "release_id": published.release_id,
-                "changed": published.changed,
-                "rows_restated": published.restated,
-                "site": dg.MetadataValue.url((published.path / "index.html").as_uri()),
-                "folder": dg.MetadataValue.path(published.path),
-                "gap tracker": dg.MetadataValue.md(shown),
-            },
-        )
+        with contextlib.ExitStack() as held:
+            with told_to_a_person():
+                held.enter_context(turn(home, context.partition_key))
+                try:
+                    published, refusal = publishing.publish(home, _partner(home, context.partition_key)), None
+                except DisclosureError as error:
+                    published, refusal = None, error
+            yield _proof(published, refusal)
+            with told_to_a_person():
+                if published is None:
+                    raise cast(DisclosureError, refusal)
+                if published.changed:
+                    trail.log(home, "released", context.partition_key, release_id=published.release_id)
+                shown = preview.markdown(published.path)
+            yield dg.MaterializeResult(
+                asset_key=RELEASE,
+                metadata={
+                    "release_id": published.release_id,
+                    "changed": published.changed,
+                    "rows_restated": published.restated,
+                    "site": dg.MetadataValue.url((published.path / "index.html").as_uri()),
+                    "folder": dg.MetadataValue.path(published.path),
+                    "gap tracker": dg.MetadataValue.md(shown),
+                },
+            )
 
     @dg.asset(
         key=NETWORK_RELEASE,

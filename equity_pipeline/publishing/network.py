@@ -202,9 +202,7 @@ def _client(released: _Released) -> dict[str, Any] | None:
     count = collections.Counter(row["status"] for row in told)
     was = [row for row in told if row["prior_status"] in words.CLOSED]
     still = sum(row["status"] in words.CLOSED for row in was)
-    newly = sum(
-        row["status"] in words.CLOSED and row["prior_status"] not in (*words.CLOSED, None) for row in told
-    )
+    newly = sum(row["status"] in words.CLOSED and row["prior_status"] in words.OPEN for row in told)
     urgent = [
         row for row in told
         if row["status"] in ("reopened", "widening") or (row["prior_status"] in words.CLOSED and row["status"] == "open")

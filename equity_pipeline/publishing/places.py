@@ -53,7 +53,8 @@ def tools_pages(site: Site) -> Iterator[Page]:
         part = [r | {"measure": site.labels.metric(r["metric_id"])} for r in rows if r["school_id"] == school]
         if not part:
             continue
-        was = [r for r in part if r["prior_status"] in words.CLOSED]
+        known = [r for r in part if r["status"] in (*words.CLOSED, *words.OPEN)]
+        was = [r for r in known if r["prior_status"] in words.CLOSED]
         table = tables.tools_package(
             part, id=f"tools-{slug(school)}",
             caption=site.say("{place}: last year and this year", place=site.place(school)),

@@ -146,6 +146,7 @@ STATUSES = {
     ),
 }
 CLOSED = ("closed", "maintained_closed", "reversed")
+OPEN = ("reopened", "widening", "open", "narrowing")
 
 PHASES = {"access": "Access Opportunity", "success": "Experience Success", "extend": "Extend Equity",
           "sustain": "Sustain Equity"}  # fmt: skip

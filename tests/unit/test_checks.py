@@ -11,7 +11,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def test_the_hooks_run_the_commands_of_make_check():
-    recipe = re.search(r"^check: setup\n((?:\t.+\n)+)", (REPOSITORY / "Makefile").read_text(), re.M)
+    recipe = re.search(r"^check: setup\n((?:\t.+\n)+)", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
     said = [
         line.strip().replace("$(BIN)/", ".venv/bin/").removesuffix(" .") for line in recipe[1].splitlines()
     ]
