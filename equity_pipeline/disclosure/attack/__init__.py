@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -42,6 +43,7 @@ class AuditResult:
 
     @property
     def passed(self) -> bool:
+        """Whether nothing was found."""
         return not self.findings
 
     def lines(self) -> list[str]:
@@ -203,7 +205,7 @@ def attack(
         findings=tuple(sorted(set(reading.findings), key=lambda f: (f.kind, f.mart, f.where))),
         cells=len(reading.base),
         hidden=len(hidden),
-        hidden_by_dimension={d: int(c) for d, c in sorted(hidden["dimension"].value_counts().items())},
+        hidden_by_dimension=dict(sorted(Counter(hidden["dimension"]).items())),
         figures=reading.checked,
         minimum_cell=minimum_cell,
         releases=1 + len(earlier),
@@ -235,7 +237,7 @@ def certificate(result: AuditResult, rules: Rules, proof: Mapping[str, object]) 
     }  # fmt: skip
 
 
-def _records(frame: pd.DataFrame) -> list[dict]:
+def _records(frame: pd.DataFrame) -> list[dict[Hashable, Any]]:
     """Rows as plain values in a total order, None for null."""
     plain = frame.astype(object).where(frame.notna(), None)
     return sorted(plain.to_dict("records"), key=lambda row: json.dumps(row, sort_keys=True))

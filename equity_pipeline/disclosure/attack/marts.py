@@ -6,6 +6,7 @@ import functools
 import itertools
 import math
 import re
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -255,7 +256,7 @@ class Reading:
             expected = expected.assign(**self._actions(table, expected))
         self._compare(mart, table, expected)
 
-    def _actions(self, table: pd.DataFrame, expected: pd.DataFrame) -> dict[str, object]:
+    def _actions(self, table: pd.DataFrame, expected: pd.DataFrame) -> dict[str, Any]:
         """What the statuses of two years ask for, and the rank by it."""
         before = pd.MultiIndex.from_frame(
             table[CELL].assign(school_year=table["school_year"] - 1, reference="designated")
@@ -300,4 +301,5 @@ def _same(left: pd.Series, right: pd.Series, name: str) -> np.ndarray:
             return (a > b - 1) & (a < b + 1)
         return np.isclose(a, b, rtol=1e-9, atol=1e-9)
     a, b = (side.astype(object).where(side.notna(), None).to_numpy() for side in (left, right))
-    return a == b
+    equal: np.ndarray = a == b
+    return equal
