@@ -14,6 +14,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from lxml import etree, html
@@ -26,6 +27,7 @@ from equity_pipeline.disclosure.attack.said import (
     DISTRICT,
     HIDDEN,
     STATUSES,
+    Row,
     Said,
     ends,
     hidden,
@@ -103,7 +105,8 @@ def findings(
         DisclosureError: a page can't be read; what can't be attacked is not safe.
     """
     found: list[Finding] = []
-    pages, frames = {}, Counter()
+    pages: dict[str, html.HtmlElement] = {}
+    frames: Counter[tuple[Any, ...]] = Counter()
     for path in sorted(release_dir.rglob("*.html")):
         name = path.relative_to(release_dir).as_posix()
         try:
@@ -133,7 +136,7 @@ def findings(
 def _translated(name: str, root: html.HtmlElement, english: html.HtmlElement | None) -> Iterator[Finding]:
     """A page in a second language is the English one with other words."""
 
-    def shape(page: html.HtmlElement) -> Iterator[tuple]:
+    def shape(page: html.HtmlElement) -> Iterator[tuple[Any, ...]]:
         for element in page.find("body").iter():
             if element.tag == "script":
                 continue
@@ -171,7 +174,7 @@ class _Site:
             f"{max(1, round(p.stat().st_size / 1024)):,}" for p in (release_dir / "data").rglob("*.*")
         }
         self.slugs = {_slug(school): school for school in {key[1] for key in said.rows} - {DISTRICT}}
-        self.by_label: dict[tuple[str, str, str], list[dict[int, dict]]] = defaultdict(list)
+        self.by_label: dict[tuple[str, str, str], list[dict[int, Row]]] = defaultdict(list)
         for (metric, school, dimension, subgroup), by_year in said.rows.items():
             self.by_label[metric, school, said.group(dimension, subgroup)].append(by_year)
         self.metrics = {label: metric for metric, label in said.labels["metric"].items()}
@@ -365,12 +368,12 @@ class _Page:
 
     def _rows(
         self, metric: str | None, school: str, label: str, dimension: str | None = None
-    ) -> list[dict[int, dict]]:
+    ) -> list[dict[int, Row]]:
         """The rows by school year of the groups that are called so."""
         if dimension is None:
-            return self.site.by_label.get((metric, school, label), [])
+            return self.site.by_label.get((metric or "", school, label), [])
         group = self.said.called.get((dimension, label))
-        by_year = self.said.rows.get((metric, school, *group)) if group else None
+        by_year = self.said.rows.get((metric or "", school, *group)) if group else None
         return [by_year] if by_year else []
 
     def _tracker(self, box: html.HtmlElement) -> None:
@@ -394,9 +397,9 @@ class _Page:
                 continue
             label = (row[0].text or "").strip()
             dimension = (
-                self.said.labels["dimension"].get("all_students") if heading == "Everyone" else heading
+                self.said.labels["dimension"].get("all_students", "") if heading == "Everyone" else heading
             )
-            listed.append(self.said.called.get((dimension, label)))
+            listed.append(self.said.called.get((str(dimension), label)))
             found = self._rows(metric, self.school, label, dimension)
             if not found or len(row) != len(columns) + 1:
                 self.tell("a row of no group", f"{name} {heading} {label}")
@@ -435,7 +438,8 @@ class _Page:
         self._knows(box)
         slug = box.get("id", "").removeprefix("tools-")
         school = self.site.slugs.get(slug, DISTRICT)
-        ranks, tally = [], Counter()
+        ranks: list[int | None] = []
+        tally: Counter[str] = Counter()
         for row in (row for row in box.iter("tr") if row.getparent().tag == "tbody"):
             label, small = (row[0].text or "").strip(), _words(row[0].find("span"))
             rows = self._rows(self.site.metrics.get(small), school, label)
@@ -470,7 +474,7 @@ class _Page:
         if lede is not None:
             self._knows(lede)
 
-    def _tool(self, line: html.HtmlElement, before: dict | None, now: dict | None) -> bool:
+    def _tool(self, line: html.HtmlElement, before: Row | None, now: Row | None) -> bool:
         if now is None:
             return False
         told = (
@@ -480,7 +484,7 @@ class _Page:
             (line[4], now, "students_needed"),
         )
         for cell, row, what in told:
-            value = row and row[what]
+            value = None if row is None else row[what]
             said = [] if value is None else [_count(value) if what == "students_needed" else points(value)]
             if numbers(_words(cell)) not in ([], said) or _status(cell) not in (None, _step(row)):
                 return False
@@ -541,10 +545,11 @@ class _Page:
                 next(iter(self._rows(metric, self.school, label, heading)), {}).get(self.year)
                 for metric in _FUNNEL
             ]
-            enrolled, grade, taken, passed = (row and row["rate"] for row in rows)
+            told: list[Any] = [None if row is None else row["rate"] for row in rows]
+            enrolled, grade, taken, passed = told
             ways = (enrolled,), (enrolled, grade), (enrolled, taken), (enrolled, taken, passed)
             shares = [None if None in way else math.prod(way) for way in ways]
-            n = rows[0] and rows[0]["n"]
+            n = None if rows[0] is None else rows[0]["n"]
             right = numbers(_words(line[0].find("span"))) in ([], [] if n is None else [people(n)])
             for cell, share in zip(line[1:], shares, strict=True):
                 bar = cell.find("i")
@@ -702,16 +707,16 @@ def _status(element: html.HtmlElement) -> str | None:
     return None
 
 
-def _step(row: dict | None) -> str | None:
+def _step(row: Row | None) -> str | None:
     """The status of a gap where it is listed by what it asks for: one that can't be told asks for more students."""
-    return row and (row["status"] or "not_measurable")
+    return None if row is None else row["status"] or "not_measurable"
 
 
-def _has_gap(row: dict | None) -> bool:
+def _has_gap(row: Row | None) -> bool:
     return row is not None and row["gap"] is not None and bool(row["reliable"])
 
 
-def _cell(column: str, cell: html.HtmlElement, row: dict | None) -> str | None:
+def _cell(column: str, cell: html.HtmlElement, row: Row | None) -> str | None:
     """What is wrong in a cell of a tracker; it may say less than the data files do."""
     said = numbers(_words(cell))
     told: dict[str, list[str]] = {name: [] for name in ("n", "rate", "gap", "goal", "interval", "needed")}
@@ -773,7 +778,9 @@ def _nano(
     line, dot, parity = (shapes.get(key) for key in (("path", "line"), ("circle", ""), ("path", "parity")))
     if (
         len(svg) != 3
-        or None in (line, dot, parity)
+        or line is None
+        or dot is None
+        or parity is None
         or not expected
         or numbers(svg.get("aria-label", "").rpartition(": ")[2]) != spoken
     ):
@@ -803,11 +810,11 @@ def _axis(svg: html.HtmlElement) -> Callable[[str | None], float] | None:
     return lambda at: value + (float(at or "nan") - y) * (other - value) / (other_y - y)
 
 
-def _drawn(svg: html.HtmlElement, kind: str, *ends: str) -> list[tuple]:
+def _drawn(svg: html.HtmlElement, kind: str, *ends: str) -> list[tuple[Any, ...]]:
     return [tuple(shape.get(end) for end in ends) for shape in svg.find_class(kind)]
 
 
-def _trend(svg: html.HtmlElement, by_year: dict[int, dict], said: Said) -> bool:
+def _trend(svg: html.HtmlElement, by_year: dict[int, Row], said: Said) -> bool:
     """Whether a chart draws the published gaps of a group, their intervals and its goal, and nothing else."""
     value = _axis(svg)
     told = {at: by_year[y] for at, y in enumerate(said.years) if _has_gap(by_year.get(y))}
@@ -909,7 +916,7 @@ def _as_element(text: str) -> html.HtmlElement:
     return made
 
 
-def _card(item: html.HtmlElement, row: dict, label: str) -> bool:
+def _card(item: html.HtmlElement, row: Row, label: str) -> bool:
     """Whether a card says the gap as the data files do: in points, as rates, as status, as students and as a picture."""
     foot, svg = item.find_class("foot")[0], item.find("svg")
     rates = [ends(row, of) for of in ("rate", "reference_rate")]

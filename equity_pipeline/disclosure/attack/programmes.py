@@ -14,6 +14,7 @@ from equity_pipeline.disclosure.attack.finding import Finding
 from equity_pipeline.disclosure.attack.marts import IN_A_BAND, ROUNDED_TO, bands
 from equity_pipeline.disclosure.attack.said import (
     DISTRICT,
+    Row,
     Said,
     half_up,
     numbers,
@@ -45,7 +46,7 @@ def findings(tables: dict[str, pd.DataFrame], gaps: pd.DataFrame, minimum_cell: 
     """What the tables say in a form that no rule allows, or of groups that are hidden in `gap_metrics`."""
     for name, table in tables.items():
         values = [
-            c
+            str(c)
             for c in table
             if pd.api.types.is_numeric_dtype(table[c]) and not pd.api.types.is_bool_dtype(table[c])
         ]
@@ -109,7 +110,11 @@ def _not_a_band(table: pd.DataFrame, share: str, minimum_cell: int) -> np.ndarra
     made_for = _made_for(minimum_cell)
     found = []
     for a, b, of in zip(100 * low, 100 * high, n, strict=True):
-        ends = (round(a, 6), round(b, 6)) if b > a else (round(a - 0.5, 6), round(b + 0.5, 6))
+        ends = (
+            (round(float(a), 6), round(float(b), 6))
+            if b > a
+            else (round(float(a) - 0.5, 6), round(float(b) + 0.5, 6))
+        )
         least = minimum_cell if np.isnan(of) else max(int(of) - ROUNDED_TO // 2, minimum_cell)
         found.append(made_for.get(ends, 0) < least and not np.isnan(a))
     return np.array(found, bool)
@@ -151,7 +156,7 @@ class Told:
             newest = table["school_year"].max() if "school_year" in table else None
             plain = table.astype(object).where(table.notna(), None)
             for row in plain.to_dict("records"):
-                statements = _statements(row)
+                statements = _statements({str(column): value for column, value in row.items()})
                 self.of[None, None] |= statements
                 if newest is not None and row["school_year"] == newest:
                     metric = said.labels["metric"].get(row.get("metric_id"), row.get("metric_id"))
@@ -180,7 +185,7 @@ def _made_of(tokens: Statement, known: set[Statement], words: set[str]) -> bool:
     )
 
 
-def _statements(row: dict) -> set[Statement]:
+def _statements(row: Row) -> set[Statement]:
     """What a page may say of a row: people, shares, how far two shares are apart, and their ratio."""
     shares = {
         name: (row[f"{name}_low"], row[f"{name}_high"]) for name in _OF if row.get(f"{name}_low") is not None
@@ -226,7 +231,7 @@ def _written(low: float, high: float) -> tuple[tuple[float, float], ...]:
     return (100 * low, 100 * high), (round(100 * low), round(100 * high))
 
 
-def _of_gap(row: dict) -> set[Statement]:
+def _of_gap(row: Row) -> set[Statement]:
     """What a programme's page may say of a row of the gap tables."""
     made = {tuple(rate(row, of)) for of in ("rate", "reference_rate")} - {()}
     made |= {(people(row["n"]),)} if row["n"] is not None else set()

@@ -6,6 +6,7 @@ import math
 import re
 from collections import defaultdict
 from functools import cached_property
+from typing import Any
 
 import pandas as pd
 
@@ -17,6 +18,8 @@ _FIGURES = ["reference_subgroup", "n", "rate", "reference_rate", "gap", "gap_low
             "rate_band", "reference_rate_band", "suppression_reason", "reliable"]  # fmt: skip
 _CHANGES = ["gap_change", "status", "goal_gap", "leveled_down"]
 DISTRICT = "_all"
+# What is said of a group in a school year: column → value, None where there is none.
+Row = dict[str, Any]
 CLOSED = ("closed", "maintained_closed", "reversed")
 # Status → how it is written.
 STATUSES = {
@@ -55,10 +58,10 @@ def people(number: float) -> str:
 
 def span(low: float, high: float) -> list[str]:
     """The numbers of a range of percents."""
-    low, high = (f"{round(end, 6):g}" for end in (low, high))
-    if low == high:
-        return [f"{low}%"]
-    return [f"{high}%"] if low == "0" else [f"{low}%"] if high == "100" else [low, f"{high}%"]
+    first, last = (f"{round(end, 6):g}" for end in (low, high))
+    if first == last:
+        return [f"{first}%"]
+    return [f"{last}%"] if first == "0" else [f"{first}%"] if last == "100" else [first, f"{last}%"]
 
 
 def written(year: int) -> str:
@@ -66,14 +69,14 @@ def written(year: int) -> str:
     return f"{year - 1}-{year % 100:02d}"
 
 
-def rate(row: dict, of: str = "rate") -> list[str]:
+def rate(row: Row, of: str = "rate") -> list[str]:
     """The numbers in which a published rate is written: a percent, or the ends of its band."""
     if row[of] is None:
         return []
     return span(*ends(row, of))
 
 
-def ends(row: dict, of: str = "rate") -> tuple[float, float]:
+def ends(row: Row, of: str = "rate") -> tuple[float, float]:
     """The percents between which a published rate lies; of a whole percent that percent twice."""
     band = row[f"{of}_band"]
     if band is None:
@@ -82,7 +85,7 @@ def ends(row: dict, of: str = "rate") -> tuple[float, float]:
     return (told[0], told[1]) if len(told) == 2 else (0.0, told[0]) if row[of] < 0.5 else (told[0], 100.0)
 
 
-def hidden(row: dict) -> bool:
+def hidden(row: Row) -> bool:
     """Whether nothing is said of the group itself, for privacy."""
     return row["suppression_reason"] == "privacy" and row["rate"] is None
 
@@ -104,11 +107,11 @@ class Said:
             told = told.merge(closure[[*PAIR, *_CHANGES]].drop_duplicates(PAIR), on=PAIR, how="left")
         told = told.drop_duplicates(CELL).astype(object)
         self.rules = rules
-        self.rows: dict[tuple[str, str, str, str], dict[int, dict]] = defaultdict(dict)
+        self.rows: dict[tuple[str, str, str, str], dict[int, Row]] = defaultdict(dict)
         for row in told.where(told.notna(), None).to_dict("records"):
             self.rows[row["metric_id"], row["school_id"], row["dimension"], row["subgroup"]][
                 int(row["school_year"])
-            ] = row
+            ] = {str(column): value for column, value in row.items()}
         self.years = sorted({int(year) for year in told["school_year"]})
         # How urgent a gap is: metric, school, dimension, subgroup, school year → rank.
         tools = marts.get("tools_package")
@@ -116,7 +119,7 @@ class Said:
             (m, school, d, s, int(y)): None if pd.isna(rank) else int(rank)
             for y, m, school, d, s, rank in tools[[*CELL, "urgency_rank"]].itertuples(index=False)
         }  # fmt: skip
-        self.labels: dict[str, dict] = {"metric": {}, "dimension": {}, "subgroup": {}, "school": {}}
+        self.labels: dict[str, dict[Any, str]] = {"metric": {}, "dimension": {}, "subgroup": {}, "school": {}}
         for mart in marts.values():
             if "subgroup_label" in mart:
                 self._read_labels(mart)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections import Counter, defaultdict
 
-from equity_pipeline.disclosure.attack.said import DISTRICT, Said
+from equity_pipeline.disclosure.attack.said import DISTRICT, Row, Said
 
 # Dimensions that repeat or contain another one are not counted.
 _REPEATED = (
@@ -65,7 +65,7 @@ class Tallies:
         return frozenset(str(number) for number in told)
 
 
-def _kind(row: dict, reference: str | None) -> str:
+def _kind(row: Row, reference: str | None) -> str:
     """`told`, or why no gap is; `none` where there is none to tell."""
     reason = row["reason"] or ""
     if row["suppression_reason"] == "privacy" and row["rate"] is None:

@@ -6,6 +6,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from equity_pipeline.disclosure.attack.finding import Finding
@@ -14,6 +15,7 @@ from equity_pipeline.disclosure.attack.said import (
     DISTRICT,
     HIDDEN,
     STATUSES,
+    Row,
     Said,
     half_up,
     hidden,
@@ -49,7 +51,6 @@ _POINTS = {
     "N": ("gap_change", 0),
     "Q": ("goal_gap", 1),
 }
-_CELL = re.compile(r"([A-Z]+)\d+")
 _SAYS_NUMBERS = {"95%", "95"}
 
 
@@ -103,7 +104,7 @@ class _Workbook:
         """Name and part of each sheet."""
         book = ElementTree.fromstring(self.parts["xl/workbook.xml"])
         parts = {
-            e.get("Id"): e.get("Target")
+            e.get("Id"): e.get("Target", "")
             for e in ElementTree.fromstring(self.parts["xl/_rels/workbook.xml.rels"])
         }
         return [
@@ -131,7 +132,7 @@ class _Workbook:
 
     def _sheet(self, name: str, sheet: ElementTree.Element) -> Iterator[Finding]:
         styles: dict[str, str] = {}
-        listed: list[tuple] = []
+        listed: list[tuple[Any, ...]] = []
         for element in sheet.iter():
             kind = _local(element)
             if kind not in _SHEET:
@@ -142,8 +143,8 @@ class _Workbook:
                 yield Finding("a hidden row or column", PATH, name)
             if kind != "row":
                 continue
-            cells = {_CELL.fullmatch(cell.get("r", ""))[1]: cell for cell in element}
-            row = {
+            cells = {cell.get("r", "").rstrip("0123456789"): cell for cell in element}
+            row: dict[str, Any] = {
                 column: value for column, cell in cells.items() if (value := self._value(cell)) is not None
             }
             if name == "Read me" or element.get("r") == "1":
@@ -155,17 +156,14 @@ class _Workbook:
                 for column, cell in cells.items()
             ):
                 yield Finding("a cell that looks unlike the others", PATH, f"{name} row {element.get('r')}")
-            where = " ".join(str(row.get(column, "")) for column in "ABCD")
-            group = self.said.called.get((row.get("C"), row.get("D")))
-            schools = self.places.get(row.get("B"), [])
+            label, place, *group_labels = (str(row.get(column, "")) for column in "ABCD")
+            where, year = f"{label} {place} {' '.join(group_labels)}", self.year.get(label, 0)
+            group = self.said.called.get((group_labels[0], group_labels[1]))
+            schools = self.places.get(place, [])
             found = [
                 told
                 for school in schools
-                if (
-                    told := self.said.rows.get((name, school, *(group or ("", ""))), {}).get(
-                        self.year.get(row.get("A"), 0)
-                    )
-                )
+                if (told := self.said.rows.get((name, school, *(group or ("", ""))), {}).get(year))
             ]
             wrong = [_wrong(row, told, self.said) for told in found]
             if not found:
@@ -176,7 +174,7 @@ class _Workbook:
                     PATH,
                     f"{name} {where} {min(wrong, key=len)[0]}",
                 )
-            listed.append((-self.year.get(row.get("A"), 0), row.get("B"), group))
+            listed.append((-year, place, group))
         yield from self._in_order(name, listed)
 
     def _value(self, cell: ElementTree.Element) -> object:
@@ -188,9 +186,9 @@ class _Workbook:
             return self.strings[int(value)]
         return float(value)
 
-    def _in_order(self, name: str, listed: list[tuple]) -> Iterator[Finding]:
+    def _in_order(self, name: str, listed: list[tuple[Any, ...]]) -> Iterator[Finding]:
         """Newest year first, the district before its schools, groups as everywhere."""
-        blocks: dict[tuple, list] = {}
+        blocks: dict[tuple[int, str], list[tuple[str, str] | None]] = {}
         for year, place, group in listed:
             blocks.setdefault((year, place), []).append(group)
         places = [
@@ -204,7 +202,7 @@ class _Workbook:
             yield Finding("an order of its own", PATH, name)
 
 
-def _wrong(row: dict[str, object], told: dict, said: Said) -> list[str]:
+def _wrong(row: dict[str, object], told: Row, said: Said) -> list[str]:
     """Columns in which a row says what is not told of the group; it may say less."""
     wrong = [column for column in row if column > "R" or len(column) > 1]
     compared = said.group(told["dimension"], told["reference_subgroup"] or "")
