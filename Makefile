@@ -4,7 +4,7 @@ HOME_DIR ?= equity_home
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: setup run test test-spark test-workers lock ui benchmark
+.PHONY: setup run check test test-spark test-workers lock ui benchmark
 
 setup: $(STAMP)
 
@@ -17,6 +17,13 @@ $(STAMP): requirements.txt pyproject.toml
 
 run: setup
 	$(BIN)/equity-pipeline demo --home $(HOME_DIR)
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python .ci/lint_sql.py
 
 test: setup
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadgroup

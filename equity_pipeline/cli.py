@@ -26,7 +26,7 @@ from equity_pipeline.storage import atomic, trail
 from equity_pipeline.storage.home import Home
 
 
-class _SchoolYear(click.ParamType):
+class _SchoolYear(click.ParamType[int]):
     name = "school year"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
@@ -114,7 +114,7 @@ def _run(home: Home, partner_ids: tuple[str, ...], years: tuple[int, ...], targe
 
 def _table(home: Home, partners: Sequence[Partner]) -> str:
     """Partner, school years, rows in / loaded / quarantined, release."""
-    rows = [("partner", "school years", "rows in", "loaded", "quarantined", "release")]
+    rows: list[tuple[str, ...]] = [("partner", "school years", "rows in", "loaded", "quarantined", "release")]
     for partner in partners:
         counted = statuses.status(home, partner, dt.date.today())
         on_file = [row.school_year for row in counted if row.loaded and row.school_year]

@@ -9,7 +9,7 @@ extracts, still all text, each with the file and line it came from. Types, rules
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -66,8 +66,8 @@ class Mapped:
 
 
 class Adapter(Protocol):
-    """One source format. Each module in this package offers these three functions. One whose tables can be mapped a part
-    at a time also offers `blocks(path, name, source) -> Iterator[RawTable]`: what `read` gives, never held whole."""
+    """One source format. Each module in this package offers these three functions; `InBlocks` and `Incremental` are what
+    some offer besides."""
 
     def read(self, path: Path, name: str, source: Source) -> list[RawTable]:
         """Read an archived file (or folder) without changing a cell.
@@ -89,4 +89,20 @@ class Adapter(Protocol):
         """The delivered columns that may stand in quarantine, each with the canonical column that it feeds (`student_id`
         for every id of a person, `birth_date`), or its own name where it tells nothing of a person. What is not named,
         a name or an address say, never leaves the archive."""
+        ...
+
+
+class InBlocks(Adapter, Protocol):
+    """An adapter whose tables can be mapped a part at a time."""
+
+    def blocks(self, path: Path, name: str, source: Source) -> Iterator[RawTable]:
+        """What `read` gives, never held whole."""
+        ...
+
+
+class Incremental(Adapter, Protocol):
+    """An adapter of a format in which a delivery may change the one before it."""
+
+    def read_on(self, deliveries: Iterable[tuple[Path, str]], source: Source) -> list[RawTable]:
+        """The tables of a delivery and of those after it that change it, each a path and a name."""
         ...

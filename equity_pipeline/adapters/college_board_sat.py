@@ -66,7 +66,7 @@ def _scores(table: RawTable, source: Source) -> tuple[pl.DataFrame, int]:
             f"source {source.name!r}: the file does not say which PSAT it is; state `constants: {{assessment: "
             "psat_8_9}}`, psat_10 or psat_nmsqt"
         )
-    sought = listed(source.columns.get("student_id", STUDENT_ID))
+    sought = listed(source.columns.get("student_id", list(STUDENT_ID)))
     ids = [delivered[header.strip().upper()] for header in sought if header.strip().upper() in delivered]
     if not ids:
         raise DeliveryError(

@@ -13,7 +13,7 @@ student and day; `days_absent` then says 1 or 0, and one delivery holds all days
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path, PurePath
 
@@ -277,12 +277,14 @@ def _headers(
 def with_values(rows: pl.DataFrame, source: Source) -> pl.DataFrame:
     """Delivered codes → canonical values in each column for which the source's `values` has a list."""
     return rows.with_columns(
-        by_distinct(
-            rows[column], lambda texts, codes=codes: texts.select(_translated(texts.columns[0], codes))
-        )[0]
+        by_distinct(rows[column], _selecting(_translated(column, codes)))[0]
         for column, codes in source.values.items()
         if codes and column in rows.columns
     )
+
+
+def _selecting(expression: pl.Expr) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    return lambda frame: frame.select(expression)
 
 
 def _translated(column: str, codes: dict[str, str]) -> pl.Expr:
@@ -357,7 +359,7 @@ def _dated(rows: pl.DataFrame, source: Source, contract: Extract, table: RawTabl
             text = text.str.replace_all(r"[.-]", "/")
         if format:
             day = text.str.to_date(format, strict=False).dt.to_string("%Y-%m-%d")
-            read = by_distinct(rows[name], lambda t, day=day: t.select(pl.coalesce(day, pl.first())))
+            read = by_distinct(rows[name], _selecting(pl.coalesce(day, pl.first())))
             result[name] = read[0]
     return rows.with_columns(**result)
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -266,7 +266,7 @@ def _items(text: str, name: str) -> Iterator[tuple[int, str]]:
     decoder, blank = json.JSONDecoder(), re.compile(r"[\s,]*")
     start, line, counted = text.index("[") + 1, 1, 0
     while True:
-        start = blank.match(text, start).end()
+        start = next(blank.finditer(text, start)).end()
         line, counted = line + text.count("\n", counted, start), start
         if text.startswith("]", start):
             return
@@ -437,7 +437,7 @@ def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped
             *live["sessions"]["schoolYearTypeReference.schoolYear"].drop_nulls(),
         }
     )
-    extracts = {
+    extracts: dict[str, Callable[[], Mapped]] = {
         "schools": lambda: _schools(live, years),
         "students": lambda: _students(live, delivered, stays, years),
         "studentSchoolAssociations": lambda: _school_enrollments(stays),
@@ -489,7 +489,8 @@ def _together(tables: list[RawTable]) -> tuple[_Resources, dict[str, dict[str, i
         told = table.frame.with_columns(
             pl.lit(table.name).alias(FILE), pl.lit(run).alias(_RUN), pl.lit(deletes).alias(_DELETES)
         )
-        parts.setdefault(_resource_in(table.name), []).append(told)
+        if resource := _resource_in(table.name):
+            parts.setdefault(resource, []).append(told)
     live, others = {}, {}
     for resource, frames in parts.items():
         live[resource], others[resource] = _standing(resource, pl.concat(frames, how="diagonal"))

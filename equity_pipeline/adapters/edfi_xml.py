@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from xml.parsers import expat
 
 from equity_pipeline.domain.errors import DeliveryError
@@ -106,7 +106,7 @@ def _refuse(*declared: object) -> None:
 
 
 def read_interchange(
-    stream: BinaryIO, name: str, shapes: dict[str, Shape], found: Callable[[str, int, dict], None]
+    stream: BinaryIO, name: str, shapes: dict[str, Shape], found: Callable[[str, int, dict[str, Any]], None]
 ) -> dict[str, int]:
     """Call `found(resource, line, record)` for each record of a resource in `shapes`, as the API's JSON would hold the
     fields wanted; the elements of other kinds by name and number. The file is read as a stream.

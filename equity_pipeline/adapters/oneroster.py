@@ -23,6 +23,7 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import polars as pl
 
@@ -245,7 +246,7 @@ def _check(source: Source) -> None:
 
 
 def _option(source: Source, name: str) -> str:
-    return source.options.get(name, _OPTIONS[name][0])
+    return str(source.options.get(name, _OPTIONS[name][0]))
 
 
 # --- the tables --------------------------------------------------------------------------------------------------
@@ -455,7 +456,7 @@ def _sessions(frame: pl.DataFrame, source: Source, name: str) -> pl.DataFrame:
     ).unique("sourcedId", keep="last")
     by_id = {record["sourcedId"]: record for record in records.iter_rows(named=True)}
 
-    def ancestor(record: dict) -> dict:
+    def ancestor(record: dict[str, Any]) -> dict[str, Any]:
         seen = set()
         while record["type"] != "schoolyear" and record["sourcedId"] not in seen:
             seen.add(record["sourcedId"])
@@ -482,9 +483,14 @@ def _sessions(frame: pl.DataFrame, source: Source, name: str) -> pl.DataFrame:
             file=name,
             remedy="give schoolYear, or startDate and endDate as YYYY-MM-DD",
         )
-    types = {"session": pl.String, "title": pl.String, "school_year": pl.Int64, "whole": pl.Boolean}
-    dates = dict.fromkeys(("start", "end", "year_start", "year_end"), pl.Date)
-    sessions = pl.DataFrame(found, schema=types | dates)
+    types: dict[str, type[pl.DataType]] = {
+        "session": pl.String,
+        "title": pl.String,
+        "school_year": pl.Int64,
+        "whole": pl.Boolean,
+    }
+    types |= dict.fromkeys(("start", "end", "year_start", "year_end"), pl.Date)
+    sessions = pl.DataFrame(found, schema=types)
     # A term without a schoolYear above it begins and ends with the year's own days, where these are known.
     first = pl.coalesce(pl.col("year_start").filter("whole").min(), pl.col("year_start").min()).over(
         "school_year"
@@ -496,7 +502,7 @@ def _sessions(frame: pl.DataFrame, source: Source, name: str) -> pl.DataFrame:
     ).sort("session")
 
 
-def _year_of_session(session: dict) -> int | None:
+def _year_of_session(session: dict[str, Any]) -> int | None:
     """By its days: of a school year that of its middle, of a term that of its first day, unless `schoolYear` says that
     of its last (a summer session)."""
     days = [school_years.of_date(day) for day in (session["start"], session["end"]) if day]
@@ -528,10 +534,11 @@ def _disagreeing_years(sessions: pl.DataFrame) -> list[str]:
 
 def _current_year(sessions: pl.DataFrame, seats: pl.DataFrame, as_of: str) -> int:
     """The school year that users.csv describes: that of the last change, else the latest with a class enrollment."""
-    years = set(sessions["school_year"].drop_nulls())
+    years: set[int] = set(sessions["school_year"].drop_nulls())
     if as_of and (year := school_years.of_date(dt.date.fromisoformat(as_of))) in years:
         return year
-    return max(set(seats["school_year"].drop_nulls()) & years or years)
+    with_classes: set[int] = years.intersection(seats["school_year"].drop_nulls())
+    return max(with_classes or years)
 
 
 # --- who is where ------------------------------------------------------------------------------------------------

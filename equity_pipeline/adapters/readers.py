@@ -339,7 +339,7 @@ def _blocks(stream: io.BufferedIOBase, encoding: str, name: str) -> Iterator[byt
             macintosh = b"\r" in block[:-1] and b"\n" not in block
         if macintosh:
             block = block.replace(b"\r", b"\n")
-        line += np.count_nonzero(np.frombuffer(block, np.uint8) == _LF)
+        line += int(np.count_nonzero(np.frombuffer(block, np.uint8) == _LF))
         if block:
             yield block
         if not raw:

@@ -65,7 +65,7 @@ class Records:
 
     @property
     def _delimiter(self) -> str:
-        return self._dialect["delimiter"]
+        return str(self._dialect["delimiter"])
 
     def _find_header(self, block: bytes, delimiter: str, expects: Collection[str]) -> int:
         """Learn delimiter and header; returns how many bytes of the block come before the first record."""
@@ -242,7 +242,7 @@ class Records:
         for record, problem in _records(lines, self._dialect, len(self._header), open_end=not final):
             if problem:
                 bad.append(BadRecord(lines.line, lines.taken[0].rstrip("\r\n"), problem))
-            else:
+            elif record is not None:
                 rows.append(record)
                 starts.append(lines.line)
         self._rest = "".join(lines.taken).encode() + buffer[cut:]
@@ -259,7 +259,8 @@ class _Lines:
     """Physical lines with their count, and the way back to an earlier one of the record at hand."""
 
     def __init__(self, text: str, line: int) -> None:
-        self._text, self._waiting = io.StringIO(text, newline=""), []
+        self._text = io.StringIO(text, newline="")
+        self._waiting: list[str] = []
         self.taken: list[str] = []
         self.line = line  # of the first line taken
         self.exhausted = False
@@ -305,7 +306,7 @@ def _records(
             too_long = f"a cell of more than {csv.field_size_limit():,} characters"
             record, problem = None, too_long if "limit" in str(error) else "broken quotes"
         if record is None or len(record) > 1 or "".join(record).strip():
-            if record is not None and len(record) != (width or len(record)):
+            if record is not None and width and len(record) != width:
                 problem = _other_width(len(record), width)
             if problem:
                 lines.give_back()
@@ -328,7 +329,8 @@ def _outside_quotes(text: np.ndarray, marks: np.ndarray, delimiter: str) -> np.n
         return None
     if not after[text[closing[closing + 1 < len(text)] + 1]].all():
         return None
-    return marks[~quotes & ~inside]
+    ends: np.ndarray = marks[~quotes & ~inside]
+    return ends
 
 
 def _other_width(found: int, expected: int) -> str:

@@ -82,7 +82,7 @@ def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped
     if layout == "wide":
         columns |= {"item_id": _ITEM, "response": _ANSWER}
     if "respondent_id" not in columns:
-        columns["respondent_id"] = _NOBODY
+        columns |= {"respondent_id": _NOBODY}
         answers = [_with(table, pl.lit("").alias(_NOBODY)) for table in answers]
     (result,) = delimited.map(answers, source.model_copy(update={"columns": columns}), partner)
     rows = _several(result.rows, several or {})
@@ -119,7 +119,8 @@ def _without_headings(table: RawTable, skipped: dict[str, int]) -> tuple[RawTabl
         if not any(imports.values()) and not is_label:
             break
         for column, cell in cells.items():
-            labels.setdefault(_folded(imports[column][1] if imports[column] else cell), column)
+            imported = imports[column]
+            labels.setdefault(_folded(imported[1] if imported else cell), column)
         headings += 1
     if ids is None or not headings:
         return table, {}

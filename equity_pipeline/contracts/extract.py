@@ -13,6 +13,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import polars as pl
 
@@ -36,6 +37,7 @@ _EXPECTED = {
     "number": "a number",
     "date": "a date (2025-08-31)",
 }
+PolarsType = type[pl.DataType]
 _FIRST_DAY, _LAST_DAY = dt.date(1900, 1, 1), dt.date(2100, 12, 31)
 
 
@@ -54,13 +56,14 @@ class Column:
     high: float | dt.date | None = None
 
     @property
-    def dtype(self) -> type[pl.DataType]:
+    def dtype(self) -> PolarsType:
+        """Its type once it is validated."""
         return _TYPES[self.type]
 
     @property
     def expectation(self) -> str:
         """What a person is told when a value is refused."""
-        if self.several:
+        if self.several and self.allowed:
             return f"names of {', '.join(self.allowed)} with ; between them"
         if self.allowed:
             return f"one of {', '.join(self.allowed)}"
@@ -136,10 +139,12 @@ class Extract:
 
     @property
     def year(self) -> str | None:
+        """The column that says the school year, None where the extract has none."""
         return next((column.name for column in self.columns if column.type == "year"), None)
 
     @property
     def required(self) -> tuple[str, ...]:
+        """The columns that no row may be without."""
         return tuple(column.name for column in self.columns if column.required)
 
     @property
@@ -155,25 +160,23 @@ class Extract:
         )
 
     def _column_faults(self) -> tuple[Fault, ...]:
-        faults = []
+        faults: list[tuple[Column, pl.Expr, str | None]] = []
         for column in self.columns:
             here = pl.col(column.name)
-            if column.several:
+            if column.several and column.allowed:
                 one = "|".join(column.allowed)
-                faults.append((column, ~here.str.contains(f"^(?:{one})(?:;(?:{one}))*$")))
+                faults.append((column, ~here.str.contains(f"^(?:{one})(?:;(?:{one}))*$"), None))
             elif column.allowed:
-                faults.append((column, ~here.is_in(column.allowed)))
+                faults.append((column, ~here.is_in(column.allowed), None))
             if column.pattern:
-                faults.append((column, ~here.str.contains(column.pattern)))
+                faults.append((column, ~here.str.contains(column.pattern), None))
             if column.low is not None:
                 faults.append((column, here < column.low, f"is below {column.low}"))
             if column.high is not None:
                 faults.append((column, here > column.high, f"is above {column.high}"))
         return tuple(
-            Fault(
-                column.name, f"{column.name} {reason[0] if reason else 'is not ' + column.expectation}", fails
-            )
-            for column, fails, *reason in faults
+            Fault(column.name, f"{column.name} {reason or f'is not {column.expectation}'}", fails)
+            for column, fails, reason in faults
         )
 
     def missing_faults(self, columns: Iterable[str]) -> tuple[Fault, ...]:
@@ -251,7 +254,7 @@ def school_year(text: pl.Expr) -> pl.Expr:
 
 def columns(*declared: str | tuple[str, ...] | Column) -> tuple[Column, ...]:
     """`name`, `name*` (required), `name: type` and (name, its allowed values) → columns."""
-    types = {
+    types: dict[str, dict[str, Any]] = {
         "yes_no": {"allowed": ("yes", "no", "unknown"), "writings": _YES_NO_WRITINGS},
         "grade": {"allowed": GRADES, "writings": GRADE_WRITINGS},
         "date": {"type": "date", "low": _FIRST_DAY, "high": _LAST_DAY},

@@ -64,10 +64,12 @@ class Message:
 
     @property
     def subject(self) -> str:
+        """One line: the partner and the cause."""
         return f"[equity pipeline] {self.partner_id}: {self.cause}"
 
     @property
     def text(self) -> str:
+        """The lines, and where it stands what to do."""
         more = [f"… and {len(self.lines) - _LINES} more"] if len(self.lines) > _LINES else []
         what_to_do = f"docs/operations.md, “{self.cause[0].upper()}{self.cause[1:]}”, says what to do."
         return "\n".join([*(f"- {line}" for line in self.lines[:_LINES]), *more, "", what_to_do])
@@ -89,6 +91,7 @@ class Channels:
 
     @classmethod
     def configured(cls) -> Channels:
+        """The channels that the environment names."""
         said = {name: os.environ.get(f"EQUITY_ALERT_{name}") for name in ("WEBHOOK", "SMTP", "FROM", "TO")}
         to = tuple(filter(None, (one.strip() for one in (said["TO"] or "").split(","))))
         return cls(
@@ -96,6 +99,7 @@ class Channels:
         )
 
     def names(self) -> list[str]:
+        """The channels that are configured."""
         return [name for name, address in (("webhook", self.webhook), ("smtp", self.smtp)) if address]
 
     def send(self, channel: str, message: Message) -> None:
@@ -104,7 +108,7 @@ class Channels:
         Raises:
             OSError: it could not be handed over (`smtplib` and `urllib` errors are some).
         """
-        if channel == "webhook":
+        if channel == "webhook" and self.webhook:
             text = escape(f"*{message.subject}*\n{message.text}", quote=False)
             body = json.dumps({"text": text}).encode()
             request = urllib.request.Request(self.webhook, body, {"Content-Type": "application/json"})
@@ -117,11 +121,11 @@ class Channels:
             server.send_message(mail)
 
     def _server(self) -> smtplib.SMTP:
-        url = urlsplit(self.smtp)
+        url = urlsplit(self.smtp or "")
         if url.scheme == "smtps":
-            server: smtplib.SMTP = smtplib.SMTP_SSL(url.hostname, url.port or 465, timeout=_SECONDS)
+            server: smtplib.SMTP = smtplib.SMTP_SSL(url.hostname or "", url.port or 465, timeout=_SECONDS)
         else:
-            server = smtplib.SMTP(url.hostname, url.port or 25, timeout=_SECONDS)
+            server = smtplib.SMTP(url.hostname or "", url.port or 25, timeout=_SECONDS)
             server.ehlo()
             if url.password or server.has_extn("starttls"):
                 server.starttls(context=ssl.create_default_context())
@@ -218,7 +222,7 @@ def _ended(instance: dg.DagsterInstance, read: dict[str, int]) -> list[str]:
     ended = sorted((record for records in found for record in records), key=lambda record: record.storage_id)
     ended = [record for record in ended if horizon is None or record.storage_id <= horizon]
     for record in ended:
-        read[record.event_log_entry.dagster_event.event_type_value] = record.storage_id
+        read[record.event_log_entry.get_dagster_event().event_type_value] = record.storage_id
     return [record.run_id for record in ended]
 
 
@@ -231,7 +235,7 @@ def _learn(wrong: State, instance: dg.DagsterInstance, run_id: str) -> None:
     steps: dict[str, list[str]] = {}
     stopped_by_check = False
     for entry in instance.all_logs(run_id, of_type=kinds):
-        event = entry.dagster_event
+        event = entry.get_dagster_event()
         if event.event_type == Event.ASSET_CHECK_EVALUATION:
             evaluation = event.asset_check_evaluation_data
             place = f"{evaluation.asset_key.to_user_string()}, {evaluation.check_name}"
@@ -240,7 +244,7 @@ def _learn(wrong: State, instance: dg.DagsterInstance, run_id: str) -> None:
             found = evaluation.metadata["found"].value if "found" in evaluation.metadata else "did not pass"
             _put(wrong, cause, place, {} if evaluation.passed else _by_partner(found, partner_id), partner_id)
         else:
-            steps[event.step_key] = [] if event.event_type == Event.STEP_SUCCESS else [_words(event)]
+            steps[event.step_key or ""] = [] if event.event_type == Event.STEP_SUCCESS else [_words(event)]
     if not run.is_success and not any(steps.values()):
         steps[run.job_name] = [
             "the run ended without a word from its steps: it was killed or could not start"

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import dagster as dg
@@ -86,7 +86,8 @@ def landed(
     stayed the same for one whole tick: a file that is still being copied waits. At most `at_once` of them; the others
     are ready at the next tick still."""
     before = json.loads(cursor) if cursor else {}
-    after, ready = {}, []
+    after: dict[str, dict[str, str | None]] = {}
+    ready: list[str] = []
     for partner_id, digest in sorted(digests.items()):
         known = before.get(partner_id, {})
         asked = known.get("asked")
@@ -100,12 +101,14 @@ def landed(
 def take_in_request(
     partner_id: str, tags: Mapping[str, str] = PROMPT, run_key: str | None = None
 ) -> dg.RunRequest:
+    """A run that takes in what lies in the partner's landing folder."""
     return dg.RunRequest(
         run_key, job_name=TAKE_IN, partition_key=partner_id, tags={PARTNER: partner_id, **tags}
     )
 
 
 def refresh_request(partner_id: str) -> dg.RunRequest:
+    """A run that builds the partner's warehouse and publishes."""
     return dg.RunRequest(job_name=REFRESH, partition_key=partner_id, tags={PARTNER: partner_id, **PROMPT})
 
 
@@ -130,7 +133,7 @@ def automation(
         raise EquityError(f"EQUITY_ENVIRONMENT is {environment!r}; it is one of {', '.join(ENVIRONMENTS)}")
     declared = ENVIRONMENTS[environment]
     by_name = {job.name: job for job in jobs}
-    sensors = {
+    sensors: dict[str, Callable[[], dg.SensorDefinition]] = {
         "landing": lambda: _landing(home, partners, by_name[TAKE_IN]),
         "due": lambda: _due(home, partners, by_name[LOAD], by_name[REFRESH]),
         "conditions": _conditions,

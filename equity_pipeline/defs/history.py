@@ -53,16 +53,20 @@ class KeptOpenEventLog(SqliteEventLogStorage):
         self._batch: ExitStack | None = None
         self._tables: set[str] = set()
         super().__init__(*args, **kwargs)
-        self._db_lock = threading.RLock()  # in a batch the stock methods connect while we hold it
+        # In a batch the stock methods connect while we hold it.
+        self._db_lock = threading.RLock()  # type: ignore[assignment]  # theirs is a Lock; both are only entered
 
     @classmethod
     def from_config_value(cls, inst_data: Any, config_value: Mapping[str, Any]) -> KeptOpenEventLog:
+        """As Dagster makes it from its configuration."""
         return cls(inst_data=inst_data, **config_value)
 
     def store_event(self, event: EventLogEntry) -> None:
+        """One event, as a batch of one."""
         self.store_event_batch([event])
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Several events; each database that they go to is opened once."""
         with self._db_lock, ExitStack() as self._batch:
             try:
                 for event in events:
@@ -72,6 +76,7 @@ class KeptOpenEventLog(SqliteEventLogStorage):
                 self._begun = {}
 
     def has_table(self, table_name: str) -> bool:
+        """Whether it is there; a table that was once there stays."""
         if table_name not in self._tables and super().has_table(table_name):
             self._tables.add(table_name)
         return table_name in self._tables
@@ -115,6 +120,7 @@ class KeptOpenEventLog(SqliteEventLogStorage):
             Path(f"{self.path_for_shard(run_id)}{suffix}").unlink(missing_ok=True)
 
     def dispose(self) -> None:
+        """Close every connection."""
         super().dispose()
         while self._engines:
             self._engines.popitem()[1].dispose()

@@ -1,8 +1,10 @@
 """The border that numbers cross: a partner's release, and the roll-up of released numbers."""
 
+import contextlib
 import datetime as dt
 import json
 from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
 import dagster as dg
 
@@ -54,30 +56,34 @@ def publish_assets(
         partitions_def=partitions.partner,
         retry_policy=RETRIES,
     )
-    def release(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-        with told_to_a_person(), turn(home, context.partition_key):
-            try:
-                published, refusal = publishing.publish(home, _partner(home, context.partition_key)), None
-            except DisclosureError as error:
-                published, refusal = None, error
-        yield _proof(published, refusal)
-        with told_to_a_person():
-            if refusal is not None:
-                raise refusal
-            if published.changed:
-                trail.log(home, "released", context.partition_key, release_id=published.release_id)
-            shown = preview.markdown(published.path)
-        yield dg.MaterializeResult(
-            asset_key=RELEASE,
-            metadata={
-                "release_id": published.release_id,
-                "changed": published.changed,
-                "rows_restated": published.restated,
-                "site": dg.MetadataValue.url((published.path / "index.html").as_uri()),
-                "folder": dg.MetadataValue.path(published.path),
-                "gap tracker": dg.MetadataValue.md(shown),
-            },
-        )
+    def release(
+        context: dg.AssetExecutionContext,
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:  # type: ignore[type-arg]  # Dagster reads it, and takes no parameter
+        with contextlib.ExitStack() as held:
+            with told_to_a_person():
+                held.enter_context(turn(home, context.partition_key))
+                try:
+                    published, refusal = publishing.publish(home, _partner(home, context.partition_key)), None
+                except DisclosureError as error:
+                    published, refusal = None, error
+            yield _proof(published, refusal)
+            with told_to_a_person():
+                if published is None:
+                    raise cast(DisclosureError, refusal)
+                if published.changed:
+                    trail.log(home, "released", context.partition_key, release_id=published.release_id)
+                shown = preview.markdown(published.path)
+            yield dg.MaterializeResult(
+                asset_key=RELEASE,
+                metadata={
+                    "release_id": published.release_id,
+                    "changed": published.changed,
+                    "rows_restated": published.restated,
+                    "site": dg.MetadataValue.url((published.path / "index.html").as_uri()),
+                    "folder": dg.MetadataValue.path(published.path),
+                    "gap tracker": dg.MetadataValue.md(shown),
+                },
+            )
 
     @dg.asset(
         key=NETWORK_RELEASE,
@@ -90,7 +96,7 @@ def publish_assets(
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=dt.timedelta(days=8)),
         description="All partners' released numbers on one page for programme staff.",
     )
-    def network_release() -> dg.MaterializeResult:
+    def network_release() -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads it, and takes no parameter
         with told_to_a_person(), turn(home, NETWORK_TURN):
             published = network.publish(home, partners)
         return dg.MaterializeResult(
@@ -109,6 +115,7 @@ def _partner(home: Home, partner_id: str) -> Partner:
 
 
 def _proof(published: publishing.Release | None, refusal: DisclosureError | None) -> dg.AssetCheckResult:
+    metadata: dict[str, dg.MetadataValue[Any] | str]
     if published is None:
         metadata = {"found": str(refusal)}
     else:

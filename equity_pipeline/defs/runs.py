@@ -97,7 +97,7 @@ def execute(
         )
     return Outcome(
         {
-            event.asset_key.to_user_string(): _plain(event.materialization.metadata)
+            event.materialization.asset_key.to_user_string(): _plain(event.materialization.metadata)
             for event in result.get_asset_materialization_events()
         },
         {
@@ -189,7 +189,7 @@ def one_partner(
     """Run what is due for the partner, one step after the other, in this process."""
     run = functools.partial(execute, instance, home)
     partner_id = partner.partner_id
-    of_partner = {"partition_key": partner_id, "tags": {PARTNER: partner_id}}
+    of_partner: dict[str, Any] = {"partition_key": partner_id, "tags": {PARTNER: partner_id}}
     if intake.pending_files(home, partner):
         done = run(TAKE_IN, **of_partner)
         counts = done.metadata["deliveries"]

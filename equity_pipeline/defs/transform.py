@@ -5,6 +5,7 @@ together by one run, or none. They are described from dbt's manifest here, not b
 of dbt, which the UI would wait for at every load.
 """
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import TopologicalSorter
 from typing import Any
@@ -60,28 +61,33 @@ def warehouse_assets(home: Home, partitions: Partitions) -> dg.AssetsDefinition:
         partitions_def=partitions.partner,
         retry_policy=RETRIES,
     )
-    def build(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    def build(
+        context: dg.AssetExecutionContext,
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:  # type: ignore[type-arg]  # Dagster reads it, and takes no parameter
         """When a test fails the old warehouse stays: the checks are recorded, no table is."""
-        with told_to_a_person(), turn(home, context.partition_key):
-            partner = registry.load(home.partner_file(context.partition_key))
-            try:
-                target = context.run.tags.get(TARGET, warehouse.DUCKDB)
-                nodes, problem = warehouse.build(home, partner, engine=target).results, None
-            except warehouse.BuildError as error:
-                nodes, problem = error.results, error
-        if problem is None:
-            rows = {node.unique_id: node.rows for node in nodes}
-            made_of = _lineage(manifest)
-            for table in tables:
-                unique_id = table["unique_id"]
-                yield dg.MaterializeResult(
-                    keys[unique_id],
-                    metadata={"dagster/row_count": rows[unique_id], **made_of.get(unique_id, {})},
-                )
-        yield from _results(nodes, tests, keys)
-        if problem is not None:
+        # Told within the turn: what is loaded after it then stands later in the history, and asks for a new warehouse.
+        with contextlib.ExitStack() as held:
             with told_to_a_person():
-                raise problem
+                held.enter_context(turn(home, context.partition_key))
+                partner = registry.load(home.partner_file(context.partition_key))
+                try:
+                    target = context.run.tags.get(TARGET, warehouse.DUCKDB)
+                    nodes, problem = warehouse.build(home, partner, engine=target).results, None
+                except warehouse.BuildError as error:
+                    nodes, problem = error.results, error
+            if problem is None:
+                rows = {node.unique_id: node.rows for node in nodes}
+                made_of = _lineage(manifest)
+                for table in tables:
+                    unique_id = table["unique_id"]
+                    yield dg.MaterializeResult(
+                        keys[unique_id],
+                        metadata={"dagster/row_count": rows[unique_id], **made_of.get(unique_id, {})},
+                    )
+            yield from _results(nodes, tests, keys)
+            if problem is not None:
+                with told_to_a_person():
+                    raise problem
 
     return build
 
@@ -171,7 +177,7 @@ def _dependency(upstream: dg.AssetKey) -> dg.AssetDep:
 
 def _tested(test: Mapping[str, Any]) -> str:
     """The node that a test is about: the one it stands under, else the first that it reads."""
-    return test.get("attached_node") or test["depends_on"]["nodes"][0]
+    return str(test.get("attached_node") or test["depends_on"]["nodes"][0])
 
 
 def _check(

@@ -35,7 +35,8 @@ class WatchedCeleryRunLauncher(CeleryRunLauncher):
     """
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        told = super().check_run_worker_health(run)
+        """Failed where the worker of a running run does not answer."""
+        told: CheckRunHealthResult = super().check_run_worker_health(run)
         if told.status is not WorkerStatus.RUNNING:
             return told
         worker = self.celery.AsyncResult(run.tags[DAGSTER_CELERY_TASK_ID_TAG]).info["hostname"]

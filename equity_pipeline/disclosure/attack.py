@@ -12,10 +12,11 @@ import itertools
 import json
 import math
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -63,6 +64,7 @@ class AuditResult:
 
     @property
     def passed(self) -> bool:
+        """Whether nothing was found."""
         return not self.findings
 
     def lines(self) -> list[str]:
@@ -199,7 +201,7 @@ def attack(
         findings=tuple(sorted(set(reading.findings), key=lambda f: (f.kind, f.mart, f.where))),
         cells=len(reading.base),
         hidden=len(hidden),
-        hidden_by_dimension={d: int(c) for d, c in sorted(hidden["dimension"].value_counts().items())},
+        hidden_by_dimension=dict(sorted(Counter(hidden["dimension"]).items())),
         figures=reading.checked,
         minimum_cell=minimum_cell,
         releases=1 + len(earlier),
@@ -231,7 +233,7 @@ def certificate(result: AuditResult, rules: Rules, proof: Mapping[str, object]) 
     }  # fmt: skip
 
 
-def _records(frame: pd.DataFrame) -> list[dict]:
+def _records(frame: pd.DataFrame) -> list[dict[Hashable, Any]]:
     """Rows as plain values in a total order, None for null."""
     plain = frame.astype(object).where(frame.notna(), None)
     return sorted(plain.to_dict("records"), key=lambda row: json.dumps(row, sort_keys=True))
@@ -463,7 +465,7 @@ class Reading:
             expected = expected.assign(**self._actions(table, expected))
         self._compare(mart, table, expected)
 
-    def _actions(self, table: pd.DataFrame, expected: pd.DataFrame) -> dict[str, object]:
+    def _actions(self, table: pd.DataFrame, expected: pd.DataFrame) -> dict[str, Any]:
         """What the statuses of two years ask for, and the rank by it."""
         before = pd.MultiIndex.from_frame(
             table[CELL].assign(school_year=table["school_year"] - 1, reference="designated")
@@ -508,4 +510,5 @@ def _same(left: pd.Series, right: pd.Series, name: str) -> np.ndarray:
             return (a > b - 1) & (a < b + 1)
         return np.isclose(a, b, rtol=1e-9, atol=1e-9)
     a, b = (side.astype(object).where(side.notna(), None).to_numpy() for side in (left, right))
-    return a == b
+    equal: np.ndarray = a == b
+    return equal

@@ -78,7 +78,10 @@ class Derivation:
         )
         return Rules(
             dimensions,
-            {m.metric_id: -1 if m.direction == "lower_is_better" else 1 for m in metrics.itertuples()},
+            {
+                metric: -1 if direction == "lower_is_better" else 1
+                for metric, direction in zip(metrics["metric_id"], metrics["direction"], strict=True)
+            },
             frozenset(metrics.loc[metrics["risk_ratio"] == "yes", "metric_id"]),
             dict(zip(policy["key"], policy["value"].astype(str), strict=True)),
             actions,

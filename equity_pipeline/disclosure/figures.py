@@ -44,14 +44,17 @@ class Rules:
     actions: pd.DataFrame
 
     def number(self, key: str) -> float:
+        """A value of the policy, as a number."""
         return float(self.policy[key])
 
     @cached_property
     def partitioning(self) -> set[str]:
+        """The dimensions in which every student is in one subgroup."""
         return set(self.dimensions.loc[self.dimensions["partitioning"] == "yes", "dimension"])
 
     @cached_property
     def designated(self) -> dict[str, str]:
+        """Dimension → its designated reference, where it has one."""
         named = self.dimensions.dropna(subset=["reference_subgroup"])
         return dict(zip(named["dimension"], named["reference_subgroup"], strict=True))
 

@@ -202,10 +202,9 @@ def _finish(frame: pd.DataFrame, base: pd.DataFrame, gaps: pd.DataFrame) -> pd.D
         result[column] = pd.array([pd.NA] * len(result), "Int64")
     for column in [c for c in result.columns if c not in STATED]:
         result[column] = _where(result[column], ~hidden & (~absent | (column == "reason")))
-    return result.assign(
-        suppressed=hidden | absent,
-        suppression_reason=np.select([absent, hidden], ["not_measured", "privacy"], None),
-    )
+    reason = np.full(len(result), None, object)
+    reason[hidden], reason[absent] = "privacy", "not_measured"
+    return result.assign(suppressed=hidden | absent, suppression_reason=reason)
 
 
 def _where(column: pd.Series, shown: np.ndarray) -> pd.Series:

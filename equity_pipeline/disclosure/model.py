@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -132,7 +132,8 @@ def count_names(cells: pd.DataFrame) -> dict[tuple[str, str], tuple[str, str]]:
         cells: one row per `CELL` of one school year, with `n` and `successes`.
     """
     group = cells.groupby(GROUP, sort=False).ngroup().to_numpy()
-    metric, own, seen = cells["metric_id"].to_numpy(object), {}, {}
+    metric, own = cells["metric_id"].to_numpy(object), {}
+    seen: dict[Any, Any] = {}
     for name in [(m, count) for m in sorted(set(metric)) for count in (_N, _S)]:
         rows = metric == name[0]
         values = dict(zip(group[rows], cells[name[1]].to_numpy()[rows], strict=True))
@@ -152,6 +153,7 @@ def is_unknown(subgroup: str) -> bool:
 
 
 def everyone(school_id: str) -> Group:
+    """All students of a school."""
     return Group(school_id, "all_students", "all")
 
 

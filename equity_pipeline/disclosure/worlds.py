@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import highspy
 import numpy as np
@@ -83,7 +83,8 @@ class Proof:
         held = {
             f"withheld_{year}": of["withheld"].to_numpy() for year, of in self.base.groupby("school_year")
         }
-        np.savez_compressed(scratch, **{str(year): worlds for year, worlds in self.worlds.items()}, **held)
+        arrays: dict[str, Any] = {str(year): worlds for year, worlds in self.worlds.items()} | held
+        np.savez_compressed(scratch, **arrays)
         scratch.chmod(0o600)
         scratch.replace(file)
 
@@ -124,10 +125,11 @@ def prove(
     nothing = publish(np.zeros(0, np.int64), np.zeros(0, np.int64), minimum_cell).assign(withheld=False)
     bases = [nothing.set_index(pd.MultiIndex.from_frame(known[CELL][:0]))]
     widths, worlds, groups, sums = [], {}, 0, 0
-    for school_year, of_year in known.groupby("school_year"):
+    for school_year in sorted({int(one) for one in known["school_year"]}):
+        of_year = known[known["school_year"] == school_year]
         year = Year.of(of_year, dimensions, minimum_cell)
-        prover, found = _again(year, int(school_year), kept) or _proven(year)
-        worlds[int(school_year)] = np.array(found)
+        prover, found = _again(year, school_year, kept) or _proven(year)
+        worlds[school_year] = np.array(found)
         widths.append(prover.widths(found))
         bases.append(
             prover.said.assign(withheld=prover.withheld).set_index(pd.MultiIndex.from_frame(year.cells[CELL]))
@@ -249,8 +251,10 @@ class Asked(NamedTuple):
     successes: np.ndarray
 
     def of(self, year: Year, world: np.ndarray) -> np.ndarray:
+        """The counts in one world."""
         n, s = (world[q[self.cell], year.group[self.cell]] for q in (year.n, year.s))
-        return self.students * n + self.successes * s
+        counts: np.ndarray = self.students * n + self.successes * s
+        return counts
 
 
 class Prover:
@@ -299,7 +303,8 @@ class Prover:
         """How far the worlds are apart in each count that is asked; worlds without the C students that someone knows of do
         not count for her."""
         seen = self.seen(worlds)
-        return seen.highest - seen.lowest
+        widths: np.ndarray = seen.highest - seen.lowest
+        return widths
 
     def narrow(self, worlds: list[np.ndarray]) -> np.ndarray:
         """Cells of which some count is not proven to be open, or of which no world has both some who succeed and some others."""
@@ -351,7 +356,7 @@ class Prover:
         @cache
         def with_parts(q: int) -> list[tuple[int, ...]]:
             of_each = [[(), *with_parts(int(part))] for part in np.flatnonzero(next_below[q])]
-            chosen: Iterable = itertools.product(*of_each)
+            chosen: Iterable[Sequence[tuple[int, ...]]] = itertools.product(*of_each)
             if np.prod([len(choices) for choices in of_each]) > _MOVES:
                 none = [()] * len(of_each)
                 chosen = [none, [choices[-1] for choices in of_each]]
@@ -369,7 +374,7 @@ class Prover:
     def _move(self, names: list[int]) -> _Move:
         year, moved = self.year, np.zeros(len(self.year.names), np.int64)
         moved[names] = 1
-        forms = []
+        forms: list[tuple[np.ndarray, ...]] = []
         for at, factors, groups, added in self.forms:
             slope = (factors * moved[at]).sum(axis=1)
             some = np.flatnonzero(slope)
@@ -383,7 +388,7 @@ class Prover:
         return _Move(
             names,
             forms,
-            (year.values[names] < 0).any(axis=0),
+            np.any(year.values[names] < 0, axis=0),
             self.solvers[rows.tobytes()],
             year.sums[parts],
             free,
@@ -612,7 +617,8 @@ class Prover:
         highs.changeColsCost(len(room), np.arange(len(room), dtype=np.int32), weight)
         highs.run()
         found = np.array(highs.getSolution().col_value)
-        return found[:size] + found[size : 2 * size] > _NEAR
+        moved: np.ndarray = found[:size] + found[size : 2 * size] > _NEAR
+        return moved
 
     def system(
         self, groups: np.ndarray
@@ -742,7 +748,8 @@ class _Move:
 
     def left(self, world: np.ndarray) -> np.ndarray:
         """What is left over of each of `parts` in the count that has least."""
-        return np.where(self.free, _FAR, self.parts @ world[self.names].T).min(axis=1)
+        least: np.ndarray = np.where(self.free, _FAR, self.parts @ world[self.names].T).min(axis=1)
+        return least
 
 
 class _Solver:
@@ -766,9 +773,8 @@ class _Solver:
         room = np.minimum(np.concatenate([up, -down]), _FAR).astype(float)
         self.highs.changeColsCost(2 * size, self.columns, cost)
         self.highs.changeColsBounds(2 * size, self.columns, np.zeros(2 * size), room)
-        self.highs.changeRowsBounds(
-            len(self.rows), self.rows, -left.astype(float), np.full(len(left), np.inf)
-        )
+        least, most = -left.astype(float), np.full(len(left), np.inf)
+        self.highs.changeRowsBounds(len(self.rows), self.rows, least, most)  # type: ignore[attr-defined]  # not in its stubs
         self.highs.run()
         if self.highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
             return None
@@ -778,7 +784,9 @@ class _Solver:
         return whole.astype(np.int64) if np.abs(moved - whole).max(initial=0) < _NEAR else None
 
 
-def _tighten(low: np.ndarray, high: np.ndarray, at: tuple, rest: np.ndarray, factor: np.ndarray) -> None:
+def _tighten(
+    low: np.ndarray, high: np.ndarray, at: tuple[np.ndarray, ...], rest: np.ndarray, factor: np.ndarray
+) -> None:
     """Bounds of x where rest + factor * x is never negative."""
     up = factor > 0
     np.maximum.at(low, tuple(i[up] for i in at), -(rest[up] // factor[up]))
@@ -806,7 +814,7 @@ def _highs(
     model.a_matrix_.start_, model.a_matrix_.index_ = matrix.indptr, matrix.indices
     model.a_matrix_.value_ = matrix.data.astype(float)
     model.sense_ = highspy.ObjSense.kMaximize
-    options: dict[str, object] = {
+    options: dict[str, Any] = {
         "output_flag": False,
         "threads": 1,
         "random_seed": 0,
@@ -824,16 +832,12 @@ def _highs(
     return highs
 
 
-def _sums(rows: list, place: dict[Group, int]) -> sp.csr_array:
+def _sums(rows: list[tuple[Group, Iterable[Group], int]], place: dict[Group, int]) -> sp.csr_array:
     """Rows of total, parts and sign as a matrix: the parts less the total, times the sign."""
     entries = [
         (i, place[group], sign * times)
         for i, (total, parts, sign) in enumerate(rows)
         for group, times in ((total, -1), *((part, 1) for part in parts))
     ]
-    i, j, value = (
-        (np.array(column, dtype=np.int64) for column in zip(*entries, strict=True))
-        if entries
-        else ([], [], [])
-    )
-    return sp.csr_array(sp.coo_array((value, (i, j)), shape=(len(rows), len(place))), dtype=np.int64)
+    i, j, value = np.array(entries, dtype=np.int64).reshape(-1, 3).T
+    return sp.coo_array((value, (i, j)), shape=(len(rows), len(place))).tocsr()

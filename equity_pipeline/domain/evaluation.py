@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import collections
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+
+from equity_pipeline.domain.rows import Row
 
 COLUMNS = [
     "initiative_id", "design", "term", "estimate", "standard_error", "estimate_low", "estimate_high", "p_value",
@@ -47,7 +49,7 @@ def evaluate(panel: pd.DataFrame) -> pd.DataFrame:
             unit and year. Units that were not seen on both sides of the start (of the first one, where they never
             started) tell nothing about change and are left out.
     """
-    rows: list[dict] = []
+    rows: list[Row] = []
     for initiative, of in panel.groupby("initiative_id", sort=True):
         rows += [{"initiative_id": initiative} | row for row in _designs(_prepared(of))]
     made = pd.DataFrame(rows, columns=COLUMNS)
@@ -91,7 +93,7 @@ def _prepared(panel: pd.DataFrame) -> pd.DataFrame:
     return panel[before & since]
 
 
-def _designs(panel: pd.DataFrame) -> list[dict]:
+def _designs(panel: pd.DataFrame) -> list[Row]:
     sizes = _sizes(panel)
     baseline = _baseline(panel)
     rows = [sizes | row for row in baseline]
@@ -131,11 +133,11 @@ def fit(panel: pd.DataFrame, columns: dict[str, pd.Series], years: bool = True) 
         drop_absorbed=True,
     )  # fmt: skip
     clusters = pd.Series(pd.factorize(panel["assigned"])[0], index=design.index)
-    result = model.fit(cov_type="clustered", clusters=clusters, group_debias=True)
+    result = model.fit(cov_type="clustered", clusters=clusters.to_frame(), group_debias=True)
     return Fit(result.params, result.cov, int(clusters.nunique()))
 
 
-def _event_study(panel: pd.DataFrame, rows: list[dict], sizes: dict) -> float | None:
+def _event_study(panel: pd.DataFrame, rows: list[Row], sizes: dict[str, Any]) -> float | None:
     """Effects by years since the start, the year before it left out; returns the p-value of no trend before the start."""
     since = panel["school_year"] - panel["start"]
     steps = sorted(int(step) for step in since.dropna().unique() if step != -1)
@@ -152,7 +154,7 @@ def _event_study(panel: pd.DataFrame, rows: list[dict], sizes: dict) -> float | 
     return p
 
 
-def _group_time(panel: pd.DataFrame, rows: list[dict], sizes: dict, verdict: str) -> None:
+def _group_time(panel: pd.DataFrame, rows: list[Row], sizes: dict[str, Any], verdict: str) -> None:
     """The effect on each group of starters in each year, and their average since the start."""
     starts = sorted(int(start) for start in panel["start"].dropna().unique())
     cells = {
@@ -175,7 +177,7 @@ def _group_time(panel: pd.DataFrame, rows: list[dict], sizes: dict, verdict: str
         rows.append(sizes | _estimated("group_time", "average", fitted, average / average.sum(), verdict))
 
 
-def _baseline(panel: pd.DataFrame) -> list[dict]:
+def _baseline(panel: pd.DataFrame) -> list[Row]:
     """How alike both sides were in the last year before the first start: Cox index of rates of students, Hedges' g of
     rates of schools."""
     year = panel["start"].min() - 1
@@ -219,7 +221,7 @@ def _wald(estimates: np.ndarray, cov: np.ndarray, clusters: int) -> float:
     return float(stats.f.sf(statistic, k, clusters - 1))
 
 
-def _estimated(design: str, term: str, fitted: Fit, weights: pd.Series, verdict: str) -> dict:
+def _estimated(design: str, term: str, fitted: Fit, weights: pd.Series, verdict: str) -> Row:
     from scipy import stats
 
     estimate, error = fitted.combined(weights)
@@ -232,11 +234,11 @@ def _estimated(design: str, term: str, fitted: Fit, weights: pd.Series, verdict:
     )  # fmt: skip
 
 
-def _row(design: str, term: str, **values: object) -> dict:
+def _row(design: str, term: str, **values: object) -> Row:
     return {"design": design, "term": term} | values
 
 
-def _sizes(panel: pd.DataFrame) -> dict:
+def _sizes(panel: pd.DataFrame) -> dict[str, Any]:
     sides = {"treated": panel[panel["treated"]], "compared": panel[~panel["treated"]]}
     return {f"units_{name}": int(side["unit"].nunique()) for name, side in sides.items()} | {
         f"students_{name}": int(side.groupby("school_year")["n"].sum().min()) if len(side) else 0
@@ -261,7 +263,7 @@ def _equivalence(index: float | None) -> str:
     return "Both sides differed a lot at the start: a difference later is weak evidence."
 
 
-def _verdict(clusters: int, parallel: float | None, baseline: list[dict]) -> str:
+def _verdict(clusters: int, parallel: float | None, baseline: list[Row]) -> str:
     """What the comparison can and can't show, strongest doubt first."""
     doubts = []
     if clusters < FEWEST_CLUSTERS:

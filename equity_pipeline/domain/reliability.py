@@ -38,7 +38,7 @@ def alpha(points: np.ndarray) -> float:
     """Cronbach's alpha of people × items."""
     k = points.shape[1]
     total = points.sum(axis=1).var(ddof=1)
-    return k / (k - 1) * (1 - points.var(axis=0, ddof=1).sum() / total)
+    return float(k / (k - 1) * (1 - points.var(axis=0, ddof=1).sum() / total))
 
 
 def omega(points: np.ndarray) -> float | None:

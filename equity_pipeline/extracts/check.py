@@ -82,7 +82,7 @@ def check_delivery(home: Home, partner: Partner, files: Iterable[Path]) -> list[
     and why. Changes nothing. Each file is judged alone: a required column that the file does not have at all is no
     fault where another source of the partner may bring it, and is told as a warning."""
     landing = home.landing(partner.partner_id)
-    items = []
+    items: list[Item] = []
     for path in files:
         path = Path(path)
         inside = path.resolve().is_relative_to(landing.resolve())
@@ -186,8 +186,8 @@ class _DryRun:
 
     def years(self) -> dict[str, set[int]]:
         """Extract → the school years of its rows."""
-        found = {extract: set() for extract in self._contracts}
-        for extract, year, *_ in (*self._sound, *self._rejected):
+        found: dict[str, set[int]] = {extract: set() for extract in self._contracts}
+        for extract, year in {*self._sound, *((extract, year) for extract, year, _ in self._rejected)}:
             found[extract].add(year)
         return found
 
@@ -199,7 +199,8 @@ class _DryRun:
 
     def counts(self) -> list[dict[str, Any]]:
         """See `DeliveryCheck`; of several rows of a key all but one are duplicates."""
-        loaded, sound = Counter(), Counter()
+        loaded: Counter[tuple[str, int, str]] = Counter()
+        sound: Counter[tuple[str, int, str]] = Counter()
         for (extract, year), frames in self._sound.items():
             rows = pl.concat(frames)
             order = [KEY, *([_BEST] if _BEST in rows.columns else []), FILE]

@@ -70,8 +70,8 @@ def _blocks(home: Home, partner: Partner, year: int) -> pl.DataFrame:
 def _sizes(home: Home, partner: Partner, year: int) -> pl.DataFrame:
     """Per school and dimension: students at any time of the year (`size`), those in the group (`n`) and those of whom it
     is not known (`unknown`)."""
-    counts = dict.fromkeys(("size", "n", "unknown"), pl.Int64)
-    nothing = pl.DataFrame(schema=dict.fromkeys(_ID, pl.String) | counts)
+    counts = ("size", "n", "unknown")
+    nothing = pl.DataFrame(schema={**dict.fromkeys(_ID, pl.String), **dict.fromkeys(counts, pl.Int64)})
     folders = [
         home.extract(extract, partner.partner_id, year) for extract in ("students", "school_enrollments")
     ]

@@ -315,7 +315,8 @@ def _held(partner: Partner, loads: list[dict[str, Any]]) -> dict[tuple[str, str,
         if load["school_year"] != UNREADABLE_YEAR:
             rows[_unit(load)] += load["rows_in"]
             units[_unit(load)] = load
-    held, standing = {}, {}
+    held: dict[tuple[str, str, str, int], tuple[int, int]] = {}
+    standing: dict[tuple[object, ...], int] = {}
     for unit, load in sorted(units.items(), key=lambda one: (_age(one[1]), one[0])):
         name = (unit[0], _logical(load), *unit[2:])
         before = standing.get(name, 0)
@@ -425,7 +426,7 @@ def _learn(
                 )
             ],
             {
-                one.extract: reading.files(one.extract, one.source, UNREADABLE_YEAR, "rejects")
+                one.extract: [*reading.files(one.extract, one.source, UNREADABLE_YEAR, "rejects")]
                 for one in reading.found
             },
         )
@@ -555,11 +556,12 @@ def _placed(
     ]
     with new_folder(home.extract(contract.name, partner.partner_id, school_year)) as scratch:
         settled = settle(contract, readings, source, school_year, scratch)
-    rejects = {
-        load["delivery_id"]: reading.files(contract.name, source, school_year, "rejects")
+    rejects: dict[str, list[pl.DataFrame | Path]] = {
+        load["delivery_id"]: [*reading.files(contract.name, source, school_year, "rejects")]
         for load, reading in zip(standing, readings, strict=True)
     }
-    account, reasons = [], Counter()
+    account: list[tuple[int, str, int, int, int, int]] = []
+    reasons: Counter[str] = Counter()
     for unit, reading in enumerate(readings):
         found = reading.of(source, contract.name)
         reasons.update(found.reasons.get(school_year, {}))
@@ -568,8 +570,8 @@ def _placed(
                 gone = settled.duplicates[unit, file]
                 account.append((unit, file, sound + rejected, sound - gone, rejected, gone))
     columns = {UNIT: pl.Int32, FILE: pl.String} | dict.fromkeys(_COUNTS, pl.Int64)
-    account = pl.DataFrame(account, columns, orient="row")
-    return _Stored(settled.rows, account, dict(sorted(reasons.items())), rejects)
+    counted = pl.DataFrame(account, columns, orient="row")
+    return _Stored(settled.rows, counted, dict(sorted(reasons.items())), rejects)
 
 
 def _merged(
@@ -587,9 +589,11 @@ def _merged(
             rejects.drop(UNIT), parts[unit].tables, delivery_id, parts[unit].shown
         )
         by_delivery.setdefault(delivery_id, []).append(frame)
-    rejects = {delivery_id: [quarantine.joined(frames)] for delivery_id, frames in by_delivery.items()}
+    held: dict[str, list[pl.DataFrame | Path]] = {
+        delivery_id: [quarantine.joined(frames)] for delivery_id, frames in by_delivery.items()
+    }
     reasons = resolved.rejects.group_by(REASON).len().sort(REASON)
-    return _Stored(resolved.rows.height, resolved.account, dict(reasons.iter_rows()), rejects)
+    return _Stored(resolved.rows.height, resolved.account, dict(reasons.iter_rows()), held)
 
 
 def _accounted(
@@ -677,7 +681,7 @@ def _read(
 
 def _bytes(parts: list[Part]) -> int:
     frames = {id(table.frame): table.frame for part in parts for table in part.tables.values()}
-    return sum(frame.estimated_size() for frame in (*frames.values(), *(part.rows for part in parts)))
+    return sum(int(frame.estimated_size()) for frame in (*frames.values(), *(part.rows for part in parts)))
 
 
 def _learned(part: Part) -> Iterator[dict[str, Any]]:
@@ -748,7 +752,8 @@ def _part_of(home: Home, partner: Partner, load: dict[str, Any], contract: Extra
 
 
 def _recorded_base(load: dict[str, Any]) -> BasedOn:
-    return json.loads(load["based_on"] or "[]")
+    based_on: BasedOn = json.loads(load["based_on"] or "[]")
+    return based_on
 
 
 def _logical(load: dict[str, Any]) -> str:

@@ -7,19 +7,20 @@ its rows. Does not belong here: the ledger, or anything that writes.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TypeVar, cast
 
 import polars as pl
 
 from equity_pipeline.adapters import ADAPTERS
-from equity_pipeline.adapters.base import FILE, LINE, REJECT, Mapped, RawTable
+from equity_pipeline.adapters.base import FILE, LINE, REJECT, InBlocks, Incremental, Mapped, RawTable
 from equity_pipeline.adapters.delimited import OF_ALL_RECORDS
 from equity_pipeline.contracts import EXTRACTS, Extract
 from equity_pipeline.contracts.distinct import by_distinct
@@ -38,6 +39,7 @@ from equity_pipeline.storage import sealed
 UNREADABLE_YEAR = 0
 _NO_MORE = object()
 T = TypeVar("T")
+Opened = io.BufferedReader | io.BytesIO
 _ONEROSTER_FILES = {
     "manifest", "academicsessions", "categories", "classes", "classresources", "courses", "courseresources",
     "demographics", "enrollments", "lineitems", "lineitemlearningobjectiveids", "lineitemscorescales", "orgs",
@@ -47,7 +49,7 @@ _ONEROSTER_FILES = {
 }  # fmt: skip
 
 
-def _plain(path: Path) -> BinaryIO:
+def _plain(path: Path) -> Opened:
     return path.open("rb")
 
 
@@ -59,7 +61,7 @@ class Item:
     path: Path
     set_of: tuple[Path, ...] = ()
 
-    def sha256(self, opened: Callable[[Path], BinaryIO] = _plain) -> str:
+    def sha256(self, opened: Callable[[Path], Opened] = _plain) -> str:
         """Of the bytes; of a set: of its file names and theirs. `opened`: what lies in the archive may be sealed."""
         if not self.set_of:
             return _sha256(self.path, opened)
@@ -67,6 +69,7 @@ class Item:
         return hashlib.sha256(lines.encode()).hexdigest()
 
     def size(self) -> int:
+        """Bytes of the file, or of all files of a set."""
         return sum(file.stat().st_size for file in self.set_of or (self.path,))
 
     def copy_to(self, target: Path) -> str:
@@ -113,7 +116,8 @@ def landed(folder: Path, name: str = "") -> Iterator[Item]:
     roster = ()
     if "manifest" in files or {"orgs", "users"} <= files.keys():
         roster = tuple(path for stem, path in files.items() if stem in _ONEROSTER_FILES)
-        yield Item(name or files.get("manifest", files.get("orgs")).name, folder, roster)
+        first = files["manifest" if "manifest" in files else "orgs"]
+        yield Item(name or first.name, folder, roster)
     for path in inside:
         called = f"{name}/{path.name}" if name else path.name
         if path.is_dir():
@@ -122,7 +126,7 @@ def landed(folder: Path, name: str = "") -> Iterator[Item]:
             yield Item(called, path)
 
 
-def _sha256(path: Path, opened: Callable[[Path], BinaryIO]) -> str:
+def _sha256(path: Path, opened: Callable[[Path], Opened]) -> str:
     with opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -172,7 +176,7 @@ def rekeyed(partner: Partner, file: str) -> Rekey | None:
     return next((one for one in partner.rekey if _is_named(file, one.file)), None)
 
 
-def check_year(file: str, years: dict[str, set[int]]) -> None:
+def check_year(file: str, years: Mapping[str, Collection[int]]) -> None:
     """`years`: extract → school years found.
 
     Raises:
@@ -247,7 +251,7 @@ def read_parts(
     for source in sources:
         adapter = ADAPTERS[source.format]
         tables = (
-            adapter.read_on([*based_on, (path, file)], source)
+            cast(Incremental, adapter).read_on([*based_on, (path, file)], source)
             if based_on
             else adapter.read(path, file, source)
         )
@@ -272,14 +276,14 @@ def ahead(items: Iterator[T]) -> Iterator[T]:
         coming = worker.submit(next, items, _NO_MORE)
         while (item := coming.result()) is not _NO_MORE:
             coming = worker.submit(next, items, _NO_MORE)
-            yield item
+            yield cast(T, item)
 
 
 def parts_by_block(
     partner: Partner, path: Path, file: str, source: Source, people: Pseudonyms
 ) -> Iterator[list[Part]]:
     """The same as `read_parts`, one block of the file after the other; for sources that can be read so."""
-    adapter = ADAPTERS[source.format]
+    adapter = cast(InBlocks, ADAPTERS[source.format])
     for table in ahead(adapter.blocks(path, file, source)):
         yield _parts([table], adapter.map([table], source, partner), source, partner, file, people)
 
@@ -293,6 +297,7 @@ def _parts(
     people: Pseudonyms,
 ) -> list[Part]:
     stated = rekeyed(partner, file)
+    year = stated.school_year if stated else None
     told = (
         [f"{file}: taken as school year {school_years.label(stated.school_year)}, because {stated.because}"]
         if stated
@@ -305,9 +310,7 @@ def _parts(
         extract: pl.concat(
             [
                 people.hidden(
-                    _with_year(
-                        people.matched(m.rows), EXTRACTS[extract], partner, stated and stated.school_year
-                    ),
+                    _with_year(people.matched(m.rows), EXTRACTS[extract], partner, year),
                     choices=_choices(source),
                 )
                 for m in several

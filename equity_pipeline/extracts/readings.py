@@ -29,14 +29,13 @@ from equity_pipeline.extracts.privacy import Pseudonyms
 from equity_pipeline.extracts.quarantine import DELIVERY, REASON
 from equity_pipeline.extracts.reading import (
     UNREADABLE_YEAR,
-    YEAR,
     Part,
     Told,
     ahead,
     parts_by_block,
     unreadable,
 )
-from equity_pipeline.extracts.resolve import KEY, SOURCE, UNIT, first_of_each_key, judged, validated
+from equity_pipeline.extracts.resolve import KEY, SOURCE, UNIT, YEAR, first_of_each_key, judged, validated
 from equity_pipeline.partners.registry import Partner, Source
 from equity_pipeline.storage import sealed
 from equity_pipeline.storage.atomic import new_folder
@@ -74,6 +73,7 @@ class Reading:
         return sorted(_folder_of(self.folder, source, extract, year).glob(f"{kind}-*"))
 
     def of(self, source: str, extract: str) -> Found:
+        """What was found of one source and extract."""
         return next(one for one in self.found if (one.source, one.extract) == (source, extract))
 
 
@@ -189,7 +189,8 @@ def _write(part: Part, place: _Place, found: Found) -> None:
 
 def _count(found: Found, part: Part, rows: pl.DataFrame, position: int) -> None:
     if len(part.tables) == 1:
-        counts = rows[YEAR].value_counts().select(pl.lit(*part.tables).alias(FILE), YEAR, "count")
+        (file,) = part.tables
+        counts = rows[YEAR].value_counts().select(pl.lit(file).alias(FILE), YEAR, "count")
     else:
         counts = rows.group_by(FILE, YEAR).len()
     for file, year, count in counts.sort(FILE, YEAR).iter_rows():

@@ -17,7 +17,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from xml.parsers import expat
 
 import polars as pl
@@ -142,7 +142,7 @@ def _without_lines(content: bytes, hers: set[int], starts: set[int]) -> tuple[by
     encoding = _encoding(content)
     text = content.decode(encoding)
     end = "\n" if "\n" in text else "\r"
-    lines = text.split(end)
+    lines: list[str | None] = [*text.split(end)]
     order = sorted(starts)
     for start in hers:
         following = next((line for line in order if line > start), len(lines) + 1)
@@ -183,7 +183,7 @@ def _without_elements(content: bytes, ids: set[str]) -> tuple[bytes, int]:
     """Interchange XML without the records of which a person's id is one of these."""
     spans: list[tuple[int, int]] = []
     open_: list[str] = []
-    state = {"start": 0, "hers": False, "text": ""}
+    state: dict[str, Any] = {"start": 0, "hers": False, "text": ""}
     parser = expat.ParserCreate()
     parser.buffer_text = True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
 
@@ -13,6 +14,7 @@ _LINES = 200  # restated groups that a page lists; more is for the data files
 
 
 def changes_pages(site: Site) -> Iterator[Page]:
+    """What changed since the last release."""
     changes = site.edition.changes
     lines = [
         {
@@ -30,6 +32,7 @@ def changes_pages(site: Site) -> Iterator[Page]:
 
 
 def quality_pages(site: Site) -> Iterator[Page]:
+    """What is missing, late, refused or out of the ordinary."""
     yield Page(
         "quality.html",
         "quality.html.j2",
@@ -39,6 +42,7 @@ def quality_pages(site: Site) -> Iterator[Page]:
 
 
 def methods_pages(site: Site) -> Iterator[Page]:
+    """How each number is counted, compared and protected."""
     labels = site.labels
     metrics = (
         labels.metrics[labels.metrics["metric_id"].isin(site.metrics)].sort_values("sort").to_dict("records")
@@ -56,7 +60,7 @@ def methods_pages(site: Site) -> Iterator[Page]:
     })  # fmt: skip
 
 
-def _said(site: Site, rate: object, band: object, n: object, hidden: object) -> str:
+def _said(site: Site, rate: Any, band: Any, n: Any, hidden: Any) -> str:
     if pd.isna(rate):
         return site.say(words.HIDDEN_WORDS if hidden == "privacy" else "no figure")
     said = site.say.rate(rate, None if pd.isna(band) else band)
@@ -64,7 +68,7 @@ def _said(site: Site, rate: object, band: object, n: object, hidden: object) -> 
 
 
 def _reference_words(site: Site, dimension: str) -> str:
+    if designated := site.labels.reference_subgroup(dimension):
+        return site.labels.subgroup(dimension, designated)
     chosen = tracker.headline_reference(site.labels, dimension)
-    if chosen == "designated":
-        return site.labels.subgroup(dimension, site.labels.reference_subgroup(dimension))
     return site.say({"rest": "everyone else", "overall": "all students"}[chosen])

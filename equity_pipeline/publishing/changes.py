@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
+from equity_pipeline.domain.rows import Row
 from equity_pipeline.publishing.tracker import KEY
 
 _ROW = [*KEY, "reference"]
@@ -35,9 +37,9 @@ class Changes:
 def compare(
     previous: pd.DataFrame | None,
     current: pd.DataFrame,
-    deliveries: list[dict],
-    versions: dict[str, object],
-    before: dict[str, object] | None,
+    deliveries: list[Row],
+    versions: dict[str, Any],
+    before: dict[str, Any] | None,
 ) -> Changes:
     """Compare the published `gap_metrics` of two releases. Numbers are equal within 1e-9.
 
@@ -61,7 +63,8 @@ def compare(
     groups = groups[[*KEY, *_SHOWN, *(f"{c}_before" for c in _SHOWN)]].rename(
         columns={"suppression_reason": "suppressed", "suppression_reason_before": "suppressed_before"}
     )
-    years = {int(y): int(c) for y, c in restated.groupby("school_year").size().sort_index().items()}
+    counts = restated.groupby("school_year").size().sort_index()
+    years = dict(zip(counts.index.astype(int).tolist(), counts.tolist(), strict=True))
     known = {(d["delivery_id"], d["school_year"]) for d in before["made_from"]}
     new = [d for d in deliveries if (d["delivery_id"], d["school_year"]) not in known]
     return Changes(

@@ -12,17 +12,21 @@ from collections.abc import Callable, Sequence
 
 from markupsafe import Markup, escape
 
+from equity_pipeline.domain.rows import Row
 from equity_pipeline.publishing import words
 
 
-def rates(row: dict) -> Markup:
+def rates(row: Row) -> Markup:
     """A dumbbell from 0 to 100 %: hollow dot the comparison's rate, full dot the group's, the gap between them; a pale bar where a rate is
     only known as a band."""
-    own, other = (
-        tuple(end / 100 for end in words.ends(row[f"{name}_band"], row[name])) if row[f"{name}_band"] else (row[name],) * 2
-        for name in ("rate", "reference_rate")
-    )  # fmt: skip
-    return ranges({"own": own, "other": other})
+    return ranges({"own": _range(row, "rate"), "other": _range(row, "reference_rate")})
+
+
+def _range(row: Row, name: str) -> tuple[float, float]:
+    if not row[f"{name}_band"]:
+        return row[name], row[name]
+    low, high = words.ends(row[f"{name}_band"], row[name])
+    return low / 100, high / 100
 
 
 def ranges(marks: dict[str, tuple[float, float]], top: float = 1.0) -> Markup:
@@ -64,7 +68,9 @@ def meter(low: float, high: float | None = None, mark: float | None = None, kind
 
     The figure stands in text beside it, so it is hidden from screen readers.
     """
-    pale = "" if high in (None, low) else f'<i class="pale" style="width:{words.percent(high, 1)}"></i>'
+    pale = (
+        "" if high is None or high == low else f'<i class="pale" style="width:{words.percent(high, 1)}"></i>'
+    )
     line = "" if mark is None else f'<b style="left:{words.percent(mark, 1)}"></b>'
     return Markup(
         f'<span class="meter {kind}" aria-hidden="true">{pale}<i style="width:{words.percent(low, 1)}"></i>{line}</span>'
@@ -143,25 +149,26 @@ def trend(
             parts.append(
                 f'<line class="interval" x1="{x(position):.2f}%" x2="{x(position):.2f}%" y1="{y(pair[1]):.1f}" y2="{y(pair[0]):.1f}"/>'
             )
-    shown = [position for position, gap in enumerate(gaps) if gap is not None]
+    known = {position: gap for position, gap in enumerate(gaps) if gap is not None}
+    shown = list(known)
     for before, after in itertools.pairwise(shown):
         if after == before + 1:
             parts.append(
-                f'<line class="line" x1="{x(before):.2f}%" y1="{y(gaps[before]):.1f}" x2="{x(after):.2f}%" y2="{y(gaps[after]):.1f}"/>'
+                f'<line class="line" x1="{x(before):.2f}%" y1="{y(known[before]):.1f}" x2="{x(after):.2f}%" y2="{y(known[after]):.1f}"/>'
             )
-    for position in shown:
-        parts.append(f'<circle class="dot" cx="{x(position):.2f}%" cy="{y(gaps[position]):.1f}" r="4.5"/>')
+    for position, gap in known.items():
+        parts.append(f'<circle class="dot" cx="{x(position):.2f}%" cy="{y(gap):.1f}" r="4.5"/>')
     for position in sorted({shown[0], shown[-1]}) if shown else []:
         anchor, shift, line = (
             ("end" if position < shown[-1] else "start"),
             (-10 if position < shown[-1] else 10),
-            y(gaps[position]) + 4,
+            y(known[position]) + 4,
         )
-        if values:  # longer than a number: above its interval
-            anchor, shift, line = "middle", 0, y(intervals[position][1]) - 7
+        if values and (pair := intervals[position]):  # longer than a number: above its interval
+            anchor, shift, line = "middle", 0, y(pair[1]) - 7
         parts.append(
             f'<text class="value" text-anchor="{anchor}" dx="{shift}" x="{x(position):.2f}%" y="{line:.1f}">'
-            f"{escape(values[position]) if values else written(gaps[position])}</text>"
+            f"{escape(values[position]) if values else written(known[position])}</text>"
         )
     title = escape(name)
     return Markup(
@@ -177,15 +184,13 @@ def nanoplot(gaps: list[float | None], span: tuple[float, float], name: str) -> 
     low, high = span
     step = 88 / max(1, len(gaps) - 1)
 
-    def place(position: int) -> str:
-        return f"{4 + step * position:.1f} {3 + 24 * (high - gaps[position]) / (high - low):.1f}"
-
-    shown = [position for position, gap in enumerate(gaps) if gap is not None]
-    path = "".join(
-        f"{'L' if position and gaps[position - 1] is not None else 'M'}{place(position)}"
-        for position in shown
-    )
-    dot = place(shown[-1]).split()
+    places = {
+        position: f"{4 + step * position:.1f} {3 + 24 * (high - gap) / (high - low):.1f}"
+        for position, gap in enumerate(gaps)
+        if gap is not None
+    }
+    path = "".join(f"{'L' if position - 1 in places else 'M'}{place}" for position, place in places.items())
+    dot = places[max(places)].split()
     zero = f"{3 + 24 * high / (high - low):.1f}"
     return Markup(
         f'<svg class="nano" viewBox="0 0 96 30" role="img" aria-label="{escape(name)}"><path class="parity" d="M0 {zero}H96"/>'

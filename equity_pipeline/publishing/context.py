@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import pandas as pd
 
+from equity_pipeline.domain.rows import Row
 from equity_pipeline.publishing.words import ENGLISH, Language
 
 QUALITY_COLUMNS = ["school_year", "extract", "rows_in", "loaded", "rejected", "duplicates"]
@@ -29,7 +31,8 @@ class Labels:
     policy: pd.DataFrame
 
     def metric(self, metric_id: str) -> str:
-        return self._metrics[metric_id]["label"]
+        """The label of a metric."""
+        return str(self._metrics[metric_id]["label"])
 
     def definition(self, metric_id: str) -> str:
         """What is counted, of whom."""
@@ -40,7 +43,8 @@ class Labels:
         return -1 if self._metrics[metric_id]["direction"] == "lower_is_better" else 1
 
     def dimension(self, dimension: str) -> str:
-        return self._dimensions[dimension]["label"]
+        """The label of a dimension."""
+        return str(self._dimensions[dimension]["label"])
 
     def subgroup(self, dimension: str, subgroup: str, say: Language = ENGLISH) -> str:
         """The label of a subgroup; of a crossing without a row of its own, the labels of its parts."""
@@ -60,12 +64,12 @@ class Labels:
         return str(self._dimensions[dimension]["partitioning"]).lower() in ("yes", "true")
 
     @cached_property
-    def _metrics(self) -> dict[str, dict]:
-        return {row["metric_id"]: row for row in self.metrics.to_dict("records")}
+    def _metrics(self) -> dict[str, Row]:
+        return _by(self.metrics, "metric_id")
 
     @cached_property
-    def _dimensions(self) -> dict[str, dict]:
-        return {row["dimension"]: row for row in self.dimensions.to_dict("records")}
+    def _dimensions(self) -> dict[str, Row]:
+        return _by(self.dimensions, "dimension")
 
     @cached_property
     def _subgroup_labels(self) -> dict[tuple[str, str], str]:
@@ -86,15 +90,21 @@ class Context:
 
     labels: Labels
     schools: dict[str, str]
-    deliveries: list[dict[str, object]] = field(default_factory=list)
+    deliveries: list[dict[str, Any]] = field(default_factory=list)
     quality: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=QUALITY_COLUMNS))
     rejections: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=REJECTION_COLUMNS))
     refused: list[dict[str, str]] = field(default_factory=list)
-    superseded: list[dict[str, object]] = field(default_factory=list)
+    superseded: list[dict[str, Any]] = field(default_factory=list)
     as_of: dt.date | None = None
     dictionary: dict[str, dict[str, str]] = field(default_factory=dict)
     programmes: dict[str, pd.DataFrame] = field(default_factory=dict)
     minimum_cell: int = 10
 
     def school(self, school_id: str) -> str:
+        """The school's name, its id where none is known."""
         return self.schools.get(school_id) or f"School {school_id}"
+
+
+def _by(seed: pd.DataFrame, key: str) -> dict[str, Row]:
+    """The rows of a seed by their key."""
+    return {row[key]: {str(name): value for name, value in row.items()} for row in seed.to_dict("records")}

@@ -47,8 +47,8 @@ def _harmless(texts: pd.Series) -> pd.Series:
 
 
 def csv(frame: pd.DataFrame) -> bytes:
-    """UTF-8, `\\n`, header, empty for null, `true`/`false`, shortest decimal that reads back to the same number."""
-    return pl.from_arrow(pa.Table.from_pandas(frame, preserve_index=False)).write_csv().encode()
+    r"""UTF-8, `\n`, header, empty for null, `true`/`false`, shortest decimal that reads back to the same number."""
+    return pl.DataFrame(pa.Table.from_pandas(frame, preserve_index=False)).write_csv().encode()
 
 
 def parquet(frame: pd.DataFrame) -> bytes:

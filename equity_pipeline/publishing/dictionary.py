@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from equity_pipeline.publishing import contracts, manifest
@@ -37,7 +39,7 @@ def package(
 
 def _resource(
     mart: str, frame: pd.DataFrame, described: dict[str, str], files: dict[str, bytes]
-) -> dict[str, object]:
+) -> dict[str, Any]:
     data = files[f"data/{mart}.csv"]
     return {
         "profile": "tabular-data-resource", "name": mart, "path": f"{mart}.csv", "format": "csv", "mediatype": "text/csv",
@@ -51,11 +53,15 @@ def _resource(
     }  # fmt: skip
 
 
-def _field(name: str, values: pd.Series, described: dict[str, str]) -> dict[str, object]:
+def _field(name: str, values: pd.Series, described: dict[str, str]) -> dict[str, Any]:
     kind = ("boolean" if pd.api.types.is_bool_dtype(values) else "integer" if pd.api.types.is_integer_dtype(values)
             else "number" if pd.api.types.is_numeric_dtype(values) else "date" if name in ("snapshot_date", "extract_as_of")
             else "string")  # fmt: skip
-    said = {"name": name, "type": kind, "description": _PUBLISHED.get(name) or described.get(name, "")}
+    said: dict[str, Any] = {
+        "name": name,
+        "type": kind,
+        "description": _PUBLISHED.get(name) or described.get(name, ""),
+    }
     if kind == "boolean":
         said |= {"trueValues": ["true"], "falseValues": ["false"]}
     if name in _REASONS:

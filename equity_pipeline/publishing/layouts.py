@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import polars as pl
 from great_tables import GT, html
@@ -32,14 +33,14 @@ def tracker(groups: tuple[int, ...], years: tuple[int, ...], trend: bool, say: L
     """The gap tracker: groups of so many rows under a heading each; the latest year first, then the earlier ones."""
     now = ["now", "status", "needed", "interval", *(["trend"] if trend else [])]
     before = [str(year) for year in years[:-1]]
-    heads = {"now": say("Gap (points)"), "status": say("Status"), "needed": html(say("Students<br>needed")),
+    heads: dict[str, Any] = {"now": say("Gap (points)"), "status": say("Status"), "needed": html(say("Students<br>needed")),
              "interval": say("95% interval"), "trend": say("Trend")}  # fmt: skip
     table = (
         GT(_places(groups, ["group", *now, *before]), rowname_col="group", groupname_col="heading", id=_ID)
         .tab_stubhead(say("Group"))
         .tab_spanner(say("Now: {year}", year=school_years.label(years[-1])), columns=now, id="now")
         .fmt_passthrough(columns=["group", *now, *before], escape=False)
-        .cols_label(**{name: heads[name] for name in now}, **{year: school_years.label(int(year)) for year in before})
+        .cols_label({name: heads[name] for name in now} | {year: school_years.label(int(year)) for year in before})
         .cols_align("right", columns=["now", "interval", "needed", *before])
         .cols_align("left", columns="status")
     )  # fmt: skip
@@ -63,7 +64,7 @@ def tools_package(rows: int, year: int, say: Language) -> list[str]:
     return _cut(table, "tools")
 
 
-def fill(layout: list[str], lines: Sequence[dict[str, str]], *, id: str, caption: str) -> Markup:
+def fill(layout: list[str], lines: Sequence[Mapping[str, str]], *, id: str, caption: str) -> Markup:
     """A table: `lines` in the order of the layout's rows, each cell HTML by the name of its column, the heading of a group in its first
     line; with a caption and a scroll region that the keyboard reaches."""
     cells = {f"{column} {number}": cell for number, line in enumerate(lines) for column, cell in line.items()}

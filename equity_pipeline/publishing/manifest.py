@@ -6,14 +6,17 @@ import hashlib
 import json
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from equity_pipeline.domain.rows import Row
 from equity_pipeline.publishing.changes import Changes
 from equity_pipeline.publishing.context import Context
 
 
 def sha256(data: bytes) -> str:
+    """The digest of a file's bytes, in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 
 
@@ -22,10 +25,15 @@ def dump(value: object) -> bytes:
     return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
-def read(release: Path) -> dict | None:
+def read(release: Path) -> dict[str, Any] | None:
     """The manifest of a release folder, or None where there is none."""
-    path = release / "manifest.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return of(release) if (release / "manifest.json").is_file() else None
+
+
+def of(release: Path) -> dict[str, Any]:
+    """The manifest of a release folder that has one."""
+    manifest: dict[str, Any] = json.loads((release / "manifest.json").read_text(encoding="utf-8"))
+    return manifest
 
 
 @cache
@@ -38,7 +46,7 @@ def layout() -> str:
     ]
 
 
-def versions(frames: dict[str, pd.DataFrame], context: Context) -> dict[str, object]:
+def versions(frames: dict[str, pd.DataFrame], context: Context) -> dict[str, Any]:
     """What made the numbers and the pages."""
     metrics = frames["gap_metrics"]
     return {
@@ -53,16 +61,16 @@ def versions(frames: dict[str, pd.DataFrame], context: Context) -> dict[str, obj
     }  # fmt: skip
 
 
-def release_id(data: dict[str, bytes], stated: dict[str, object]) -> str:
+def release_id(data: dict[str, bytes], stated: dict[str, Any]) -> str:
     """First 16 hex digits of the sha256 over the data files' hashes and what else the release states (versions, partner)."""
     return sha256(dump({"files": {path: sha256(data[path]) for path in sorted(data)}, "stated": stated}))[:16]
 
 
 def manifest(
-    *, release: str, partner: dict, previous: str | None, context: Context, frames: dict[str, pd.DataFrame],
-    stated: dict[str, object], changes: Changes, files: dict[str, bytes], statuses: dict[str, dict[str, int]],
-    missing: list[dict],
-) -> dict[str, object]:  # fmt: skip
+    *, release: str, partner: dict[str, Any], previous: str | None, context: Context, frames: dict[str, pd.DataFrame],
+    stated: dict[str, Any], changes: Changes, files: dict[str, bytes], statuses: dict[str, dict[str, int]],
+    missing: list[Row],
+) -> dict[str, Any]:  # fmt: skip
     """The manifest as a value. `files`: every other file of the release, path → bytes; `statuses`: school → how many gaps of the
     latest year stand on each step of the ladder, as the pages count them; `missing`: of `quality.missing`."""
     return {

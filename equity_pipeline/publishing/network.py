@@ -6,11 +6,13 @@ import collections
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from equity_pipeline.domain import school_years
+from equity_pipeline.domain.rows import Row
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.publishing import datafiles, manifest, tables, tracker, words
 from equity_pipeline.publishing.page import environment, slug
@@ -27,16 +29,16 @@ class _Released:
     """A partner's latest release, read back from its folder."""
 
     partner_id: str
-    manifest: dict
+    manifest: dict[str, Any]
     tools: pd.DataFrame
 
     @property
     def name(self) -> str:
-        return self.manifest["partner"]["name"]
+        return str(self.manifest["partner"]["name"])
 
     @property
     def year(self) -> int:
-        return max(self.manifest["school_years"])
+        return int(max(self.manifest["school_years"]))
 
     @property
     def programs(self) -> list[str]:
@@ -63,7 +65,11 @@ def publish(home: Home, partners: Mapping[str, Partner]) -> Release:
         pd.DataFrame([{k: v for k, v in line.items() if k != "tally"} | line["tally"] for line in portfolio]),
     )
     made_from = {r.partner_id: r.manifest["release_id"] for r in released}
-    stated = {"made_from": made_from, "missing": missing, "versions": {"layout": manifest.layout()}}
+    stated: dict[str, Any] = {
+        "made_from": made_from,
+        "missing": missing,
+        "versions": {"layout": manifest.layout()},
+    }
     release_id = manifest.release_id(data, stated)
     target, latest = home.network_releases / release_id, home.network_releases / "latest"
     before = manifest.read(latest)
@@ -111,7 +117,7 @@ def _told(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[kept & rows["status"].notna() & (rows["status"] != "not_measurable").fillna(False)]
 
 
-def _line(released: _Released) -> dict[str, object]:
+def _line(released: _Released) -> dict[str, Any]:
     """One partner of the portfolio: programme, latest year, how many district gaps stand on each step, and the share of those
     that can be told which is closed (None where none can be told)."""
     said = released.manifest
@@ -128,7 +134,7 @@ def _on_the_ladder(counts: dict[str, int]) -> dict[str, int]:
     return {code: counts.get(code, 0) for code in words.STATUSES if code != "not_measurable"}
 
 
-def _middle(released: list[_Released], portfolio: list[dict]) -> float | None:
+def _middle(released: list[_Released], portfolio: list[Row]) -> float | None:
     """The median share of closed gaps, where as many partners have one as policy asks for; a comparison among fewer would show
     each partner to the others. The largest number that any release states counts; where none states one, nothing is compared."""
     asked = [
@@ -140,7 +146,7 @@ def _middle(released: list[_Released], portfolio: list[dict]) -> float | None:
     return float(np.median(shares)) if asked and len(shares) >= max(asked) else None
 
 
-def _late(released: _Released) -> list[dict[str, object]]:
+def _late(released: _Released) -> list[dict[str, Any]]:
     """Overdue data of one partner: what its latest release states as overdue."""
     return [
         {"partner_id": released.partner_id, "name": released.name} | line
@@ -149,7 +155,7 @@ def _late(released: _Released) -> list[dict[str, object]]:
     ]
 
 
-def _labs(released: _Released) -> list[dict[str, object]]:
+def _labs(released: _Released) -> list[dict[str, Any]]:
     """The Equity Leader Labs of a partner's latest year: the school, or the partner where the programme names no school."""
     said = released.manifest
     labs = [
@@ -177,7 +183,7 @@ def _together(frames: list[pd.DataFrame]) -> pd.DataFrame:
     )
 
 
-def _client(released: _Released) -> dict[str, object] | None:
+def _client(released: _Released) -> dict[str, Any] | None:
     """A Tools Package client of the partner's latest year, or None. Counts are of the district where it is a client, else of its schools."""
     now = released.tools[released.tools["school_year"] == released.year]
     if now.empty:
@@ -196,9 +202,7 @@ def _client(released: _Released) -> dict[str, object] | None:
     count = collections.Counter(row["status"] for row in told)
     was = [row for row in told if row["prior_status"] in words.CLOSED]
     still = sum(row["status"] in words.CLOSED for row in was)
-    newly = sum(
-        row["status"] in words.CLOSED and row["prior_status"] not in (*words.CLOSED, None) for row in told
-    )
+    newly = sum(row["status"] in words.CLOSED and row["prior_status"] in words.OPEN for row in told)
     urgent = [
         row for row in told
         if row["status"] in ("reopened", "widening") or (row["prior_status"] in words.CLOSED and row["status"] == "open")

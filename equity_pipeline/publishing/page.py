@@ -14,16 +14,18 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from equity_pipeline.domain import school_years
+from equity_pipeline.domain.rows import Row
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.publishing import charts, tables, tracker, words
 from equity_pipeline.publishing.changes import Changes
-from equity_pipeline.publishing.context import Context
+from equity_pipeline.publishing.context import Context, Labels
 from equity_pipeline.publishing.words import ENGLISH, Language
 
 GROUPS = {"results": "Results", "program": "Program", "account": "About the numbers"}
@@ -47,38 +49,43 @@ class Site:
     partner: Partner
     context: Context
     edition: Edition
-    rows: list[dict]
+    rows: list[Row]
     frames: dict[str, pd.DataFrame]
     say: Language = ENGLISH
 
     @property
-    def labels(self):
+    def labels(self) -> Labels:
+        """The words of the seeds."""
         return self.context.labels
 
-    def at(self, school_id: str, *, year: int | None = None, metric: str | None = None) -> list[dict]:
+    def at(self, school_id: str, *, year: int | None = None, metric: str | None = None) -> list[Row]:
         """The rows of a place, of one year or metric where they are given."""
         return self._places.get((school_id, metric, year), [])
 
     def place(self, school_id: str) -> str:
+        """A school's name, or the district."""
         return self.say("District") if school_id == "_all" else self.context.school(school_id)
 
     @cached_property
     def years(self) -> list[int]:
+        """The school years of the rows, oldest first."""
         return tracker.years_of(self.rows)
 
     @cached_property
     def metrics(self) -> list[str]:
+        """The ids of the metrics that the rows are of, in the order of the seeds."""
         return list(
             dict.fromkeys(m for _, m in sorted({(r["metric_order"], r["metric_id"]) for r in self.rows}))
         )
 
     @cached_property
     def schools(self) -> list[str]:
+        """The ids of the schools, by their names."""
         named = {row["school_id"] for row in self.rows} - {"_all"}
         return sorted(named, key=lambda school: (self.context.school(school).casefold(), school))
 
     @cached_property
-    def programs(self) -> list[dict[str, object]]:
+    def programs(self) -> list[dict[str, Any]]:
         """The partner's programs, newest first: `year`, `school_id` or None, `name` with the phase."""
         return [
             {"year": p.school_year, "school_id": p.school_id, "name": words.program(p.program, p.phase)}
@@ -88,7 +95,7 @@ class Site:
         ]
 
     @cached_property
-    def _places(self) -> dict[tuple, list[dict]]:
+    def _places(self) -> dict[tuple[str, str | None, int | None], list[Row]]:
         places = defaultdict(list)
         for row in self.rows:
             for metric, year in itertools.product((None, row["metric_id"]), (None, row["school_year"])):
@@ -103,7 +110,7 @@ class Page:
     path: str
     template: str
     title: str
-    values: dict[str, object]
+    values: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -127,8 +134,9 @@ class Section:
 def environment(say: Language = ENGLISH) -> Environment:
     """Jinja2 with autoescape on for every template and an error for every name that is not there; `_` says a string in the
     language of the pages."""
+    templates = PackageLoader("equity_pipeline.publishing")
     made = Environment(
-        loader=PackageLoader("equity_pipeline.publishing"), autoescape=True, undefined=StrictUndefined,
+        loader=templates, autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     made.filters |= {
@@ -141,7 +149,7 @@ def environment(say: Language = ENGLISH) -> Environment:
         "sentence": lambda text: str(text).removesuffix(".") + ".",
         "words": words.said,
     }
-    css, js = (Markup(made.loader.get_source(made, name)[0]) for name in ("site.css", "site.js"))
+    css, js = (Markup(templates.get_source(made, name)[0]) for name in ("site.css", "site.js"))
     made.globals |= {"_": say, "lang": say.code, "statuses": words.STATUSES, "status": functools.partial(tables.status, say=say),
                      "dumbbell": charts.rates, "meter": charts.meter, "students": say.students, "rate": say.rate, "goal": words.goal, "css": css, "js": js, "security_policy": _policy(js)}  # fmt: skip
     return made

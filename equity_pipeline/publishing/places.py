@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from equity_pipeline.domain import school_years
+from equity_pipeline.domain.rows import Row
 from equity_pipeline.publishing import charts, sentences, tables, tracker, words
 from equity_pipeline.publishing.page import Page, Site, slug
 
@@ -51,7 +53,8 @@ def tools_pages(site: Site) -> Iterator[Page]:
         part = [r | {"measure": site.labels.metric(r["metric_id"])} for r in rows if r["school_id"] == school]
         if not part:
             continue
-        was = [r for r in part if r["prior_status"] in words.CLOSED]
+        known = [r for r in part if r["status"] in (*words.CLOSED, *words.OPEN)]
+        was = [r for r in known if r["prior_status"] in words.CLOSED]
         table = tables.tools_package(
             part, id=f"tools-{slug(school)}",
             caption=site.say("{place}: last year and this year", place=site.place(school)),
@@ -63,7 +66,7 @@ def tools_pages(site: Site) -> Iterator[Page]:
     yield Page("tables/tools_package.html", "tools.html.j2", title, {"year": year, "sections": sections})
 
 
-def gap_lines(site: Site, school: str, limit: int) -> list[dict[str, object]]:
+def gap_lines(site: Site, school: str, limit: int) -> list[dict[str, Any]]:
     """Per metric the largest gaps that are not closed, with everything a reader asks of one."""
     year, lines = site.years[-1], []
     for metric in site.metrics:
@@ -88,7 +91,7 @@ def gap_lines(site: Site, school: str, limit: int) -> list[dict[str, object]]:
     return lines
 
 
-def school_lines(site: Site) -> list[dict[str, object]]:
+def school_lines(site: Site) -> list[dict[str, Any]]:
     """One line per school: its widest gap and how many gaps stand where."""
     lines = []
     for school in site.schools:
@@ -104,7 +107,7 @@ def school_lines(site: Site) -> list[dict[str, object]]:
     return lines
 
 
-def pictures(site: Site, chosen: list[dict], metric: str) -> list[dict[str, object]]:
+def pictures(site: Site, chosen: list[Row], metric: str) -> list[dict[str, Any]]:
     """The trend of each chosen gap of the district, all on one scale."""
     say, rows = site.say, site.at("_all", metric=metric)
     labels = [school_years.label(year) for year in site.years]
@@ -127,7 +130,7 @@ def pictures(site: Site, chosen: list[dict], metric: str) -> list[dict[str, obje
         )
         svg = charts.trend(
             labels,
-            [r and r["gap"] for r in told],
+            [r["gap"] if r else None for r in told],
             [(r["gap_low"], r["gap_high"]) if r and r["gap_low"] is not None else None for r in told],
             goal=row["goal_gap"], name=f"{say('Gap in percentage points')}: {said}", goal_label=say("goal"),
             span=(min(ends), max(ends)) if len(chosen) > 1 else None, height=190 if len(chosen) == 1 else 150,
@@ -140,7 +143,7 @@ def pictures(site: Site, chosen: list[dict], metric: str) -> list[dict[str, obje
     return made
 
 
-def _parts(site: Site, school: str, metric: str) -> list[dict[str, object]]:
+def _parts(site: Site, school: str, metric: str) -> list[dict[str, Any]]:
     """The tracker of one metric at one place: a table of the groups, and one of the crossings where there are any."""
     say, rows = site.say, site.at(school, metric=metric)
     name, where, made = say(site.labels.metric(metric)), site.place(school), []
@@ -161,7 +164,7 @@ def _parts(site: Site, school: str, metric: str) -> list[dict[str, object]]:
     return made
 
 
-def _school(site: Site, school: str) -> dict[str, object]:
+def _school(site: Site, school: str) -> dict[str, Any]:
     now = site.at(school, year=site.years[-1])
     return {
         "school": school, "year": site.years[-1], "lines": gap_lines(site, school, 2), "tally": tracker.statuses(now),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import pandas as pd
 
@@ -24,7 +25,7 @@ def shown(counts: pd.DataFrame, minimum_cell: int) -> pd.DataFrame:
     return rows.sort_values(["school_year", "extract"], ascending=[False, True], ignore_index=True)
 
 
-def missing(context: Context, partner: Partner, years: list[int]) -> list[dict[str, object]]:
+def missing(context: Context, partner: Partner, years: list[int]) -> list[dict[str, Any]]:
     """Expected by the partner file and not on file: `extract`, `school_year`, `due`, `overdue`; newest first.
 
     A release has no clock, so that the same files give the same bytes: its today is the newest date that a delivery
@@ -44,7 +45,7 @@ def missing(context: Context, partner: Partner, years: list[int]) -> list[dict[s
     ]
 
 
-def account(context: Context, partner: Partner, years: list[int]) -> dict[str, object]:
+def account(context: Context, partner: Partner, years: list[int]) -> dict[str, Any]:
     """What the data-quality page says."""
     smallest = partner.privacy.minimum_cell
     lines = shown(context.quality, smallest).to_dict("records")

@@ -11,10 +11,12 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from equity_pipeline.domain.errors import DisclosureError, EquityError
+from equity_pipeline.domain.rows import Row
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.publishing import (
     changes,
@@ -76,7 +78,7 @@ def publish(home: Home, partner: Partner) -> Release:
     proof = prove(published_counts(marts["gap_metrics"], dimensions), dimensions, smallest, witness)
     frames = protect_marts(marts, dimensions, proof, derivation)
 
-    def attack(folder: Path) -> dict[str, object]:
+    def attack(folder: Path) -> dict[str, Any]:
         proof.keep(witness)
         earlier = withdrawal.ever_published(home, partner.partner_id)
         return certificate(audit(folder, rules, smallest, earlier), rules, proof.summary())
@@ -124,7 +126,7 @@ def write_release(
     partner: Partner,
     frames: dict[str, pd.DataFrame],
     context: Context,
-    attack: Callable[[Path], dict[str, object]],
+    attack: Callable[[Path], dict[str, Any]],
 ) -> Release:
     """Write a release from protected frames.
 
@@ -180,7 +182,7 @@ def write_release(
 
 
 def _data(frames: dict[str, pd.DataFrame], context: Context) -> dict[str, bytes]:
-    files = {}
+    files: dict[str, bytes] = {}
     for mart, frame in frames.items():
         files |= datafiles.both(f"data/{mart}", frame)
     for table, frame in context.programmes.items():
@@ -188,7 +190,7 @@ def _data(frames: dict[str, pd.DataFrame], context: Context) -> dict[str, bytes]
     return files | {"data/datapackage.json": dictionary.package(frames, context.dictionary, files)}
 
 
-def _quality(context: Context, partner: Partner) -> dict[str, object]:
+def _quality(context: Context, partner: Partner) -> dict[str, Any]:
     """What the data-quality page is made of, for the id."""
     counts = {
         "rows": quality.shown(context.quality, partner.privacy.minimum_cell),
@@ -199,7 +201,7 @@ def _quality(context: Context, partner: Partner) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _statuses(rows: list[dict]) -> dict[str, dict[str, int]]:
+def _statuses(rows: list[Row]) -> dict[str, dict[str, int]]:
     """School (`_all` is the district) → how many gaps of the latest year stand on each step."""
     latest = max(tracker.years_of(rows), default=None)
     at = collections.defaultdict(list)
@@ -209,20 +211,24 @@ def _statuses(rows: list[dict]) -> dict[str, dict[str, int]]:
     return {school: tracker.statuses(at[school]) for school in sorted(at)}
 
 
-def _refusal(partner_id: str, certificate: dict[str, object]) -> str:
+def _refusal(partner_id: str, certificate: dict[str, Any]) -> str:
     """How many findings of which kind; a finding's place may hint at what it hides, so it stays out of the message."""
     kinds = collections.Counter(finding["kind"] for finding in certificate.get("findings", []))
     said = "; ".join(f"{kind} ({number})" for kind, number in sorted(kinds.items())) or "no reason given"
     return f"{partner_id}: the attack on the new release succeeded: {said}. Nothing was published; the last release stays"
 
 
-def _stated(partner: Partner) -> dict[str, object]:
+def _stated(partner: Partner) -> dict[str, Any]:
     """What a release says about the partner: no source, no path."""
     return partner.model_dump(include={"partner_id", "name", "state", "programs", "goals", "privacy"})
 
 
 def _compare(
-    latest: Path, before: dict | None, frames: dict[str, pd.DataFrame], context: Context, stated: dict
+    latest: Path,
+    before: dict[str, Any] | None,
+    frames: dict[str, pd.DataFrame],
+    context: Context,
+    stated: dict[str, Any],
 ) -> changes.Changes:
     previous = pd.read_parquet(latest / "data" / "gap_metrics.parquet") if before else None
     return changes.compare(previous, frames["gap_metrics"], context.deliveries, stated, before)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from equity_pipeline.domain import school_years
+from equity_pipeline.domain.rows import Row
 from equity_pipeline.publishing import tracker, words
 from equity_pipeline.publishing.page import Site
 
 
-def compared(site: Site, row: dict[str, object]) -> str:
+def compared(site: Site, row: Row) -> str:
     """What a row's group is compared with."""
     if row["reference"] == "designated":
-        return site.labels.subgroup(row["dimension"], row["reference_subgroup"], site.say)
+        return str(site.labels.subgroup(row["dimension"], row["reference_subgroup"], site.say))
     return site.say(
         {"rest": "everyone else", "overall": "all students", "highest": "the highest rate"}[row["reference"]]
     )
 
 
-def why_none(site: Site, rows: list[dict]) -> str:
+def why_none(site: Site, rows: list[Row]) -> str:
     """Why a list of gaps is empty."""
     say = site.say
     if tracker.measured(rows):
@@ -31,13 +34,13 @@ def why_none(site: Site, rows: list[dict]) -> str:
     return say("Too few students to tell.")
 
 
-def headline(site: Site, rows: list[dict]) -> str:
+def headline(site: Site, rows: list[Row]) -> str:
     """What the ladder says in one sentence: how many gaps are closed, then what needs eyes first."""
     say, counts = site.say, tracker.statuses(rows)
     total, closed = sum(counts.values()), sum(counts.get(code, 0) for code in words.CLOSED[:2])
     if not total:
         return say("No gap can be told for {year}", year=school_years.label(site.years[-1]))
-    told = {
+    told: dict[str, Callable[[int], str]] = {
         "reopened": lambda n: say("{n} have reopened", n=n),
         "widening": lambda n: say("{n} are widening", n=n),
         "narrowing": lambda n: say("{n} are narrowing", n=n),
@@ -48,7 +51,7 @@ def headline(site: Site, rows: list[dict]) -> str:
     )
 
 
-def widest(site: Site, rows: list[dict]) -> str:
+def widest(site: Site, rows: list[Row]) -> str:
     """The widest gap in one sentence, or why none is named. Its measure is named where the rows are of several."""
     say, top = site.say, tracker.largest(rows, 1)
     if not top:
@@ -68,7 +71,7 @@ def widest(site: Site, rows: list[dict]) -> str:
     return say("{widest} is about {gap} percentage points: {group} {rate}, {compared} {other}.", **said)
 
 
-def missing_sources(site: Site, rows: list[dict]) -> list[str]:
+def missing_sources(site: Site, rows: list[Row]) -> list[str]:
     """`2021-22: no exam results on file`, once per year that lacks a source."""
     missing = {(row["school_year"], row["reason"] or "") for row in rows if row["state"] == "not_measured"}
     return [

@@ -8,9 +8,11 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
 
+from equity_pipeline.domain.rows import Row
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.publishing import account, places, programmes, start
 from equity_pipeline.publishing.context import Context
@@ -31,7 +33,7 @@ SECTIONS = (
 
 
 def pages(
-    frames: dict[str, pd.DataFrame], rows: list[dict], context: Context, partner: Partner, edition: Edition
+    frames: dict[str, pd.DataFrame], rows: list[Row], context: Context, partner: Partner, edition: Edition
 ) -> dict[str, str]:
     """Every page of a release: relative path → HTML. `rows`: of `tracker.view` of the frames. A page type with a second
     language lies beside the English one."""
@@ -64,9 +66,9 @@ def pages(
     return made
 
 
-def _navigation(opened: list[tuple], say: Language) -> list[dict[str, object]]:
+def _navigation(opened: list[tuple[Section, str, Iterator[Page]]], say: Language) -> list[dict[str, Any]]:
     """The groups of the navigation that have a section, each with its sections: `key`, `path`, `label`."""
-    groups = [
+    groups: list[dict[str, Any]] = [
         {
             "label": say(label),
             "sections": [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pandas as pd
@@ -87,12 +88,12 @@ def descriptions() -> dict[str, dict[str, str]]:
     return said
 
 
-def _deliveries(ledger: Ledger, partner_id: str) -> list[dict[str, object]]:
+def _deliveries(ledger: Ledger, partner_id: str) -> list[dict[str, Any]]:
     """The deliveries that stand in the extracts now. No order of arrival: the same files give the same release."""
     return _files(ledger, partner_id, "loaded", ["delivery_id", "file", "extract", "school_year"])
 
 
-def _files(ledger: Ledger, partner_id: str, status: str, columns: list[str]) -> list[dict[str, object]]:
+def _files(ledger: Ledger, partner_id: str, status: str, columns: list[str]) -> list[dict[str, Any]]:
     found = [{c: load[c] for c in columns} for load in ledger.loads(partner_id) if load["status"] == status]
     return sorted(
         found, key=lambda f: (f["school_year"], f["extract"], f["file"], *(str(f[c]) for c in columns))

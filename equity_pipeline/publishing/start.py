@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from equity_pipeline.domain import school_years
+from equity_pipeline.domain.rows import Row
 from equity_pipeline.publishing import places, quality, sentences, tables, tracker
 from equity_pipeline.publishing.page import Page, Site
 
 
 def pages(site: Site) -> Iterator[Page]:
+    """The page that a release opens with."""
     year = site.years[-1]
     now = site.at("_all", year=year)
     late = quality.missing(site.context, site.partner, site.years)
@@ -39,7 +42,7 @@ def pages(site: Site) -> Iterator[Page]:
 
 
 def _answers(
-    site: Site, now: list[dict], unknowns: list[dict], goals: list[dict], overdue: int
+    site: Site, now: list[Row], unknowns: list[Row], goals: list[Row], overdue: int
 ) -> list[dict[str, str]]:
     """What a reader asks first, each in a few words: `id` of the section that says more, `question`, `answer`, `detail`."""
     return [
@@ -53,7 +56,7 @@ def _answers(
     ]
 
 
-def _closing(site: Site, now: list[dict]) -> tuple[str, str]:
+def _closing(site: Site, now: list[Row]) -> tuple[str, str]:
     say, counts = site.say, tracker.statuses(now)
     if len(site.years) < 2:
         return say("Not known yet"), say("One year is on file; a second one shows it.")
@@ -77,7 +80,7 @@ def _changed(site: Site) -> tuple[str, str]:
     return say("No number restated"), "; ".join(new) or say("since the last release")
 
 
-def _not_known(site: Site, unknowns: list[dict], overdue: int) -> tuple[str, str]:
+def _not_known(site: Site, unknowns: list[Row], overdue: int) -> tuple[str, str]:
     say = site.say
     counts = {what: sum(u[what] for u in unknowns) for what in ("groups", "privacy", "few", "lacking")}
     reasons = [
@@ -95,7 +98,7 @@ def _not_known(site: Site, unknowns: list[dict], overdue: int) -> tuple[str, str
     return said, ", ".join([*reasons, *late])
 
 
-def _phase(site: Site, goals: list[dict]) -> tuple[str, str]:
+def _phase(site: Site, goals: list[Row]) -> tuple[str, str]:
     say = site.say
     current = [p["name"] for p in site.programs if p["year"] == site.years[-1] and not p["school_id"]]
     reached = sum(1 for goal in goals if goal["row"] and goal["row"]["on_track"])
@@ -107,7 +110,7 @@ def _phase(site: Site, goals: list[dict]) -> tuple[str, str]:
     return "; ".join(current) or say("None recorded"), said
 
 
-def _trends(site: Site) -> list[dict[str, object]]:
+def _trends(site: Site) -> list[dict[str, Any]]:
     """For each metric a picture of its largest gap through the years."""
     pictures = []
     for metric in site.metrics:
@@ -116,7 +119,7 @@ def _trends(site: Site) -> list[dict[str, object]]:
     return pictures
 
 
-def _leveled(site: Site, now: list[dict]) -> list[str]:
+def _leveled(site: Site, now: list[Row]) -> list[str]:
     """Gaps that fell because the rate of the comparison fell."""
     return [
         f"{row['group']} ({site.labels.metric(row['metric_id'])})"
@@ -125,7 +128,7 @@ def _leveled(site: Site, now: list[dict]) -> list[str]:
     ]
 
 
-def _unknowns(site: Site) -> list[dict[str, object]]:
+def _unknowns(site: Site) -> list[dict[str, Any]]:
     """Per metric how many gaps of the latest year can't be told and why; and the years that lack a source."""
     lines, year, say = [], site.years[-1], site.say
     for metric in site.metrics:
@@ -146,7 +149,7 @@ def _unknowns(site: Site) -> list[dict[str, object]]:
     return lines
 
 
-def _goals(site: Site) -> list[dict[str, object]]:
+def _goals(site: Site) -> list[dict[str, Any]]:
     """The partner's goals with what the tracker says about each now."""
     year, lines = site.years[-1], []
     for goal in sorted(

@@ -8,6 +8,7 @@ import operator
 from markupsafe import Markup, escape
 
 from equity_pipeline.domain import school_years
+from equity_pipeline.domain.rows import Row
 from equity_pipeline.publishing import charts, layouts, words
 from equity_pipeline.publishing.context import Labels
 from equity_pipeline.publishing.words import ENGLISH, Language
@@ -32,14 +33,14 @@ def not_shown(say: Language = ENGLISH) -> Markup:
     ).format(say(words.HIDDEN_WORDS), words.HIDDEN)
 
 
-def share(row: dict, say: Language = ENGLISH) -> str:
+def share(row: Row, say: Language = ENGLISH) -> str:
     """`38% of ~410`, `20 to 40% of ~60`."""
     return say(
         "{rate} of {count}", rate=say.rate(row["rate"], row["rate_band"]), count=say.students(row["n"])
     )
 
 
-def cell(row: dict | None, *, small: str = "n", say: Language = ENGLISH) -> Markup:
+def cell(row: Row | None, *, small: str = "n", say: Language = ENGLISH) -> Markup:
     """One cell of the tracker: the gap in percentage points, or in words why there is none, and the number of students."""
     if row is None:
         return Markup('<span class="void">{}</span>').format(say("no data"))
@@ -62,7 +63,7 @@ def cell(row: dict | None, *, small: str = "n", say: Language = ENGLISH) -> Mark
     return Markup('<b class="gap">{}</b><span class="n">{}</span>').format(words.points(row["gap"]), under)
 
 
-def interval(row: dict | None, say: Language = ENGLISH) -> Markup:
+def interval(row: Row | None, say: Language = ENGLISH) -> Markup:
     """The 95 % interval of a gap, `−14.2 to −6.1`."""
     if row is None or row["state"] != "gap" or row["gap_low"] is None:
         return Markup("")
@@ -71,7 +72,7 @@ def interval(row: dict | None, say: Language = ENGLISH) -> Markup:
     )
 
 
-def goal(row: dict | None, say: Language = ENGLISH) -> Markup:
+def goal(row: Row | None, say: Language = ENGLISH) -> Markup:
     """The goal for this gap and, in words, whether the pace reaches it."""
     if row is None or row["goal_gap"] is None:
         return Markup("")
@@ -81,26 +82,26 @@ def goal(row: dict | None, say: Language = ENGLISH) -> Markup:
     )
 
 
-def _group(labels: Labels, row: dict, say: Language) -> Markup:
+def _group(labels: Labels, row: Row, say: Language) -> Markup:
     name = labels.subgroup(row["dimension"], row["subgroup"], say)
     if row["state"] == "reference" or row["subgroup"] == labels.reference_subgroup(row["dimension"]):
         return Markup('{}<span class="n">{}</span>').format(name, say("comparison group"))
     return escape(name)
 
 
-def _status_of(row: dict | None, say: Language) -> Markup:
+def _status_of(row: Row | None, say: Language) -> Markup:
     if row is None or row["state"] not in ("gap", "few"):
         return Markup("")
     return status(row["status"], say) or not_shown(say)
 
 
-def _needed(row: dict | None) -> Markup:
+def _needed(row: Row | None) -> Markup:
     if row is None or row["state"] != "gap" or row["students_needed"] is None:
         return Markup("")
     return escape(words.count(row["students_needed"]))
 
 
-def _tracker_lines(rows: list[dict], labels: Labels, years: list[int], say: Language) -> list[dict[str, str]]:
+def _tracker_lines(rows: list[Row], labels: Labels, years: list[int], say: Language) -> list[dict[str, str]]:
     """One line per group, in the order of the seeds: HTML cells."""
     gaps = [row["gap"] for row in rows if row["state"] == "gap"]
     span = (min([-0.02, *gaps]), max([0.02, *gaps]))
@@ -132,7 +133,7 @@ def _tracker_lines(rows: list[dict], labels: Labels, years: list[int], say: Lang
 
 
 def gap_tracker(
-    rows: list[dict], labels: Labels, *, id: str, caption: str, years: list[int], say: Language = ENGLISH
+    rows: list[Row], labels: Labels, *, id: str, caption: str, years: list[int], say: Language = ENGLISH
 ) -> Markup:
     """The gap tracker of one metric at one place: groups by dimension; the latest year first, then the earlier ones.
 
@@ -144,7 +145,7 @@ def gap_tracker(
     return layouts.fill(layouts.tracker(groups, tuple(years), trend, say), lines, id=id, caption=caption)
 
 
-def tools_package(rows: list[dict], *, id: str, caption: str, say: Language = ENGLISH) -> Markup:
+def tools_package(rows: list[Row], *, id: str, caption: str, say: Language = ENGLISH) -> Markup:
     """Last year's status beside this year's, most urgent first: did what was closed stay closed, and what does it ask for?
 
     `rows`: measured gaps of one year in order, with `group`, `measure`, both statuses and gaps. Grain of the table: one line per
@@ -165,7 +166,7 @@ def tools_package(rows: list[dict], *, id: str, caption: str, say: Language = EN
     return layouts.fill(layouts.tools_package(len(lines), year, say), lines, id=id, caption=caption)
 
 
-def _then(code: object, gap: object, say: Language) -> Markup:
+def _then(code: str | None, gap: float | None, say: Language) -> Markup:
     return Markup('{}<span class="n">{}</span>').format(
         status(code, say) or Markup('<span class="void">{}</span>').format(say("no status")),
         "" if gap is None else words.points(gap),

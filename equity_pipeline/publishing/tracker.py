@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from equity_pipeline.domain import school_years
+from equity_pipeline.domain.rows import Row
 from equity_pipeline.publishing import words
 from equity_pipeline.publishing.context import Context, Labels
 
@@ -115,22 +116,23 @@ def view(frames: dict[str, pd.DataFrame], context: Context) -> pd.DataFrame:
     )
 
 
-def plain(frame: pd.DataFrame) -> list[dict]:
+def plain(frame: pd.DataFrame) -> list[Row]:
     """The rows of a frame as dicts of plain values, None for what is missing."""
-    return pa.Table.from_pandas(frame, preserve_index=False).to_pylist()
+    rows: list[Row] = pa.Table.from_pandas(frame, preserve_index=False).to_pylist()
+    return rows
 
 
-def countable(rows: list[dict]) -> list[dict]:
+def countable(rows: list[Row]) -> list[Row]:
     """The rows that a summary counts: no crossing, no overlapping roll-up, no reference group, no `unknown`."""
     return [row for row in rows if row["counted"]]
 
 
-def measured(rows: list[dict]) -> list[dict]:
+def measured(rows: list[Row]) -> list[Row]:
     """The countable rows with a gap that can be told."""
     return [row for row in rows if row["told"]]
 
 
-def hidden(rows: list[dict]) -> list[dict]:
+def hidden(rows: list[Row]) -> list[Row]:
     """The countable rows whose gap or status is not shown, for privacy."""
     return [
         row
@@ -140,7 +142,7 @@ def hidden(rows: list[dict]) -> list[dict]:
     ]
 
 
-def tools_package(rows: list[dict], mart: pd.DataFrame, year: int) -> list[dict]:
+def tools_package(rows: list[Row], mart: pd.DataFrame, year: int) -> list[Row]:
     """The measured gaps of one year that the `tools_package` mart lists, with its `prior_status`, `what_to_do` and `urgency_rank`,
     most urgent first."""
     listed = {
@@ -153,12 +155,12 @@ def tools_package(rows: list[dict], mart: pd.DataFrame, year: int) -> list[dict]
     return sorted(found, key=lambda row: (row["urgency_rank"] is None, row["urgency_rank"] or 0))
 
 
-def clear(row: dict) -> bool:
+def clear(row: Row) -> bool:
     """Whether the interval of a gap leaves out parity. In a group of ten a gap can be wide and say little."""
     return row["gap_low"] is None or not row["gap_low"] <= 0 <= row["gap_high"]
 
 
-def largest(rows: list[dict], limit: int) -> list[dict]:
+def largest(rows: list[Row], limit: int) -> list[Row]:
     """The gaps that are not closed, the clear ones first, each the largest first, ties by label order."""
     wide = [row for row in measured(rows) if row["status"] not in words.CLOSED and row["behind"] > 0]
     return sorted(
@@ -173,13 +175,13 @@ def largest(rows: list[dict], limit: int) -> list[dict]:
     )[:limit]
 
 
-def statuses(rows: list[dict]) -> dict[str, int]:
+def statuses(rows: list[Row]) -> dict[str, int]:
     """How many measurable gaps stand on each step of the ladder, in the order of the ladder; steps with none left out."""
     counts = collections.Counter(row["status"] for row in measured(rows))
     return {status: counts[status] for status in words.STATUSES if counts[status]}
 
 
-def series(rows: list[dict], like: dict, years: list[int]) -> list[dict | None]:
+def series(rows: list[Row], like: Row, years: list[int]) -> list[Row | None]:
     """The rows of one group through the years, None where the year has none."""
     by_year = {row["school_year"]: row for row in rows if all(row[k] == like[k] for k in KEY[1:])}
     return [by_year.get(year) for year in years]
@@ -188,14 +190,14 @@ def series(rows: list[dict], like: dict, years: list[int]) -> list[dict | None]:
 FUNNEL = ("ap_ib_enrollment", "course_grade_c_or_better", "exam_taken", "exam_passed_of_takers")
 
 
-def funnel(rows: list[dict]) -> list[dict]:
+def funnel(rows: list[Row]) -> list[Row]:
     """Of all students of a group, the share that reached each step of `FUNNEL`: one line per group of one place and year, in the
     order of the seeds, `shares` from 0 to 1 or None where a rate on the way is not published.
 
     A step's rate counts those of the step before it, so the shares are products of published rates; a course grade and an exam
     both follow enrollment. Who has no final grade on file is taken to do as the others of the group.
     """
-    lines: dict[tuple, dict] = {}
+    lines: dict[tuple[int, int, str], Row] = {}
     for row in rows:
         if row["dimension"] in ("all_students", "race_ethnicity") and row["subgroup"] != "unknown":
             key = (row["dimension_order"], row["subgroup_order"], row["subgroup"])
@@ -215,18 +217,21 @@ def funnel(rows: list[dict]) -> list[dict]:
 
 
 def _product(*rates: float | None) -> float | None:
-    return None if None in rates else math.prod(rates)
+    known = [rate for rate in rates if rate is not None]
+    return math.prod(known) if len(known) == len(rates) else None
 
 
-def years_of(rows: list[dict]) -> list[int]:
+def years_of(rows: list[Row]) -> list[int]:
+    """The school years of the rows, oldest first."""
     return sorted({row["school_year"] for row in rows})
 
 
 def year_labels(years: list[int]) -> list[str]:
+    """School years in words: `2025-26`."""
     return [school_years.label(year) for year in years]
 
 
-def _state(row: dict, reference: str | None) -> str:
+def _state(row: Row, reference: str | None) -> str:
     reason = row["reason"] or ""
     if row["suppressed"] and row["suppression_reason"] == "privacy" and row["rate"] is None:
         return "privacy"

@@ -55,7 +55,7 @@ def withdraw(home: Home, partner_id: str, release_id: str, because: str) -> With
     roll_ups = [
         path.name
         for path in sorted(home.network_releases.glob("[0-9a-f]*"))
-        if manifest.read(path)["made_from"].get(partner_id) == release_id
+        if manifest.of(path)["made_from"].get(partner_id) == release_id
     ]
     trail.log(home, "withdrew", partner_id, release_id=release_id, because=because, roll_ups=roll_ups)
     for name in roll_ups:
@@ -70,7 +70,7 @@ def _take_away(home: Home, name: str, release_id: str) -> None:
     releases = home.network_releases if name == _NETWORK else home.releases(name)
     latest = releases / "latest"
     if latest.is_symlink() and os.readlink(latest) == release_id:
-        before = manifest.read(releases / release_id)["previous_release"]
+        before = manifest.of(releases / release_id)["previous_release"]
         while before and not (releases / before).is_dir():
             said = manifest.read(home.withdrawn(name) / before)
             before = said and said["previous_release"]
@@ -111,6 +111,6 @@ def refuse_again(home: Home, partner_id: str, data: dict[str, bytes]) -> None:
     """
     tables = {path: manifest.sha256(content) for path, content in data.items() if path.endswith(".csv")}
     for release in sorted(home.withdrawn(partner_id).glob("*")):
-        files = manifest.read(release)["files"]
+        files = manifest.of(release)["files"]
         if {path: files.get(path, {}).get("sha256") for path in tables} == tables:
             raise WithdrawnError(partner_id, release.name)

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from babel import Locale
 from babel.dates import format_date
@@ -31,7 +32,10 @@ NOT_MEASURED = "not measured"
 @cache
 def catalogue() -> dict[str, str | dict[str, dict[str, str]] | None]:
     """English → Spanish, null where there is none; of a string with plural forms, language → category → form."""
-    return json.loads(_CATALOGUE.read_text(encoding="utf-8"))
+    strings: dict[str, str | dict[str, dict[str, str]] | None] = json.loads(
+        _CATALOGUE.read_text(encoding="utf-8")
+    )
+    return strings
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,8 @@ class Language:
     code: str
     name: str
 
-    def __call__(self, text: str, **values: object) -> str:
+    def __call__(self, text: str, **values: Any) -> str:
+        """A string of the catalogue in this language, `{name}`s filled in; of one with plural forms, that of `n`."""
         entry = catalogue().get(text)
         if isinstance(entry, dict):
             said = self._form(entry.get(self.code) or entry["en"], values["n"])
@@ -62,13 +67,15 @@ class Language:
 
     def span(self, low: float, high: float) -> str:
         """A range of percents: `20 to 40%`, `under 20%`, `80% or more`; of one number the number."""
-        low, high = (f"{end:g}" for end in (low, high))
-        if low == high:
-            return f"{low}%"
-        if low == "0":
-            return self("under {high}%", high=high)
+        first, last = f"{low:g}", f"{high:g}"
+        if first == last:
+            return f"{first}%"
+        if first == "0":
+            return self("under {high}%", high=last)
         return (
-            self("{low}% or more", low=low) if high == "100" else self("{low} to {high}%", low=low, high=high)
+            self("{low}% or more", low=first)
+            if last == "100"
+            else self("{low} to {high}%", low=first, high=last)
         )
 
     def date(self, day: dt.date | None) -> str:
@@ -139,6 +146,7 @@ STATUSES = {
     ),
 }
 CLOSED = ("closed", "maintained_closed", "reversed")
+OPEN = ("reopened", "widening", "open", "narrowing")
 
 PHASES = {"access": "Access Opportunity", "success": "Experience Success", "extend": "Extend Equity",
           "sustain": "Sustain Equity"}  # fmt: skip

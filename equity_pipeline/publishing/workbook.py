@@ -6,10 +6,12 @@ import datetime as dt
 import io
 import itertools
 import operator
+from typing import Any
 
 import xlsxwriter
 
 from equity_pipeline.domain import school_years
+from equity_pipeline.domain.rows import Row
 from equity_pipeline.publishing import words
 from equity_pipeline.publishing.context import Context
 from equity_pipeline.publishing.words import ENGLISH as say
@@ -20,7 +22,7 @@ _CREATED = dt.datetime(1980, 1, 1)
 _ORDER_OF_METRIC = operator.itemgetter("metric_order", "metric_id")
 
 
-def _order(row: dict) -> tuple:
+def _order(row: Row) -> tuple[object, ...]:
     """Metrics by the seeds, newest year first, the district before its schools."""
     return (*_ORDER_OF_METRIC(row), -row["school_year"], row["school_id"] != "_all", row["school_id"], row["dimension_order"],
             row["subgroup_order"], row["dimension"], row["subgroup"])  # fmt: skip
@@ -59,7 +61,7 @@ _COLUMNS = [
 ]
 
 
-def workbook(rows: list[dict], context: Context, partner_name: str) -> bytes:
+def workbook(rows: list[Row], context: Context, partner_name: str) -> bytes:
     """The workbook as bytes. `rows`: of `tracker.view`."""
     sink = io.BytesIO()
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False,
@@ -100,7 +102,11 @@ def workbook(rows: list[dict], context: Context, partner_name: str) -> bytes:
 
 
 def _read_me(
-    book: xlsxwriter.Workbook, formats: dict, context: Context, partner_name: str, metrics: dict[str, str]
+    book: xlsxwriter.Workbook,
+    formats: dict[str, Any],
+    context: Context,
+    partner_name: str,
+    metrics: dict[str, str],
 ) -> None:
     sheet = book.add_worksheet(say("Read me"))
     sheet.hide_gridlines(2)
@@ -124,7 +130,9 @@ def _read_me(
         sheet.write_string(line, 1, said, formats["said"])
 
 
-def _sheet(book: xlsxwriter.Workbook, formats: dict, context: Context, rows: list[dict], name: str) -> None:
+def _sheet(
+    book: xlsxwriter.Workbook, formats: dict[str, Any], context: Context, rows: list[Row], name: str
+) -> None:
     sheet = book.add_worksheet(name)
     for position, (heading, width, kind, note) in enumerate(_COLUMNS):
         sheet.set_column(position, position, width)
@@ -151,7 +159,7 @@ def _sheet(book: xlsxwriter.Workbook, formats: dict, context: Context, rows: lis
     sheet.set_footer("&L&A&RPage &P of &N")
 
 
-def _cells(row: dict[str, object], context: Context) -> list[object]:
+def _cells(row: Row, context: Context) -> list[object]:
     labels = context.labels
     told = row["state"] in ("gap", "few")
     step = words.STATUSES[row["status"]] if told and row["status"] else None
@@ -171,7 +179,7 @@ def _cells(row: dict[str, object], context: Context) -> list[object]:
     ]  # fmt: skip
 
 
-def _note(row: dict[str, object]) -> str:
+def _note(row: Row) -> str:
     if row["state"] == "not_measured":
         return say("Not measured: {why}.", why=say.not_measured(row["reason"]))
     said = {

@@ -30,11 +30,19 @@ class Course:
     term: str = "FY"
 
 
-def _ap(course_id, name, sced_code, subject, grades, exam_code, term="FY") -> Course:
+def _ap(
+    course_id: str,
+    name: str,
+    sced_code: str,
+    subject: str,
+    grades: tuple[int, ...],
+    exam_code: str,
+    term: str = "FY",
+) -> Course:
     return Course(course_id, f"AP {name}", sced_code, subject, "ap", grades, (exam_code, name), term)
 
 
-def _ib(course_id, name, sced_code, subject) -> Course:
+def _ib(course_id: str, name: str, sced_code: str, subject: str) -> Course:
     return Course(course_id, f"IB {name}", sced_code, subject, "ib", (11, 12), (sced_code, name))
 
 

@@ -149,7 +149,7 @@ def survey_responses(
     )
     people = pl.concat([students, adults])
     school_year = int(roster["school_year"][0])
-    answers = []
+    answers: list[pl.DataFrame] = []
     for item in ITEMS:
         level = people["warmth"].to_numpy() + rng.normal(size=people.height)
         answer = 1 + np.searchsorted([-1.5, -0.75, 0.1, 1.0], -level if item in _REVERSED else level)

@@ -43,7 +43,7 @@ def advanced_students(
     )
     # Largest log weight plus Gumbel noise: a weighted draw without replacement.
     score = pull + 0.8 * roster["ability"].to_numpy() + rng.gumbel(size=n)
-    chosen = ~counted & high & (rng.random(n) < 0.12)
+    chosen: np.ndarray = ~counted & high & (rng.random(n) < 0.12)
     for name in profile.mix:
         rows = np.flatnonzero(counted & (group == name))
         gap = 0.0 if name == "white" else profile.gap[name][position]
@@ -68,7 +68,7 @@ def course_enrollments(
     rows = rows.join(of_student.with_columns(pl.col("row").cast(pl.Int64)), on="row", maintain_order="left")
     rows = rows.filter(pl.col("student_id").is_in(stints["student_id"].implode()))
     rows = rows.with_columns(
-        final_grade=pl.Series(list(_final_grades(rows, courses, profile, rng)), dtype=pl.String)
+        final_grade=pl.Series(_final_grades(rows, courses, profile, rng), dtype=pl.String)
     )
     rows = _at_schools(rows, stints, courses, profile, rng)
     rows = rows.select(
@@ -98,7 +98,7 @@ def exam_results(
     sits = (taken["effort"].to_numpy() > 0.17) & (rng.random(n) < 0.80)
     taken = taken.filter(sits)
     alone = roster.filter(
-        (pl.col("grade") >= 10) & ~pl.col("student_id").is_in(taken["student_id"].implode()) & (rng.random(roster.height) < _SELF_STUDY)
+        (pl.col("grade") >= 10) & ~pl.col("student_id").is_in(taken["student_id"].implode()) & pl.Series(rng.random(roster.height) < _SELF_STUDY)
     ).select("school_year", "student_id", pl.lit("4502").alias("course_id"), "group", "ability", "effort")  # fmt: skip
     taken = pl.concat([taken, alone])
     lift = taken["group"].replace_strict(_LIFT, default=0.0, return_dtype=pl.Float64).to_numpy()
@@ -119,7 +119,13 @@ def exam_results(
     ).sort("student_id", "program", "exam_code")
 
 
-def _schedule(roster, advanced, courses, profile, rng) -> pl.DataFrame:
+def _schedule(
+    roster: pl.DataFrame,
+    advanced: np.ndarray,
+    courses: tuple[Course, ...],
+    profile: Profile,
+    rng: np.random.Generator,
+) -> pl.DataFrame:
     """Five courses a student, one per subject: for those chosen one to four of them are AP or IB."""
     n = roster.height
     grade = roster["grade"].to_numpy()
@@ -146,7 +152,9 @@ def _schedule(roster, advanced, courses, profile, rng) -> pl.DataFrame:
     return _rows(np.repeat(np.arange(n), len(SUBJECTS)), picked.ravel(), "no")
 
 
-def _dropped_courses(roster, courses, profile, rng) -> pl.DataFrame:
+def _dropped_courses(
+    roster: pl.DataFrame, courses: tuple[Course, ...], profile: Profile, rng: np.random.Generator
+) -> pl.DataFrame:
     """A few students in grades 9 and 10 began AP Psychology and dropped it: they never count as enrolled in it."""
     young = roster["grade"].is_in([9, 10]).to_numpy()
     rows = np.flatnonzero(young & (rng.random(roster.height) < (0.03 if profile.marks_dropped else 0)))
@@ -168,7 +176,7 @@ def _rows(row: np.ndarray, course: np.ndarray, dropped: str) -> pl.DataFrame:
     )
 
 
-def _offered(courses, subject: str, grade: int, levels: set[str]) -> np.ndarray:
+def _offered(courses: tuple[Course, ...], subject: str, grade: int, levels: set[str]) -> np.ndarray:
     return np.array(
         [
             index
@@ -181,7 +189,7 @@ def _offered(courses, subject: str, grade: int, levels: set[str]) -> np.ndarray:
 
 def _final_grades(
     rows: pl.DataFrame, courses: tuple[Course, ...], profile: Profile, rng: np.random.Generator
-) -> np.ndarray:
+) -> list[str | None]:
     """A letter or a number of 100 for every course; `P` or `I` here and there; none for a dropped course."""
     lift = rows["group"].replace_strict(_LIFT, default=0.0, return_dtype=pl.Float64).to_numpy()
     hard = np.array([course.level in ("ap", "ib") for course in courses])[rows["course"].to_numpy()]
@@ -194,10 +202,16 @@ def _final_grades(
     grade[draw < _NO_MARK] = "P"
     grade[draw < _NO_MARK / 3] = "I"
     grade[(rows["dropped"] == "yes").to_numpy()] = None
-    return grade
+    return list(grade)
 
 
-def _at_schools(rows, stints, courses, profile, rng) -> pl.DataFrame:
+def _at_schools(
+    rows: pl.DataFrame,
+    stints: pl.DataFrame,
+    courses: tuple[Course, ...],
+    profile: Profile,
+    rng: np.random.Generator,
+) -> pl.DataFrame:
     """Give each course a school, a section and dates: those of the student's enrollments.
 
     Who changed school has the course at both, the grade at the last; of two schools at once the first entry teaches.
@@ -217,7 +231,7 @@ def _at_schools(rows, stints, courses, profile, rng) -> pl.DataFrame:
     )
     rows = rows.join(stays.drop("school_year"), on="student_id", maintain_order="left")
     rows = rows.join(of_course, on="course", maintain_order="left")
-    school = rows["school_id"].to_numpy().astype(str)
+    school: np.ndarray = rows["school_id"].to_numpy().astype(str)
     away = rows["advanced"].to_numpy() & (
         rng.random(rows.height) < (0.02 if profile.courses_elsewhere else 0.0)
     )

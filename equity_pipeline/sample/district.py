@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from equity_pipeline.sample import aggregate, climate, coursework, population, programmes
-from equity_pipeline.sample.catalogue import catalogue
+from equity_pipeline.sample.catalogue import Course, catalogue
 from equity_pipeline.sample.catalogue import table as course_table
 from equity_pipeline.sample.profiles import YEARS, Profile
 
@@ -89,7 +89,7 @@ def tables(profile: Profile, seed: int, scale: float) -> Tables:
 
 
 def _year(
-    roster: pl.DataFrame, profile: Profile, courses, rng: np.random.Generator
+    roster: pl.DataFrame, profile: Profile, courses: tuple[Course, ...], rng: np.random.Generator
 ) -> dict[str, pl.DataFrame]:
     stints = population.school_enrollments(roster, profile, rng)
     taken = coursework.course_enrollments(roster, stints, courses, profile, rng)

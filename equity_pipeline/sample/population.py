@@ -37,10 +37,12 @@ _BEHIND = {"black", "hispanic", "american_indian_or_alaska_native", "native_hawa
 
 
 def first_day(profile: Profile, school_year: int) -> dt.date:
+    """The first day of school."""
     return dt.date(school_year - 1, *profile.first_day)
 
 
 def last_day(school_year: int) -> dt.date:
+    """The last day of school."""
     return dt.date(school_year, *LAST_DAY)
 
 
@@ -69,7 +71,9 @@ def rosters(profile: Profile, size: int, rng: np.random.Generator) -> list[pl.Da
 
 def _promoted(roster: pl.DataFrame, profile: Profile, rng: np.random.Generator) -> pl.DataFrame:
     """Who returns a year later: 95 of 100 below grade 12, two of them in the same grade again, some with a new status."""
-    roster = roster.filter((pl.col("grade") < 12) & (rng.random(roster.height) < 0.95)).drop("school_year")
+    roster = roster.filter((pl.col("grade") < 12) & pl.Series(rng.random(roster.height) < 0.95)).drop(
+        "school_year"
+    )
     draw = rng.random((3, roster.height))
     reclassified = pl.Series(draw[1] < 0.12)
     other_income = pl.Series(draw[2] < 0.03)
@@ -183,8 +187,8 @@ def _schools_for(
             for school in profile.schools
         ]
     )
-    choice = (odds.cumsum(axis=0) < rng.random(len(grade)) * odds.sum(axis=0)).sum(axis=0)
-    return np.array([school.school_id for school in profile.schools])[choice]
+    choice: np.ndarray = (odds.cumsum(axis=0) < rng.random(len(grade)) * odds.sum(axis=0)).sum(axis=0)
+    return np.take([school.school_id for school in profile.schools], choice)
 
 
 # What happens to a student's enrollment in a year: kind → share of the students.
@@ -264,7 +268,7 @@ def another_school(home: np.ndarray, profile: Profile, rng: np.random.Generator)
     schools = np.array([school.school_id for school in profile.schools if 9 in school.grades])
     position = np.searchsorted(schools, home, sorter=np.argsort(schools))
     position = np.argsort(schools)[np.minimum(position, len(schools) - 1)]
-    return schools[(position + rng.integers(1, len(schools), len(home))) % len(schools)]
+    return np.take(schools, (position + rng.integers(1, len(schools), len(home))) % len(schools))
 
 
 def on_snapshot(enrollments: pl.DataFrame) -> pl.DataFrame:

@@ -83,7 +83,7 @@ _ANSWERS = (
 )
 
 
-def _rows(columns: str, *rows: tuple) -> pl.DataFrame:
+def _rows(columns: str, *rows: tuple[object, ...]) -> pl.DataFrame:
     return pl.DataFrame(list(rows), schema=columns.split(), orient="row", infer_schema_length=None)
 
 
@@ -193,7 +193,7 @@ def _opportunity_accelerator(tables: Tables, rng: np.random.Generator) -> Tables
 
 def _moments(
     year: int, school: str, section: str, students: list[str], good: bool, rng: np.random.Generator
-) -> list[tuple]:
+) -> list[tuple[object, ...]]:
     """Two moments of a lesson for each student: engaged (3 or 4 of 4) more often in an engaging class."""
     engaged = rng.random((len(students), 2)) < (0.75 if good else 0.30)
     return [

@@ -164,7 +164,13 @@ def _mapping(
     )
     if "hispanic_latino" not in columns and codes_of_race & _CODES["hispanic_latino"].keys():
         columns = columns | {"hispanic_latino": columns["races"]}
-    source = {"name": name, "format": "delimited", "extract": extract, "files": [pattern], "columns": columns}
+    source: dict[str, object] = {
+        "name": name,
+        "format": "delimited",
+        "extract": extract,
+        "files": [pattern],
+        "columns": columns,
+    }
     mapped = {column.name: column for column in EXTRACTS[extract].columns if column.name in columns}
     values = {}
     for column_name, column in mapped.items():

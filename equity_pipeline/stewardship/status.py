@@ -29,6 +29,7 @@ class Status:
     overdue: bool
 
     def as_dict(self) -> dict[str, object]:
+        """Its fields by name."""
         return asdict(self)
 
 

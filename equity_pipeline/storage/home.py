@@ -28,6 +28,7 @@ class Home:
 
     @property
     def partners(self) -> Path:
+        """The partner files."""
         return self.root / "partners"
 
     @property
@@ -52,10 +53,12 @@ class Home:
 
     @property
     def trail_head(self) -> Path:
+        """The newest link of the audit trail."""
         return self.root / "audit.head"
 
     @property
     def dagster(self) -> Path:
+        """What Dagster keeps of its own."""
         return self.root / ".dagster"
 
     def lock(self, name: str) -> Path:
@@ -63,12 +66,15 @@ class Home:
         return self.root / "locks" / name
 
     def partner_file(self, partner_id: str) -> Path:
+        """The partner's YAML file."""
         return self.partners / f"{check_partner_id(partner_id)}.yml"
 
     def landing(self, partner_id: str) -> Path:
+        """Where the partner's deliveries arrive."""
         return self.root / "landing" / check_partner_id(partner_id)
 
     def archive(self, partner_id: str) -> Path:
+        """Deliveries as they came."""
         return self.root / "archive" / check_partner_id(partner_id)
 
     def readings(self, partner_id: str) -> Path:
@@ -76,9 +82,11 @@ class Home:
         return self.root / "readings" / check_partner_id(partner_id)
 
     def extract(self, extract: str, partner_id: str, school_year: int) -> Path:
+        """The rows of an extract of one school year."""
         return self._partition("extracts", extract, partner_id, school_year)
 
     def quarantine(self, extract: str, partner_id: str, school_year: int) -> Path:
+        """The rows of an extract and school year that were refused."""
         return self._partition("quarantine", extract, partner_id, school_year)
 
     def warehouse(self, partner_id: str) -> Path:
@@ -86,6 +94,7 @@ class Home:
         return self.root / "warehouse" / check_partner_id(partner_id) / "warehouse.duckdb"
 
     def releases(self, partner_id: str) -> Path:
+        """What was published of the partner."""
         return self.root / "releases" / check_partner_id(partner_id)
 
     def withdrawn(self, name: str) -> Path:
@@ -94,6 +103,7 @@ class Home:
 
     @property
     def network_releases(self) -> Path:
+        """What was published of all partners together."""
         return self.root / "releases" / "_network"
 
     @property

@@ -20,7 +20,7 @@ import io
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import polars as pl
 from cryptography.exceptions import InvalidTag
@@ -67,6 +67,7 @@ def _cipher(key: bytes, salt: bytes, path: Path) -> AESGCM:
 
 
 def is_sealed(path: Path) -> bool:
+    """Whether a file begins as a sealed one does."""
     with path.open("rb") as file:
         return file.read(len(MARK)) == MARK
 
@@ -130,13 +131,13 @@ def source(path: Path) -> Path | bytes:
     return read(path) if is_sealed(path) else path
 
 
-def opened(path: Path) -> BinaryIO:
+def opened(path: Path) -> io.BufferedReader | io.BytesIO:
     """A file, sealed or plain, to read from."""
     return io.BytesIO(read(path)) if is_sealed(path) else path.open("rb")
 
 
-def parquet_of(folder: Path) -> list[Path | bytes]:
-    """The Parquet files of a folder in order, as polars takes them."""
+def parquet_of(folder: Path) -> list[Any]:
+    """The Parquet files of a folder in order, each a path or bytes, as polars takes them."""
     return [source(path) for path in sorted(folder.glob("*.parquet"))]
 
 

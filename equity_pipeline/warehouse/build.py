@@ -122,7 +122,7 @@ def inputs_of(home: Home, partner_id: str) -> str | None:
             [(digest,)] = connection.execute("select digest from build.inputs").fetchall()
     except (duckdb.Error, ValueError):
         return None
-    return digest
+    return str(digest)
 
 
 def _load_raw(

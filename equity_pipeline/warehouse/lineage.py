@@ -21,9 +21,9 @@ from equity_pipeline.warehouse import project, raw
 
 Column = tuple[str, str, str]
 """Schema, table and column."""
-_NOBODY = Partner(
-    partner_id="nobody", name="", state="XX", timezone="UTC", first_school_year="2024-25",
-    sources=[{"name": "none", "format": "canonical", "files": ["none"]}],
+_NOBODY = Partner.model_validate(
+    {"partner_id": "nobody", "name": "", "state": "XX", "timezone": "UTC", "first_school_year": "2024-25",
+     "sources": [{"name": "none", "format": "canonical", "files": ["none"]}]}
 )  # fmt: skip
 
 
@@ -41,7 +41,8 @@ def column_lineage() -> dict[str, dict[str, list[Column]]]:
                 scratch.write_text(json.dumps(found), encoding="utf-8")
         except OSError:  # an installation that may not be written to
             return found
-    return json.loads(kept.read_text(encoding="utf-8"))
+    read: dict[str, dict[str, list[Column]]] = json.loads(kept.read_text(encoding="utf-8"))
+    return read
 
 
 def _read() -> dict[str, dict[str, list[Column]]]:
@@ -61,8 +62,8 @@ def _read() -> dict[str, dict[str, list[Column]]]:
         if not _is_made_in_sql(node):
             continue
         try:
-            query = qualify(
-                parse_one(node["compiled_code"], dialect="duckdb"), schema=tables, dialect="duckdb",
+            query: Any = qualify(
+                parse_one(node["compiled_code"], dialect="duckdb"), schema={**tables}, dialect="duckdb",
                 quote_identifiers=False, validate_qualify_columns=False,
             )  # fmt: skip
             found[key] = {name: _made_of(name, query, tables) for name in query.named_selects}
@@ -99,5 +100,11 @@ def _made_of(column: str, query: Any, tables: dict[str, dict[str, dict[str, str]
     from sqlglot.lineage import lineage
 
     tree = lineage(column, query, schema=tables, dialect="duckdb", trim_selects=False, copy=False)
-    leaves = (node for node in tree.walk() if isinstance(node.source, exp.Table))
-    return sorted({(leaf.source.db, leaf.source.name, leaf.name.split(".")[-1]) for leaf in leaves})
+    leaves = ((node.source, node.name) for node in tree.walk())
+    return sorted(
+        {
+            (table.db, table.name, name.split(".")[-1])
+            for table, name in leaves
+            if isinstance(table, exp.Table)
+        }
+    )

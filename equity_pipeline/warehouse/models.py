@@ -72,9 +72,8 @@ def selected(manifest: Mapping[str, Any], empty: list[str]) -> tuple[list[Node],
 def _is_built(node: Node) -> bool:
     if node["resource_type"] == "test":
         return "project" not in node["tags"]
-    return node["resource_type"] == "seed" or (
-        node["resource_type"] == "model" and node["config"]["materialized"] != "ephemeral"
-    )
+    kind: str = node["resource_type"]
+    return kind == "seed" or (kind == "model" and node["config"]["materialized"] != "ephemeral")
 
 
 def run(connection: duckdb.DuckDBPyConnection, nodes: list[Node]) -> list[NodeResult]:
@@ -129,7 +128,8 @@ def in_python(code: str, table: Callable[[str], Any], session: Any) -> pd.DataFr
     """The frame of a Python model; dbt has compiled its `ref`s, which are read by `table`, into the module."""
     module: dict[str, Any] = {}
     exec(code, module)  # noqa: S102 - a file of this project that dbt compiled; dbt runs it so too
-    return module["model"](module["dbtObj"](table), session)
+    made: pd.DataFrame = module["model"](module["dbtObj"](table), session)
+    return made
 
 
 def _broken(connection: duckdb.DuckDBPyConnection, test: Node) -> Iterator[str]:

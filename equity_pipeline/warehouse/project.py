@@ -19,7 +19,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
@@ -122,7 +122,8 @@ def _compiled(target: Path, name: str) -> Compiled:
             try:
                 _keep(made, kept)
             except OSError:  # an installation that may not be written to: compile in every process
-                kept = tuple(Path(_folder_of_this_process()) / path.name for path in kept)
+                folder = Path(_folder_of_this_process())
+                kept = folder / kept[0].name, folder / kept[1].name
                 _keep(made, kept)
     return Compiled(json.loads(kept[0].read_text(encoding="utf-8")), kept[1])
 
@@ -146,10 +147,9 @@ def _compile(scratch: Path) -> tuple[Path, Path]:
         done = invoke(command, "--no-write-json", warehouse=warehouse, scratch=scratch, manifest=manifest)
         if not done.success:
             raise EquityError(f"dbt {command} does not take the project: {_told(done)}")
-        manifest = manifest or done.result
-    manifest_file.write_text(
-        json.dumps(manifest.writable_manifest().to_dict(omit_none=False), default=str), encoding="utf-8"
-    )
+        manifest = manifest or cast("Manifest", done.result)
+    written = cast("Manifest", manifest).writable_manifest().to_dict(omit_none=False)
+    manifest_file.write_text(json.dumps(written, default=str), encoding="utf-8")
     return manifest_file, warehouse
 
 
@@ -157,7 +157,8 @@ def _told(done: dbtRunnerResult) -> str:
     """dbt's own words; of a project, which holds no student's value."""
     if done.exception or done.result is None:
         return str(done.exception)
-    return "; ".join(result.message for result in done.result.results if result.message)
+    results = getattr(done.result, "results", ())  # what a command is done with depends on the command
+    return "; ".join(result.message for result in results if result.message)
 
 
 def manifest() -> Mapping[str, Any]:

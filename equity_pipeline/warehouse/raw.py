@@ -194,7 +194,7 @@ def _typed(connection: duckdb.DuckDBPyConnection, extract: str, relation: str) -
 
 def _tables_of(
     partner: Partner, deliveries: Iterable[CurrentDelivery]
-) -> Iterator[tuple[str, dict[str, str], list[tuple]]]:
+) -> Iterator[tuple[str, dict[str, str], list[tuple[object, ...]]]]:
     yield (
         "partner",
         {"partner_id": _TEXT, "name": _TEXT, "state": _TEXT, "first_school_year": _WHOLE},

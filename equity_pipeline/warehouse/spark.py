@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
 import pyarrow
@@ -28,6 +28,7 @@ from equity_pipeline.warehouse import models, project, raw
 from equity_pipeline.warehouse.models import Node, NodeResult
 
 if TYPE_CHECKING:
+    from dbt.artifacts.schemas.run import RunExecutionResult
     from dbt.contracts.graph.manifest import Manifest
 
 TARGET = "spark"
@@ -61,7 +62,7 @@ def run(
             raise EquityError(
                 f"{partner_id}: dbt stopped before the first model ({type(done.exception).__name__})"
             )
-        for result in done.result.results:
+        for result in cast("RunExecutionResult", done.result).results:
             if (node := there.get(result.node.unique_id)) and not _is_view(node):
                 results.append(_result(connection, node, result, store))
         return results
@@ -70,7 +71,7 @@ def run(
 
 
 def _is_view(node: Node) -> bool:
-    return node["config"]["materialized"] == "view"
+    return bool(node["config"]["materialized"] == "view")
 
 
 def _sources(
@@ -120,7 +121,7 @@ def _collect(connection: duckdb.DuckDBPyConnection, node: Node, store: Path) -> 
     connection.execute(f"create schema if not exists {node['schema']}")
     connection.execute(f"create table {name} as from read_parquet('{files}')")
     [(rows,)] = connection.execute(f"select count(*) from {name}").fetchall()
-    return rows
+    return int(rows)
 
 
 def _broken(test: str) -> list[tuple[str, int]]:
@@ -139,7 +140,7 @@ def _parsed() -> Manifest:
         )  # fmt: skip
     if done.result is None:
         raise EquityError(f"dbt does not take the project: {done.exception}")
-    return done.result
+    return cast("Manifest", done.result)
 
 
 def _variables(store: Path, sources: list[dict[str, str | None]]) -> dict[str, str]:

@@ -209,6 +209,33 @@ def test_the_network_is_made_from_releases_alone(tmp_path):
     assert again.changed and os.readlink(home.network_releases / "latest") == again.release_id
 
 
+@pytest.mark.parametrize(
+    ("prior", "status", "newly"),
+    [
+        ("not_measurable", "closed", 0),
+        ("open", "closed", 1),
+        ("open", "narrowing", 0),
+        ("closed", "not_measurable", 0),
+    ],
+)
+def test_closed_last_year_and_newly_closed_count_only_what_both_years_tell(tmp_path, prior, status, newly):
+    home, (marts, said) = Home(tmp_path), small()
+    tools = marts["tools_package"]
+    one = (tools["school_id"] == "_all") & tools["gap"].notna() & (tools["dimension"] == "sex")
+    one &= tools["school_year"] == tools["school_year"].max()
+    keys = ["school_year", "school_id", "metric_id", "dimension", "subgroup"]
+    tools = tools[one].head(1).assign(prior_status=prior, status=status)
+    closure = marts["gap_closure"].merge(tools[[*keys]].assign(changed=True), on=keys, how="left")
+    closure.loc[closure["changed"].notna() & (closure["reference"] == "designated"), "status"] = status
+    changed = marts | {"tools_package": tools, "gap_closure": closure.drop(columns="changed")}
+    release = write_release(home, partner(), changed, said, holds)
+    page = (network.publish(home, {"riverside_usd": partner()}).path / "index.html").read_text()
+    told = dict(re.findall(r'data-label="(Closed last year|Newly closed)">(\d+)', page))
+    assert told == {"Closed last year": "0", "Newly closed": str(newly)}
+    tools_page = (release.path / "tables/tools_package.html").read_text()
+    assert "gaps closed in 2024-25" not in tools_page
+
+
 def test_a_network_without_any_release_says_so(tmp_path):
     release = network.publish(
         Home(tmp_path), {"new_sd": partner(partner_id="new_sd", name="Newcomer District")}

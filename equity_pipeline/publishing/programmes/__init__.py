@@ -6,15 +6,21 @@ belong here: any number that the warehouse does not hold, and the frame around t
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from types import ModuleType
 
 import duckdb
 import pandas as pd
 
-from equity_pipeline.publishing.page import Section
+from equity_pipeline.publishing.page import Page, Section, Site
 from equity_pipeline.publishing.programmes import climate, cycles, equity, evaluation, needs, scorecard
 from equity_pipeline.publishing.programmes.page import Reader
 from equity_pipeline.publishing.programmes.protect import Released, released, withheld
+
+
+def _pages_of(module: ModuleType) -> Callable[[Site], Iterator[Page]]:
+    return lambda site: module.pages(Reader(site.context, site.frames, site.partner))
+
 
 # Each module says what leaves (`TABLES`) and what is made of it (`pages`).
 MODULES: dict[str, tuple[str, ModuleType]] = {
@@ -33,7 +39,7 @@ SECTIONS = tuple(
         key,
         label,
         "program",
-        lambda site, module=module: module.pages(Reader(site.context, site.frames, site.partner)),
+        _pages_of(module),
     )
     for key, (label, module) in MODULES.items()
 )
@@ -41,7 +47,7 @@ SECTIONS = tuple(
 
 def read(con: duckdb.DuckDBPyConnection, minimum_cell: int, policy: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The programmes' marts that a finished warehouse holds and that have a row, as they may leave."""
-    minimum_classes = int(policy.set_index("key").loc["minimum_classes", "value"])
+    minimum_classes = int(policy.set_index("key")["value"]["minimum_classes"])
     marts = con.execute("select table_name from duckdb_tables() where schema_name = 'marts'").fetchall()
     there = {name for (name,) in marts}
     frames = {}

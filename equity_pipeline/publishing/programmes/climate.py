@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import Any
 
 from markupsafe import Markup
 
 from equity_pipeline.domain import intervals
+from equity_pipeline.domain.rows import Row
 from equity_pipeline.publishing import charts, words
 from equity_pipeline.publishing.page import Page
 from equity_pipeline.publishing.programmes import page as parts
@@ -72,7 +74,7 @@ def pages(reader: Reader) -> Iterator[Page]:
         )  # fmt: skip
 
 
-def district_now(reader: Reader) -> tuple[list[dict], int]:
+def district_now(reader: Reader) -> tuple[list[Row], int]:
     """The district's rows of the newest year in which a group may be shown, the measure with the widest comparison first; and that year."""
     rows = reader.rows("climate")
     latest = max((row["school_year"] for row in rows if row["n"] is not None), default=0)
@@ -81,7 +83,7 @@ def district_now(reader: Reader) -> tuple[list[dict], int]:
     ), latest
 
 
-def _to_print(reader: Reader, packs: dict) -> list[Block]:
+def _to_print(reader: Reader, packs: dict[str, Any]) -> list[Block]:
     """Where the packs lie."""
     link = Markup('<a href="{}">{}</a>')
     points = [link.format(f"pack_{name}.html", reader.say(title)) for name, (title, _) in packs.items()]
@@ -90,16 +92,16 @@ def _to_print(reader: Reader, packs: dict) -> list[Block]:
     return [Block("packs", reader.say("To print and take along"), points=points)] if points else []
 
 
-def _large_enough(row: dict, minimum_cell: int) -> bool:
+def _large_enough(row: Row, minimum_cell: int) -> bool:
     return row["n"] is not None and row["n"] >= PACK_STRICTER * minimum_cell
 
 
-def _distance(row: dict) -> float:
+def _distance(row: Row) -> float:
     """How far a group's rate lies above that of everyone else, by the middles of what is released (Cohen's h)."""
-    return intervals.cohens_h(parts.middle(row), parts.middle(row, "reference_rate"))
+    return intervals.cohens_h(parts.released_middle(row), parts.released_middle(row, "reference_rate"))
 
 
-def _more_often(rows: list[dict]) -> list[dict]:
+def _more_often(rows: list[Row]) -> list[Row]:
     """The comparisons in which something clearly happened more often to a group, the widest first."""
     found = [row for row in rows if row["subgroup"] != "unknown" and parts.clearly(row) == "more"]
     return sorted(
@@ -107,7 +109,7 @@ def _more_often(rows: list[dict]) -> list[dict]:
     )
 
 
-def _widest_first(rows: list[dict]) -> list[dict]:
+def _widest_first(rows: list[Row]) -> list[Row]:
     """The rows of the measures in the order of their widest comparison."""
     order = {
         metric: place
@@ -116,7 +118,7 @@ def _widest_first(rows: list[dict]) -> list[dict]:
     return sorted(rows, key=lambda row: order.get(row["metric_id"], len(order)))  # fmt: skip
 
 
-def finding(reader: Reader, district: list[dict]) -> str:
+def finding(reader: Reader, district: list[Row]) -> str:
     """The comparison in which something clearly happened more often to a group, the widest of them."""
     widest = next(iter(_more_often(district)), None)
     if widest is None:
@@ -127,7 +129,7 @@ def finding(reader: Reader, district: list[dict]) -> str:
     )  # fmt: skip
 
 
-def _answers(reader: Reader, district: list[dict], latest: int) -> Iterator[Answer]:
+def _answers(reader: Reader, district: list[Row], latest: int) -> Iterator[Answer]:
     say, cycles = reader.say, reader.rows("cycles_of_inquiry")
     if areas := _areas(reader, latest):
         first = areas[0]
@@ -149,7 +151,7 @@ def _answers(reader: Reader, district: list[dict], latest: int) -> Iterator[Answ
                  say("{hidden} of {n} comparisons", hidden=str(len(compared) - told), n=len(compared)), say("not shown: privacy"))  # fmt: skip
 
 
-def _areas(reader: Reader, latest: int) -> list[dict]:
+def _areas(reader: Reader, latest: int) -> list[Row]:
     rows = [r for r in reader.rows("focus_areas") if r["school_year"] == latest and r["school_id"] == "_all"]
     return sorted(rows, key=lambda row: row["evidence_rank"])
 
@@ -184,17 +186,17 @@ def ranked(reader: Reader, latest: int) -> list[Block]:
 _WIDE = 0.25
 
 
-def _pictured(row: dict) -> bool:
+def _pictured(row: Row) -> bool:
     ends = parts.apart(row, "rate", "reference_rate")
     return None not in ends and max(ends[1] - ends[0], ends[3] - ends[2]) <= _WIDE
 
 
-def _picture(row: dict, top: float) -> Markup | str:
+def _picture(row: Row, top: float) -> Markup | str:
     ends = parts.apart(row, "rate", "reference_rate")
     return charts.ranges({"own": ends[:2], "other": ends[2:]}, top) if _pictured(row) else ""
 
 
-def by_group(reader: Reader, rows: list[dict], latest: int) -> list[Block]:
+def by_group(reader: Reader, rows: list[Row], latest: int) -> list[Block]:
     """One table a metric: groups with their rate, that of everyone else, the gap and the risk ratio."""
     say, of_metric = reader.say, defaultdict(list)
     for row in rows:
@@ -211,7 +213,7 @@ def by_group(reader: Reader, rows: list[dict], latest: int) -> list[Block]:
         columns = [say("Group"), say("From 0 to {top}", top=words.percent(top)), say("Rate"), say("Everyone else"), say("Points apart"),
                    *([say("Risk ratio")] if ratios else []), say("How often")]  # fmt: skip
 
-        def line(row: dict, top: float = top, ratios: bool = ratios) -> list[object]:
+        def line(row: Row, top: float = top, ratios: bool = ratios) -> list[object]:
             said = parts.clearly(row)
             difference = (
                 HIDDEN if said is None else reader.difference(*parts.apart(row, "rate", "reference_rate"))
@@ -232,7 +234,7 @@ def by_group(reader: Reader, rows: list[dict], latest: int) -> list[Block]:
     return blocks
 
 
-def _counted(reader: Reader, told: list[dict]) -> str:
+def _counted(reader: Reader, told: list[Row]) -> str:
     everyone = next((row for row in told if row["subgroup"] == "all"), None)
     said = reader.say(
         "Full dot: the group. Hollow dot: everyone else. Pale bar: a rate that is known as a range."
@@ -244,7 +246,7 @@ def _counted(reader: Reader, told: list[dict]) -> str:
     ) + f" {said}"  # fmt: skip
 
 
-def _ratio(reader: Reader, row: dict) -> str:
+def _ratio(reader: Reader, row: Row) -> str:
     """The risk ratio where both sides reach the minimum; where everyone else of the district does not, the alternate risk ratio,
     against everyone else of the state."""
     if parts.clearly(row) is None:
@@ -282,7 +284,7 @@ def _incidents(reader: Reader, latest: int) -> list[Block]:
     actions = [*vocabulary.ACTIONS, *sorted({r["action"] for r in rows} - set(vocabulary.ACTIONS))]
     actions = [action for action in actions if any(key[2] == action for key in at)]
 
-    def cell(row: dict | None) -> object:
+    def cell(row: Row | None) -> object:
         if row is None:
             return HIDDEN
         under = [say("{days} days", days=parts.people(row["days"]))] if row["days"] else []
@@ -322,7 +324,7 @@ def _by_school(reader: Reader, latest: int) -> list[Block]:
 
 
 def places(
-    reader: Reader, rows: list[dict], of: str, columns: dict[str, str], share: str, latest: int
+    reader: Reader, rows: list[Row], of: str, columns: dict[str, str], share: str, latest: int
 ) -> list[Block]:
     """Schools by what they are told of: `of` names the column that holds a key of `columns`. Nothing where no school is told of."""
     if not rows:

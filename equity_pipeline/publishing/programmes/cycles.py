@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from markupsafe import Markup
+
+from equity_pipeline.domain.rows import Row
 from equity_pipeline.publishing import charts, words
 from equity_pipeline.publishing.page import Page
 from equity_pipeline.publishing.programmes import climate, vocabulary
@@ -40,23 +43,23 @@ def pages(reader: Reader) -> Iterator[Page]:
         )  # fmt: skip
 
 
-def _decided(reader: Reader, cycles: list[dict]) -> str:
+def _decided(reader: Reader, cycles: list[Row]) -> str:
     return reader.say("{n} of {cycles} are decided", n=sum(cycle["decision"] is not None for cycle in cycles),
                       cycles=reader.say("{n} cycles", n=len(cycles)))  # fmt: skip
 
 
-def _anchor(cycle: dict) -> str:
+def _anchor(cycle: Row) -> str:
     return f"cycle-{cycle['cycle_id']}".lower()
 
 
-def _of_cycle(reader: Reader, cycle: dict) -> Answer:
+def _of_cycle(reader: Reader, cycle: Row) -> Answer:
     step = vocabulary.DECISIONS[cycle["decision"]]
     return Answer(
         f"#{_anchor(cycle)}", reader.say("Cycle {id}", id=cycle["cycle_id"]), reader.status(step), _outcome(reader, cycle)
     )  # fmt: skip
 
 
-def _outcome(reader: Reader, cycle: dict) -> str:
+def _outcome(reader: Reader, cycle: Row) -> str:
     """`24%, then 21%; target 20%`, as far as it is known."""
     say, before, now = reader.say, reader.share(cycle, "baseline_rate"), reader.share(cycle, "latest_rate")
     if cycle["target_rate"] is None:
@@ -64,7 +67,7 @@ def _outcome(reader: Reader, cycle: dict) -> str:
     return say("{before} before, {now} since; target {target}", before=before, now=now, target=words.percent(cycle["target_rate"]))  # fmt: skip
 
 
-def _series(reader: Reader, cycle: dict) -> dict[int, tuple[float, float]]:
+def _series(reader: Reader, cycle: Row) -> dict[int, tuple[float, float]]:
     """School year → the range that is released of the rate which a cycle is about."""
     key = tuple(cycle[name] for name in ("school_id", "metric_id", "dimension", "subgroup"))
     whole_years = [row for row in reader.rows("opportunity_scorecard") if row["collection_window"] == "_all"]
@@ -80,7 +83,7 @@ def _series(reader: Reader, cycle: dict) -> dict[int, tuple[float, float]]:
     return found
 
 
-def _timeline(reader: Reader, cycle: dict, about: str):
+def _timeline(reader: Reader, cycle: Row, about: str) -> Markup | None:
     """The rate by school year as far as it is released, its target, and when the cycle began and was decided."""
     say, series = reader.say, _series(reader, cycle)
     if not series:
@@ -105,7 +108,7 @@ def _timeline(reader: Reader, cycle: dict, about: str):
     )  # fmt: skip
 
 
-def _cycle(reader: Reader, cycle: dict) -> Block:
+def _cycle(reader: Reader, cycle: Row) -> Block:
     say = reader.say
     about = f"{reader.metric(cycle['metric_id'])}, {reader.group(cycle)}, {reader.place(cycle['school_id'])}"
     ran = " – ".join(filter(None, (say.date(cycle["started_on"]), say.date(cycle["due_on"]))))

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import pandas as pd
 from markupsafe import Markup
 
-from equity_pipeline.publishing import charts, tables, words
+from equity_pipeline.domain.rows import Row
+from equity_pipeline.publishing import charts, tables, tracker, words
 from equity_pipeline.publishing.page import Page
 from equity_pipeline.publishing.programmes import page as parts
 from equity_pipeline.publishing.programmes import vocabulary
@@ -47,7 +49,7 @@ def pages(reader: Reader) -> Iterator[Page]:
     programs = {p.program for p in reader.partner.programs}
     if "action_for_equity" not in programs:
         return
-    say, ready = reader.say, eligibility(reader.frames["gap_closure"]).to_dict("records")
+    say, ready = reader.say, tracker.plain(eligibility(reader.frames["gap_closure"]))
     yield parts.page(
         "programmes/action_for_equity.html", say(KICKER), say("Where the partnership stands"), _finding(reader, ready),
         say("What the phase asks first, what students and staff say beside it, and which schools are ready to lead the work themselves."),
@@ -60,17 +62,22 @@ def _designated(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[(frame["reference"] == "designated") & (frame.get("grade_level", "_all") == "_all")]
 
 
-def _phases(reader: Reader) -> list:
+class _Phase(NamedTuple):
+    school_year: int
+    phase: str
+
+
+def _phases(reader: Reader) -> list[_Phase]:
     """The district's phases, oldest first."""
     of = [
-        p
+        _Phase(p.school_year, p.phase)
         for p in reader.partner.programs
         if p.program == "action_for_equity" and p.phase and p.school_id is None
     ]
     return sorted(of, key=lambda p: p.school_year)
 
 
-def _finding(reader: Reader, ready: list[dict]) -> str:
+def _finding(reader: Reader, ready: list[Row]) -> str:
     district = next((row for row in ready if row["school_id"] == "_all"), None)
     if district is None:
         return reader.say("No gap of AP and IB enrollment by race or income can be told yet")
@@ -78,7 +85,7 @@ def _finding(reader: Reader, ready: list[dict]) -> str:
                       gaps=reader.say("{n} gaps", n=district["gaps"]))  # fmt: skip
 
 
-def _answers(reader: Reader, ready: list[dict]) -> Iterator[Answer]:
+def _answers(reader: Reader, ready: list[Row]) -> Iterator[Answer]:
     say, phases = reader.say, _phases(reader)
     if phases:
         yield Answer("#phase" if _measures(reader) else "../index.html#phase", say("Which phase?"), say(words.PHASES[phases[-1].phase]),
@@ -106,7 +113,7 @@ def _answers(reader: Reader, ready: list[dict]) -> Iterator[Answer]:
                      say.listed([reader.place(row["school_id"]) for row in schools if row["eligible"]], 2))  # fmt: skip
 
 
-def _measures(reader: Reader) -> list[list[object]]:
+def _measures(reader: Reader) -> list[list[str]]:
     """What the newest phase asks first: a line a measure, with how its gaps by race and income stand."""
     phases = _phases(reader)
     if not phases:
@@ -151,7 +158,7 @@ def _phase(reader: Reader) -> list[Block]:
     )]  # fmt: skip
 
 
-def _spoken(reader: Reader) -> dict[tuple[str, str, str, str], dict]:
+def _spoken(reader: Reader) -> dict[tuple[str, str, str, str], Row]:
     """Dimension, subgroup, construct, course experience → the newest row of the district that may be shown."""
     rows = [
         r
@@ -174,7 +181,7 @@ def _voice(reader: Reader) -> list[Block]:
     for construct in dict.fromkeys(key[2] for key in at):
         of = {key[:2]: row for key, row in at.items() if key[2] == construct}
 
-        def line(row: dict, construct: str = construct) -> list[object]:
+        def line(row: Row, construct: str = construct) -> list[object]:
             one, other = (
                 at.get((row["dimension"], row["subgroup"], construct, which))
                 for which in ("ap_ib", "no_ap_ib")
@@ -208,18 +215,18 @@ def _voice(reader: Reader) -> list[Block]:
     )]  # fmt: skip
 
 
-def _barrier(row: dict) -> str:
+def _barrier(row: Row) -> str:
     return words.said(row["construct"].removeprefix(BARRIER))
 
 
-def _named(reader: Reader) -> list[dict]:
+def _named(reader: Reader) -> list[Row]:
     """What students without an AP or IB course name as standing in the way, the most named first: who does not answer favorably."""
     rows = [
         row | {"named_low": 1 - row["favorable_high"], "named_high": 1 - row["favorable_low"]}
         for (dimension, _, construct, which), row in _spoken(reader).items()
         if dimension == "all_students" and which == "no_ap_ib" and construct.startswith(BARRIER)
     ]
-    return sorted(rows, key=lambda row: (-parts.middle(row, "named"), row["construct"]))
+    return sorted(rows, key=lambda row: (-parts.released_middle(row, "named"), row["construct"]))
 
 
 def _barriers(reader: Reader) -> list[Block]:
@@ -244,7 +251,7 @@ def _barriers(reader: Reader) -> list[Block]:
     )]  # fmt: skip
 
 
-def _access(reader: Reader, row: dict) -> str:
+def _access(reader: Reader, row: Row) -> str:
     """The group's access as the gap tables tell it: a rate, a band, or nothing."""
     gaps = reader.frames["gap_metrics"]
     about = {c: row[c] for c in ("school_year", "school_id", "dimension", "subgroup")} | {
@@ -288,17 +295,16 @@ def eligibility(closure: pd.DataFrame) -> pd.DataFrame:
         & closure["dimension"].isin(_ELIGIBLE) & closure["status"].notna() & (closure["status"] != "not_measurable")
         & (closure["subgroup"] != "unknown")
     ]  # fmt: skip
-    counted = (
+    counted: pd.DataFrame = (
         newest.assign(closing=newest["status"].isin(CLOSING))
         .groupby("school_id")
         .agg(gaps=("closing", "size"), closing=("closing", "sum"))
     )
-    return counted.assign(
-        eligible=(counted["gaps"] > 0) & (counted["gaps"] == counted["closing"])
-    ).reset_index()
+    counted["eligible"] = (counted["gaps"] > 0) & (counted["gaps"] == counted["closing"])
+    return counted.reset_index()
 
 
-def _eligibility(reader: Reader, ready: list[dict]) -> list[Block]:
+def _eligibility(reader: Reader, ready: list[Row]) -> list[Block]:
     if not ready:
         return []
     say = reader.say

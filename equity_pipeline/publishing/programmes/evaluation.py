@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from markupsafe import Markup
 
+from equity_pipeline.domain.rows import Row
 from equity_pipeline.publishing import charts, words
 from equity_pipeline.publishing.page import Page
 from equity_pipeline.publishing.programmes import page as parts
@@ -45,12 +46,14 @@ def pages(reader: Reader) -> Iterator[Page]:
     )  # fmt: skip
 
 
-def _clear(row: dict | None) -> bool:
+def _clear(row: Row | None) -> bool:
     """Whether the interval of the change leaves out zero."""
-    return bool(row) and row["estimate_low"] is not None and row["estimate_low"] * row["estimate_high"] > 0
+    return (
+        row is not None and row["estimate_low"] is not None and row["estimate_low"] * row["estimate_high"] > 0
+    )
 
 
-def _first(rows: list[dict]) -> tuple:
+def _first(rows: list[Row]) -> tuple[object, ...]:
     """Initiatives whose change can be told from chance come first, the larger change before the smaller."""
     row = _compared(rows)
     return (
@@ -60,7 +63,7 @@ def _first(rows: list[dict]) -> tuple:
     )
 
 
-def _finding(reader: Reader, rows: list[dict]) -> str:
+def _finding(reader: Reader, rows: list[Row]) -> str:
     if not _clear(_compared(rows)):
         return reader.say("No change can be told from chance yet")
     return reader.say(
@@ -68,15 +71,15 @@ def _finding(reader: Reader, rows: list[dict]) -> str:
     )
 
 
-def _anchor(row: dict) -> str:
+def _anchor(row: Row) -> str:
     return f"initiative-{row['initiative_id']}".lower()
 
 
-def _compared(rows: list[dict]) -> dict | None:
+def _compared(rows: list[Row]) -> Row | None:
     return next((row for row in rows if row["design"] == "difference_in_differences"), None)
 
 
-def _evidence(rows: list[dict]) -> vocabulary.Step:
+def _evidence(rows: list[Row]) -> vocabulary.Step:
     """How strong the strongest design is, by its verdict."""
     row = _compared(rows)
     if row is None or row["estimate"] is None:
@@ -84,7 +87,7 @@ def _evidence(rows: list[dict]) -> vocabulary.Step:
     return vocabulary.EVIDENCE["weak" if row["verdict"].startswith("Weak") else "fair"]
 
 
-def _change(reader: Reader, rows: list[dict]) -> str:
+def _change(reader: Reader, rows: list[Row]) -> str:
     row = _compared(rows)
     if row is None or row["estimate"] is None:
         return HIDDEN
@@ -96,7 +99,7 @@ def _change(reader: Reader, rows: list[dict]) -> str:
     return change if row["estimate_low"] is None else f"{change} ({_interval(reader, row)})"
 
 
-def _interval(reader: Reader, row: dict) -> str:
+def _interval(reader: Reader, row: Row) -> str:
     if row["estimate_low"] is None:
         return ""
     return reader.say(
@@ -104,7 +107,7 @@ def _interval(reader: Reader, row: dict) -> str:
     )
 
 
-def _initiative(reader: Reader, rows: list[dict]) -> Block:
+def _initiative(reader: Reader, rows: list[Row]) -> Block:
     say, first = reader.say, rows[0]
     told = [r for r in rows if r["design"] in DESIGNS and r["term"] in TERMS]
     told.sort(key=lambda r: list(DESIGNS).index(r["design"]))
@@ -132,7 +135,7 @@ def _initiative(reader: Reader, rows: list[dict]) -> Block:
     )  # fmt: skip
 
 
-def _said(reader: Reader, row: dict) -> tuple[str, str]:
+def _said(reader: Reader, row: Row) -> tuple[str, str]:
     """Estimate and interval: points for rates, a plain number for an index."""
     if row["estimate"] is None:
         return HIDDEN, ""
@@ -141,7 +144,7 @@ def _said(reader: Reader, row: dict) -> tuple[str, str]:
     return reader.say("{points} points", points=words.points(row["estimate"])), _interval(reader, row)
 
 
-def _picture(reader: Reader, rows: list[dict]) -> Markup | None:
+def _picture(reader: Reader, rows: list[Row]) -> Markup | None:
     """The event study: effect by years since the start, 0 in the year before, with intervals."""
     points = {
         int(r["term"]): r

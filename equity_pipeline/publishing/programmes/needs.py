@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from markupsafe import Markup
 
+from equity_pipeline.domain.rows import Row
 from equity_pipeline.publishing import charts, words
 from equity_pipeline.publishing.page import Page, slug
 from equity_pipeline.publishing.programmes import page as parts
@@ -83,7 +84,7 @@ def _invited(reader: Reader) -> set[str]:
     }
 
 
-def _in_district(reader: Reader, table: str, survey: str, latest: int) -> list[dict]:
+def _in_district(reader: Reader, table: str, survey: str, latest: int) -> list[Row]:
     """The rows of a survey and year that may be shown, of the whole district."""
     about = (survey, latest, "_all")
     return [
@@ -91,9 +92,9 @@ def _in_district(reader: Reader, table: str, survey: str, latest: int) -> list[d
     ]  # fmt: skip
 
 
-def _perceptions(reader: Reader, survey: str, latest: int) -> list[dict[str, dict]]:
+def _perceptions(reader: Reader, survey: str, latest: int) -> list[dict[str, Row]]:
     """Per construct who compared → row, the widest difference from students first."""
-    of: dict[str, dict[str, dict]] = defaultdict(dict)
+    of: dict[str, dict[str, Row]] = defaultdict(Row)
     for row in _in_district(reader, "perception_gaps", survey, latest):
         if row["student_rate_low"] is not None and row["other_rate_low"] is not None:
             of[row["construct"]][row["compared_with"]] = row
@@ -103,15 +104,15 @@ def _perceptions(reader: Reader, survey: str, latest: int) -> list[dict[str, dic
     )
 
 
-def _distance(row: dict) -> float:
-    return abs(parts.middle(row, "other_rate") - parts.middle(row, "student_rate"))
+def _distance(row: Row) -> float:
+    return abs(parts.released_middle(row, "other_rate") - parts.released_middle(row, "student_rate"))
 
 
-def _widest(rows: dict[str, dict]) -> dict:
+def _widest(rows: dict[str, Row]) -> Row:
     return max(rows.values(), key=_distance)
 
 
-def _finding(reader: Reader, seen: list[dict[str, dict]]) -> str:
+def _finding(reader: Reader, seen: list[dict[str, Row]]) -> str:
     if not seen:
         return reader.say("What students and adults said can’t be compared yet")
     row = _widest(seen[0])
@@ -141,7 +142,7 @@ def _heard(reader: Reader, survey: str, latest: int) -> Iterator[Answer]:
                      say("{share} answered", share=reader.share(least, "response_rate")))  # fmt: skip
 
 
-def _gaps(reader: Reader, seen: list[dict[str, dict]], latest: int) -> list[Block]:
+def _gaps(reader: Reader, seen: list[dict[str, Row]], latest: int) -> list[Block]:
     say, lines = reader.say, []
     for rows in seen:
         row = _widest(rows)
@@ -224,7 +225,7 @@ def climate_surveys(reader: Reader) -> list[Block]:
 def _responses(reader: Reader, survey: str, latest: int) -> list[Block]:
     say, rows = reader.say, _in_district(reader, "survey_response_rates", survey, latest)
 
-    def line(row: dict) -> list[object]:
+    def line(row: Row) -> list[object]:
         silent = {"r_low": 1 - row["response_rate_high"], "r_high": 1 - row["response_rate_low"]}
         who = reader.group(row) if row["subgroup"] != "all" else say(WHO[row["respondent_type"]])
         return [who, parts.people(row["asked"]), reader.bar(row, "response_rate"), reader.share(silent, "r")]
@@ -254,7 +255,7 @@ def _counts(reader: Reader) -> dict[str, int]:
     return {step.words: standing.count(step) for step in order if step in standing}
 
 
-def _where(row: dict) -> vocabulary.Step | None:
+def _where(row: Row) -> vocabulary.Step | None:
     return vocabulary.OVERDUE if row["is_overdue"] else vocabulary.PLAN_STEPS.get(row["status"])
 
 
@@ -288,7 +289,7 @@ def _of_plan(reader: Reader) -> Iterator[Answer]:
                      say("{number} accepted", number=str(status.count("accepted"))))  # fmt: skip
 
 
-def _reason(reader: Reader, row: dict) -> str:
+def _reason(reader: Reader, row: Row) -> str:
     if row["suppressed"] or row["rate_low"] is None or row["reference_rate_low"] is None:
         return reader.say("no evidence on file that can be shown")
     against = (row["evidence_reason"] or "").removeprefix("students and ")
@@ -325,7 +326,7 @@ def _problems(reader: Reader) -> list[Block]:
     )] if lines else []  # fmt: skip
 
 
-def _recommended(reader: Reader) -> dict[tuple[str, str], list[dict]]:
+def _recommended(reader: Reader) -> dict[tuple[str, str], list[Row]]:
     """Plan and recommendation → its rows, one a stakeholder group."""
     of = defaultdict(list)
     for row in reader.rows("recommendations"):
@@ -369,7 +370,7 @@ def _steps(reader: Reader) -> list[Block]:
         [parts.under(statements.get(r["recommendation"], r["recommendation"] or r["step_id"]),
                      " · ".join(filter(None, (r["step_id"], say(vocabulary.AREAS.get(r["focus_area"], words.said(r["focus_area"] or ""))))))),
          r["owner_role"] or HIDDEN, say.date(r["due_date"]),
-         reader.status(_where(r)) if _where(r) else words.said(r["status"] or "")]
+         reader.status(step) if (step := _where(r)) else words.said(r["status"] or "")]
         for r in rows
     ]  # fmt: skip
     return [Block(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 from markupsafe import Markup
 
 from equity_pipeline.domain import intervals, school_years
+from equity_pipeline.domain.rows import Row
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.publishing import charts, tables, words
 from equity_pipeline.publishing.context import Context
@@ -28,7 +29,7 @@ class Table:
 
     caption: str
     columns: list[str]
-    rows: list[list[object] | str]
+    rows: Sequence[Sequence[object] | str]
     numbers: frozenset[int] = frozenset()
     pictures: frozenset[int] = frozenset()
     sortable: bool = False
@@ -63,9 +64,9 @@ class Block:
     heading: str
     text: list[object] = field(default_factory=list)
     quotes: list[tuple[str, str]] = field(default_factory=list)
-    points: list[str] = field(default_factory=list)
+    points: Sequence[str] = ()
     tiles: list[Tile] = field(default_factory=list)
-    facts: list[tuple[str, object]] = field(default_factory=list)
+    facts: Sequence[tuple[str, object]] = ()
     picture: Markup | None = None
     picture_title: str = ""
     table: Table | None = None
@@ -102,7 +103,7 @@ class Reader:
     partner: Partner
     say: Language = ENGLISH
 
-    def rows(self, table: str) -> list[dict]:
+    def rows(self, table: str) -> list[Row]:
         """The rows of a programme's table as plain values, in the table's order; none where it is absent."""
         frame = self.context.programmes.get(table)
         return [] if frame is None else pa.Table.from_pandas(frame, preserve_index=False).to_pylist()
@@ -114,18 +115,20 @@ class Reader:
         known = metric_id in set(self.context.labels.metrics["metric_id"])
         return self.say(self.context.labels.metric(metric_id)) if known else metric_id
 
-    def group(self, row: dict) -> str:
+    def group(self, row: Row) -> str:
+        """The label of a row's subgroup."""
         if row["dimension"] == "disability_at_incident":
             return self.say(AT_INCIDENT[row["subgroup"]])
         return self.context.labels.subgroup(row["dimension"], row["subgroup"], self.say)
 
     def place(self, school_id: str) -> str:
+        """A school's name, or the district."""
         return self.say("District") if school_id == "_all" else self.context.school(school_id)
 
-    def grouped(self, rows: Iterable[dict]) -> list[tuple[str, list[dict]]]:
+    def grouped(self, rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
         """The rows by dimension, with its label, in the order of the seeds; without those of whom the group is not known."""
         known = sorted((row for row in rows if row["subgroup"] != "unknown"), key=self._order)
-        of: dict[str, list[dict]] = {}
+        of: dict[str, list[Row]] = {}
         for row in known:
             of.setdefault(row["dimension"], []).append(row)
         labels = self.context.labels
@@ -134,7 +137,9 @@ class Reader:
             for dimension, found in of.items()
         ]  # fmt: skip
 
-    def by_dimension(self, rows: Iterable[dict], line) -> list[list[object] | str]:
+    def by_dimension(
+        self, rows: Iterable[Row], line: Callable[[Row], list[object]]
+    ) -> list[list[object] | str]:
         """A line a group, under the heading of its dimension; all students stand on top, without one."""
         lines: list[list[object] | str] = []
         for label, of in self.grouped(rows):
@@ -149,7 +154,7 @@ class Reader:
             '<span class="status s-{}"><span class="symbol" aria-hidden="true">{}</span> {}</span>'
         ).format(step.tone, step.symbol, self.say(step.words))
 
-    def share(self, row: dict | None, name: str = "rate") -> str:
+    def share(self, row: Row | None, name: str = "rate") -> str:
         """`23%`, `20 to 25%`, `under 5%`, or an em dash."""
         if row is None or row[f"{name}_low"] is None:
             return HIDDEN
@@ -160,7 +165,7 @@ class Reader:
         ends = [words.points(end) for end in (low - other_high, high - other_low)]
         return ends[0] if ends[0] == ends[1] else self.say("{low} to {high}", low=ends[0], high=ends[1])
 
-    def bar(self, row: dict | None, name: str = "rate", mark: float | None = None) -> Markup:
+    def bar(self, row: Row | None, name: str = "rate", mark: float | None = None) -> Markup:
         """A share in words over its bar."""
         if row is None or row[f"{name}_low"] is None:
             return tables.not_shown(self.say)
@@ -169,13 +174,14 @@ class Reader:
         )
 
     @cached_property
-    def _sorts(self) -> tuple[dict, dict]:
+    def _sorts(self) -> tuple[dict[str, int], dict[tuple[str, str], int]]:
         labels = self.context.labels
         dimensions = dict(zip(labels.dimensions["dimension"], labels.dimensions["sort"], strict=True))
-        named = zip(labels.subgroups["dimension"], labels.subgroups["subgroup"], strict=True)
-        return dimensions, dict(zip(named, labels.subgroups["sort"], strict=True))
+        subgroups = labels.subgroups
+        names = zip(subgroups["dimension"], subgroups["subgroup"], subgroups["sort"], strict=True)
+        return dimensions, {(dimension, name): sort for dimension, name, sort in names}
 
-    def _order(self, row: dict) -> tuple:
+    def _order(self, row: Row) -> tuple[int, str, int, str]:
         dimensions, subgroups = self._sorts
         key = (row["dimension"], row["subgroup"])
         return (dimensions.get(key[0], 10**6), key[0], subgroups.get(key, 10**6), key[1])
@@ -192,21 +198,26 @@ def people(number: int | None) -> str:
 
 
 def year(ending: int | None) -> str:
+    """A school year in words, nothing where there is none."""
     return "" if ending is None else school_years.label(int(ending))
 
 
-def middle(row: dict, name: str = "rate") -> float | None:
-    """The middle of the range that is released of a share."""
-    low, high = row[f"{name}_low"], row[f"{name}_high"]
-    return None if low is None else (low + high) / 2
+def middle(row: Row, name: str = "rate") -> float | None:
+    """The middle of the range that is released of a share, if any is."""
+    return None if row[f"{name}_low"] is None else released_middle(row, name)
 
 
-def apart(row: dict, own: str, other: str) -> tuple[float, float, float, float]:
+def released_middle(row: Row, name: str = "rate") -> float:
+    """The middle of the range of a share that is released."""
+    return float((row[f"{name}_low"] + row[f"{name}_high"]) / 2)
+
+
+def apart(row: Row, own: str, other: str) -> tuple[float, float, float, float]:
     """The ends of the two ranges."""
     return tuple(row[f"{name}_{end}"] for name in (own, other) for end in ("low", "high"))
 
 
-def clearly(row: dict) -> str | None:
+def clearly(row: Row) -> str | None:
     """`more` or `less` where the rate of a group is clearly above or below that of everyone else, `alike` where it is not, None where
     either is hidden: by the 95 % interval of their difference, at those ends of the released ranges that lie nearest."""
     if (

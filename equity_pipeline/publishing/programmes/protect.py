@@ -7,6 +7,7 @@ A column that no `Released` names does not leave.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -48,7 +49,7 @@ def released(frame: pd.DataFrame, rule: Released, minimum_cell: int, minimum_cla
     for number, minimum in ((rule.classes, minimum_classes), (rule.people, minimum_cell)):
         if number:
             enough &= frame[number].fillna(0).ge(minimum).to_numpy(bool)
-    columns: dict[str, object] = {name: frame[name] for name in rule.about}
+    columns: dict[str, Any] = {name: frame[name] for name in rule.about}
     shown = []
     for share in rule.shares:
         people = bands(frame[share.n].where(enough), frame[share.successes], minimum_cell)
@@ -80,11 +81,11 @@ def bands(n: pd.Series, successes: pd.Series, minimum_cell: int) -> pd.DataFrame
     """`students` rounded, and the bounds of the rate as shares of 1; null where nothing may be said."""
     known = (n.notna() & successes.notna()).to_numpy()
     # Successes may be a sum of shares: whole ones only, and 44.999999999 is 45.
-    whole = [
+    whole, whole_successes = (
         column.astype("Float64").fillna(0).to_numpy(float).round(6).astype(np.int64)
         for column in (n, successes)
-    ]
-    said = publish(*whole, minimum_cell)
+    )
+    said = publish(whole, whole_successes, minimum_cell)
     told = pd.Series(known & ~said["hidden"].to_numpy(), index=n.index)
     low, high = said["low"].to_numpy() / WHOLE, said["high"].to_numpy() / WHOLE
     # A whole percent is a number: it stands for half a percent on either side.

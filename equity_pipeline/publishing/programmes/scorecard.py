@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from equity_pipeline.domain.rows import Row
 from equity_pipeline.publishing import charts, words
 from equity_pipeline.publishing.page import Page
 from equity_pipeline.publishing.programmes import page as parts
@@ -51,21 +52,24 @@ def pages(reader: Reader) -> Iterator[Page]:
     )  # fmt: skip
 
 
-def _everyone(rows: list[dict]) -> dict[str, dict]:
+def _everyone(rows: list[Row]) -> dict[str, Row]:
     """Resource → its row of all students, in the order of the card."""
     of = {row["resource"]: row for row in rows if row["dimension"] == "all_students"}
     return {resource: of[resource] for resource in RESOURCES if resource in of}
 
 
-def _finding(reader: Reader, card: dict[str, dict]) -> str:
-    if not card:
+def _finding(reader: Reader, card: dict[str, Row]) -> str:
+    shares = {
+        resource: share for resource, row in card.items() if (share := parts.middle(row, "share")) is not None
+    }
+    if not shares:
         return reader.say("Too few classes were rated to say how often students had each resource")
-    least = min(card, key=lambda resource: parts.middle(card[resource], "share"))
+    least = min(shares, key=shares.__getitem__)
     return reader.say("{resource} is what students had least often: in {share} of seats", resource=reader.say(RESOURCES[least]),
                       share=reader.share(card[least], "share"))  # fmt: skip
 
 
-def _answers(reader: Reader, now: list[dict]) -> Iterator[Answer]:
+def _answers(reader: Reader, now: list[Row]) -> Iterator[Answer]:
     say, card = reader.say, _everyone(now)
     with_goal = [row for row in card.values() if row["goal_rate"] is not None]
     if with_goal:
@@ -99,7 +103,7 @@ def _answers(reader: Reader, now: list[dict]) -> Iterator[Answer]:
                      say("{kept} kept, {late} overdue", kept=str(kept), late=str(late)))  # fmt: skip
 
 
-def _widest(now: list[dict]) -> tuple[dict, dict] | None:
+def _widest(now: list[Row]) -> tuple[Row, Row] | None:
     """The group that a resource reaches least compared with all students, where the margins of both leave room for no other reading."""
     card = _everyone(now)
     behind = []
@@ -118,7 +122,7 @@ def _widest(now: list[dict]) -> tuple[dict, dict] | None:
     return min(behind, key=lambda found: found[:4])[4:] if behind else None
 
 
-def _card(reader: Reader, card: dict[str, dict], before: dict[str, dict], latest: int) -> list[Block]:
+def _card(reader: Reader, card: dict[str, Row], before: dict[str, Row], latest: int) -> list[Block]:
     say, tiles = reader.say, []
     for resource, row in card.items():
         lines = []
@@ -158,7 +162,7 @@ def _card(reader: Reader, card: dict[str, dict], before: dict[str, dict], latest
     )
 
 
-def _progress(row: dict) -> vocabulary.Step | None:
+def _progress(row: Row) -> vocabulary.Step | None:
     """Where the band stands against the goal; a band across the goal says neither."""
     if row["goal_rate"] is None:
         return None
@@ -167,7 +171,7 @@ def _progress(row: dict) -> vocabulary.Step | None:
     return vocabulary.GOALS["ahead" if row["share_high"] < row["goal_rate"] else "near"]
 
 
-def _groups(reader: Reader, now: list[dict], latest: int) -> Block:
+def _groups(reader: Reader, now: list[Row], latest: int) -> Block:
     at = {(r["dimension"], r["subgroup"], r["resource"]): r for r in now}
     groups = {key[:2]: row for key, row in at.items()}
     lines = reader.by_dimension(groups.values(), lambda of: [
@@ -178,7 +182,7 @@ def _groups(reader: Reader, now: list[dict], latest: int) -> Block:
                              [reader.say("Group"), *map(reader.say, RESOURCES.values())], lines, frozenset({1, 2, 3, 4})))  # fmt: skip
 
 
-def _windows(reader: Reader, district: list[dict], latest: int) -> list[Block]:
+def _windows(reader: Reader, district: list[Row], latest: int) -> list[Block]:
     of = [
         r
         for r in district
@@ -216,7 +220,7 @@ def _commitments(reader: Reader) -> list[Block]:
     return [Block("commitments", say("What was promised"), quotes=statements, table=table if lines else None)]
 
 
-def _standing(reader: Reader, row: dict) -> object:
+def _standing(reader: Reader, row: Row) -> object:
     if row["is_overdue"]:
         return reader.status(vocabulary.OVERDUE)
     return reader.status(vocabulary.COMMITMENTS[row["status"]]) if row["status"] else ""

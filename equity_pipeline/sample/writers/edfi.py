@@ -80,7 +80,11 @@ def _uri(name: str, code: str) -> pl.Expr:
 
 def _one(**fields: pl.Expr) -> pl.Expr:
     """A collection of one object."""
-    return pl.concat_list(pl.struct(**fields))
+    return pl.concat_list(pl.struct(_named(fields)))
+
+
+def _named(fields: dict[str, pl.Expr]) -> list[pl.Expr]:
+    return [value.alias(name) for name, value in fields.items()]
 
 
 def _student() -> pl.Expr:
@@ -161,11 +165,11 @@ def _organizations(one: dict[str, pl.DataFrame], schools: pl.DataFrame, year: in
             localCourseCode="course_id",
             courseReference=pl.struct(courseCode="course_id", educationOrganizationId=pl.lit(LEA)),
             schoolReference=_school(),
-            sessionReference=pl.struct(**_session(year)),
+            sessionReference=pl.struct(_named(_session(year))),
         ),
         "sections": sections.select(
             sectionIdentifier="section_id",
-            courseOfferingReference=pl.struct(localCourseCode="course_id", **_session(year)),
+            courseOfferingReference=pl.struct(_named({"localCourseCode": pl.col("course_id"), **_session(year)})),
         ),
     }  # fmt: skip
 
@@ -250,7 +254,7 @@ def _enrollments(one: dict[str, pl.DataFrame], year: int) -> dict[str, pl.DataFr
         "studentSectionAssociations": taken.select(
             beginDate="entry_date",
             endDate="exit_date",
-            sectionReference=pl.struct(**_section(year)),
+            sectionReference=pl.struct(_named(_section(year))),
             studentReference=_student(),
         ),
         "grades": taken.drop_nulls("final_grade").select(
@@ -262,7 +266,13 @@ def _enrollments(one: dict[str, pl.DataFrame], year: int) -> dict[str, pl.DataFr
                 schoolYear=pl.lit(year),
             ),
             studentSectionAssociationReference=pl.struct(
-                beginDate="entry_date", **_section(year), studentUniqueId="student_id"
+                _named(
+                    {
+                        "beginDate": pl.col("entry_date"),
+                        **_section(year),
+                        "studentUniqueId": pl.col("student_id"),
+                    }
+                )
             ),
             letterGradeEarned="final_grade",
         ),
@@ -296,7 +306,7 @@ def _climate(one: dict[str, pl.DataFrame], year: int) -> dict[str, pl.DataFrame]
             .otherwise(_uri("AttendanceEventCategory", "Unexcused Absence")),
             eventDate="day",
             schoolReference=_school(),
-            sessionReference=pl.struct(**_session(year)),
+            sessionReference=pl.struct(_named(_session(year))),
             studentReference=_student(),
         ),
         "disciplineIncidents": incidents.select(

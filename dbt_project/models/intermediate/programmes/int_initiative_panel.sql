@@ -40,7 +40,7 @@ treated as (
 
 -- One initiative follows one kind of unit: students, where any student or section is named.
 kinds as (
-  select initiative_id, max(unit_type) as unit_type from treated group by initiative_id
+  select initiative_id, max(unit_type) as unit_type from treated group by 1
 ),
 
 of_units as (

@@ -48,7 +48,7 @@ estimated as (
 versions as (
   select resource, max(metric_id) as metric_id, max(instrument_version) as instrument_version, max(threshold_version) as threshold_version
   from {{ ref('scorecard_instruments') }}
-  group by resource
+  group by 1
 ),
 
 goals as (

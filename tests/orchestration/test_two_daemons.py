@@ -1,0 +1,81 @@
+"""Two real daemons on one home, by mistake: each looks at every sensor, and both launch runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import dagster as dg
+import pytest
+
+from equity_pipeline import sample
+from equity_pipeline.defs import history
+from equity_pipeline.defs.runs import one_partner
+from equity_pipeline.extracts.ledger import Ledger
+from equity_pipeline.partners import registry
+from equity_pipeline.publishing.release import is_published
+from equity_pipeline.stewardship.status import latest_release
+from equity_pipeline.storage.home import Home
+from equity_pipeline.warehouse.project import DUCKDB
+
+PARTNER = "prairie_rose_sd"
+PATIENCE_SECONDS = 600  # sensors tick every 30 s, and a machine that tests in parallel is slow
+
+
+@pytest.fixture
+def delivered(home, tmp_path, monkeypatch):
+    """A home with one small sample partner, nothing taken in yet, and another with the same that was run by one process."""
+    original, undisturbed = Home(tmp_path / "sample"), Home(tmp_path / "undisturbed")
+    sample.write(original, scale=0.02)
+    for one in (undisturbed, home):
+        one.partners.mkdir(parents=True)
+        shutil.copy(original.partner_file(PARTNER), one.partner_file(PARTNER))
+        shutil.copytree(original.landing(PARTNER), one.landing(PARTNER))
+    with history.open_instance(undisturbed) as instance:
+        list(one_partner(instance, undisturbed, registry.load(undisturbed.partner_file(PARTNER)), (), DUCKDB))
+    monkeypatch.setenv("EQUITY_ENVIRONMENT", "dev")
+    history.open_instance(home).dispose()  # makes the tables, and points the environment at this home
+    return home, undisturbed
+
+
+@pytest.fixture
+def daemons(delivered, tmp_path):
+    """Two daemons with a code location each."""
+    running = []
+    for number in range(2):
+        with (tmp_path / f"daemon_{number}.log").open("w") as log:
+            command = [sys.executable, "-m", "dagster._daemon", "run", "-m", "equity_pipeline.definitions"]
+            running.append(subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True))
+    yield running
+    for daemon in running:
+        os.killpg(daemon.pid, signal.SIGTERM)
+    for daemon in running:
+        try:
+            daemon.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(daemon.pid, signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_two_daemons_publish_what_one_process_does(delivered, daemons):
+    home, undisturbed = delivered
+    partner = registry.load(home.partner_file(PARTNER))
+    end = time.monotonic() + PATIENCE_SECONDS
+    with history.open_instance(home) as instance:
+        under_way = dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])  # fmt: skip
+        while not is_published(home, partner) or instance.get_runs_count(under_way):
+            assert time.monotonic() < end, "nothing was published in time"
+            assert all(daemon.poll() is None for daemon in daemons)
+            time.sleep(2)
+        runs = instance.get_runs()
+    assert {run.status for run in runs} == {dg.DagsterRunStatus.SUCCESS}, [
+        (run.job_name, run.status) for run in runs
+    ]
+    ledger, expected = Ledger(home), Ledger(undisturbed)
+    assert ledger.counts(PARTNER) == expected.counts(PARTNER)
+    assert len(ledger.deliveries(PARTNER)) == len(expected.deliveries(PARTNER))
+    assert latest_release(home, PARTNER) == latest_release(undisturbed, PARTNER)
