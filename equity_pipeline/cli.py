@@ -329,7 +329,8 @@ def erase(home: Home, partner_id: str, student_id: str | None, keep_releases: bo
     """Remove a partner, or one student, from every layer and write an erasure receipt."""
     _known(home, (partner_id,))
     from equity_pipeline.defs import erasure, history, runs
-    from equity_pipeline.defs.jobs import NETWORK, REFRESH
+    from equity_pipeline.defs.jobs import NETWORK
+    from equity_pipeline.stewardship import erasure as stewardship
 
     with history.open_instance(home) as instance:
         if student_id is None:
@@ -342,13 +343,31 @@ def erase(home: Home, partner_id: str, student_id: str | None, keep_releases: bo
             finally:
                 del os.environ[erasure.STUDENT_ID]
         what = partner_id if student_id is None else f"one student of {partner_id}"
-        click.echo(f"erased {what}; receipt: {max(home.erasures.glob(f'{partner_id}-*.json'))}")
+        receipt = max(home.erasures.glob(f"{partner_id}-*.json"))
+        click.echo(f"erased {what}; receipt: {receipt}")
         if student_id is not None:
-            runs.execute(instance, home, REFRESH, partition_key=partner_id)
-            click.echo(f"{partner_id}: warehouse and release made again")
+            release = _made_again(home, instance, partner_id)
+            stewardship.tell(receipt, release)
+            click.echo(f"{partner_id}: warehouse made again; release: {release}")
         if home.network_releases.exists():
             runs.execute(instance, home, NETWORK)
             click.echo("network: release written again")
+
+
+def _made_again(home: Home, instance: Any, partner_id: str) -> str:
+    """Make the warehouse and the release again from what is left; what became of the release. Where it says what was
+    withdrawn, nothing is published, and nothing is wrong with that."""
+    from equity_pipeline.defs import runs
+    from equity_pipeline.defs.jobs import REFRESH
+    from equity_pipeline.publishing.release import is_published
+
+    try:
+        published = runs.execute(instance, home, REFRESH, partition_key=partner_id).metadata["release"]
+    except EquityError as error:
+        if not is_published(home, registry.load(home.partner_file(partner_id))):
+            raise
+        return str(error)
+    return f"{published['release_id']} {'published' if published['changed'] else 'stays'}"
 
 
 def _correct(home: Home, instance: Any, job: str, op: str, **config: Any) -> None:

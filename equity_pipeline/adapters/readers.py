@@ -10,6 +10,8 @@ import codecs
 import io
 import re
 import stat
+import subprocess
+import sys
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator, Mapping
@@ -34,6 +36,11 @@ _ARCHIVES = {".zip", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".tar", ".zst"
 WORKBOOKS = {".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"}
 _BLOCK = 32 * 1024**2  # bytes read at once: a student stands on many of its lines, and is looked at once
 _LF = ord("\n")
+_MEMORY = 2 * 1024**3  # of the process that reads a workbook; 100,000 rows of 20 columns take a ninth of it
+_SECONDS = 120  # of its computing; the same takes 3
+_WHICH_SHEET = 3  # see `sheet`
+_MACROS = re.compile(r"(?i)vbaProject|/macrosheets/|(^|/)Basic/")
+_AS_XLSX = "save it again as .xlsx, or as CSV"
 _NOT_IN_CP1252 = b"\x81\x8d\x8f\x90\x9d"
 
 
@@ -73,20 +80,22 @@ def is_zip(path: Path) -> bool:
         return zipfile.is_zipfile(file)
 
 
-def _checked(archive: zipfile.ZipFile, name: str) -> list[zipfile.ZipInfo]:
+def _checked(archive: zipfile.ZipFile, name: str, kind: str = "zip") -> list[zipfile.ZipInfo]:
     """The entries worth reading, after every entry passed."""
     entries = [entry for entry in archive.infolist() if not entry.is_dir()]
     if len(entries) > MAX_FILES:
         raise DeliveryError(
-            f"the zip holds {len(entries):,} files, more than {MAX_FILES:,}", file=name, remedy="send fewer"
+            f"the {kind} holds {len(entries):,} files, more than {MAX_FILES:,}",
+            file=name,
+            remedy="send fewer",
         )
     packed = sum(entry.compress_size for entry in entries)
     unpacked = sum(entry.file_size for entry in entries)
     if unpacked > MAX_UNZIPPED or unpacked > max(_RATIO_FLOOR, MAX_RATIO * packed):
         raise DeliveryError(
-            f"the zip unpacks to {unpacked:,} bytes from {packed:,}",
+            f"the {kind} unpacks to {unpacked:,} bytes from {packed:,}",
             file=name,
-            remedy="send smaller zips or plain files",
+            remedy="send smaller files or plain text",
         )
     kept, seen = [], set()
     for entry in entries:
@@ -106,7 +115,9 @@ def _checked(archive: zipfile.ZipFile, name: str) -> list[zipfile.ZipInfo]:
             problem = "two files of one name"
         if problem:
             raise DeliveryError(
-                f"the zip holds {problem}", file=name, remedy="send a plain zip of plain files, unencrypted"
+                f"the {kind} holds {problem}",
+                file=name,
+                remedy="send a plain zip of plain files, unencrypted",
             )
         seen.add(entry.filename.casefold())
         kept.append(entry)
@@ -171,25 +182,11 @@ def read_workbook(path: Path | bytes, name: str, sheet: str | None, expects: Col
     Rows without any cell are no records. `expects`: see `read_batches`.
 
     Raises:
-        DeliveryError: no readable workbook, no such sheet (says which there are), or no table in it.
+        DeliveryError: no readable workbook, one with macros or that asks for too much, no such sheet (says which there
+            are), or no table in it.
     """
-    import fastexcel  # only who sends workbooks waits for it
-
-    try:
-        book = fastexcel.read_excel(path if isinstance(path, bytes) else str(path))
-        sheets = book.sheet_names
-        if sheet is None and len(sheets) > 1 or sheet is not None and sheet not in sheets:
-            raise DeliveryError(
-                f"the workbook has the sheets {', '.join(sheets)}",
-                file=name,
-                remedy="say which under `options: {sheet: …}`",
-            )
-        cells = book.load_sheet(sheet or 0, header_row=None, skip_rows=0, dtypes="string").to_polars()
-    except fastexcel.FastExcelError as error:
-        raise DeliveryError("not a readable workbook", file=name, remedy="save it again as .xlsx") from error
-    cells = cells.select(
-        pl.all().cast(pl.String).fill_null("").str.replace(r"^(\d{4}-\d\d-\d\d) 00:00:00$", "$1")
-    )
+    cells = _cells(path if isinstance(path, bytes) else path.read_bytes(), name, sheet)
+    cells = cells.select(pl.all().str.replace(r"^(\d{4}-\d\d-\d\d) 00:00:00$", "$1"))
     if not cells.width:
         raise DeliveryError("the sheet is empty", file=name, remedy="send it with a header row")
     breaks = cells.select(pl.sum_horizontal(pl.all().str.count_matches("\n"))).to_series()
@@ -200,6 +197,42 @@ def read_workbook(path: Path | bytes, name: str, sheet: str | None, expects: Col
     frame = table.frame.filter(pl.any_horizontal(pl.exclude(LINE) != ""))
     rows = first_lines.search_sorted(frame[LINE]).cast(pl.Int64) + 1
     return RawTable(name, frame.with_columns(rows.alias(LINE)), table.bad, table.inferred)
+
+
+def _cells(content: bytes, name: str, sheet: str | None) -> pl.DataFrame:
+    """The cells of a sheet as text, read by `sheet` in a process of its own."""
+    macros = "_VBA_PROJECT".encode("utf-16-le") in content  # as .xls names them
+    if zipfile.is_zipfile(io.BytesIO(content)):
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                _checked(archive, name, "workbook")
+                macros = any(_MACROS.search(entry.filename) for entry in archive.infolist())
+        except zipfile.BadZipFile as error:
+            raise DeliveryError("not a readable workbook", file=name, remedy=_AS_XLSX) from error
+    if macros:
+        raise DeliveryError("the workbook has macros", file=name, remedy=_AS_XLSX)
+    command = [
+        sys.executable,
+        "-P",
+        str(Path(__file__).with_name("sheet.py")),
+        str(_MEMORY),
+        str(_SECONDS),
+        sheet or "",
+    ]
+    read = subprocess.run(command, input=content, capture_output=True, check=False)
+    if read.returncode == _WHICH_SHEET:
+        raise DeliveryError(
+            f"the workbook has the sheets {', '.join(read.stdout.decode().splitlines())}",
+            file=name,
+            remedy="say which under `options: {sheet: …}`",
+        )
+    if read.returncode:  # what it said may quote a cell
+        raise DeliveryError(
+            f"not a readable workbook, or it asks for more than {_MEMORY // 1024**3} GiB or {_SECONDS} seconds",
+            file=name,
+            remedy=_AS_XLSX,
+        )
+    return pl.read_ipc(read.stdout)
 
 
 def read_parquet(content: Path | bytes, name: str) -> RawTable:

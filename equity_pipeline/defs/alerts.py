@@ -15,6 +15,7 @@ import json
 import os
 import smtplib
 import ssl
+import time
 import urllib.request
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from urllib.parse import unquote, urlsplit
 
 import dagster as dg
 from dagster import DagsterEventType as Event
+from dagster._core.definitions.run_request import InstigatorType
 
 from equity_pipeline.defs.ingest import CONTRACT, ON_TIME, STABLE
 from equity_pipeline.defs.partitions import partner_of
@@ -33,6 +35,7 @@ from equity_pipeline.domain.errors import PartnerFileError
 from equity_pipeline.partners import registry
 from equity_pipeline.storage.home import Home
 
+NAME = "alerts"
 RUN, CHECK, OVERDUE, REJECTED, DRIFT, PARTNER_FILE = (
     "run failure",
     "check failure",
@@ -135,7 +138,7 @@ def sensor(home: Home) -> dg.SensorDefinition:
     """Tells the channels what went wrong since the last tick, and what they could not be told then."""
 
     @dg.sensor(
-        name="alerts",
+        name=NAME,
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="One message for each cause and partner: run failure, check failure, overdue delivery, large rejection, "
@@ -173,6 +176,18 @@ def sensor(home: Home) -> dg.SensorDefinition:
         )
 
     return alerts
+
+
+def forget(instance: dg.DagsterInstance, partner_id: str) -> None:
+    """Let the sensor know nothing of a partner any more, nor its past ticks, each of which keeps what it knew then."""
+    for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR):
+        data = state.instigator_data
+        if state.name == NAME and data and data.cursor:
+            kept = json.loads(data.cursor)
+            for known in (kept["wrong"], *kept["told"].values()):
+                known.pop(partner_id, None)
+            instance.update_instigator_state(state.with_data(data._replace(cursor=json.dumps(kept))))
+            instance.purge_ticks(state.instigator_origin_id, state.selector_id, time.time())
 
 
 def to_tell(wrong: State, told: dict[str, dict[str, list[str]]]) -> list[Message]:

@@ -5,6 +5,7 @@ import os
 
 import dagster as dg
 
+from equity_pipeline.defs import alerts, history
 from equity_pipeline.defs.failures import told_to_a_person
 from equity_pipeline.defs.turns import NETWORK_TURN, turn
 from equity_pipeline.domain import school_years
@@ -67,9 +68,14 @@ def erase(home: Home) -> dg.JobDefinition:
     @dg.op(config_schema={"partner_id": str, "keep_releases": dg.Field(bool, default_value=False)})
     def erase_partner(context: dg.OpExecutionContext) -> None:
         partner_id = context.op_config["partner_id"]
-        with told_to_a_person(), turn(home, partner_id):
-            receipt = erasure.erase_partner(home, partner_id, context.op_config["keep_releases"])
+        keep_releases = context.op_config["keep_releases"]
+        with told_to_a_person(), turn(home, NETWORK_TURN), turn(home, partner_id):
+            receipt = erasure.erase_partner(home, partner_id, keep_releases)
+            if not keep_releases:
+                withdrawal.forget(home, partner_id)
             home.lock(partner_id).unlink()
+            alerts.forget(context.instance, partner_id)
+            history.forget(home, context.instance, partner_id)
         context.log.info(f"receipt: {receipt}")
 
     @dg.job(name=ERASE, description="Remove one partner from every layer; writes a receipt.")

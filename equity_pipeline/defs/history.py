@@ -11,18 +11,25 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import yaml
 from dagster._core.events.log import EventLogEntry
+from dagster._core.storage.event_log.schema import (
+    AssetCheckExecutionsTable,
+    AssetKeyTable,
+    SqlEventLogStorageTable,
+)
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, select
 from sqlalchemy import event as events_of
 from sqlalchemy.pool import QueuePool
 
-from equity_pipeline.defs.partitions import PARTNER
+from equity_pipeline.defs.partitions import PARTNER, partner_of
+from equity_pipeline.extracts.ledger import compact
 from equity_pipeline.storage import atomic
 from equity_pipeline.storage.home import CELERY_URL, KUBERNETES_IMAGE, Home
 
@@ -104,10 +111,13 @@ class KeptOpenEventLog(SqliteEventLogStorage):
         return self._engines[shard]
 
     def delete_events(self, run_id: str) -> None:
-        """The events of a run, and the connection to them."""
+        """Delete a run's events, and with them its file: SQLite keeps deleted text."""
+        super().delete_events(run_id)
         if engine := self._engines.pop(run_id, None):
             engine.dispose()
-        super().delete_events(run_id)
+        self._initialized_dbs.discard(run_id)
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{self.path_for_shard(run_id)}{suffix}").unlink(missing_ok=True)
 
     def dispose(self) -> None:
         """Close every connection."""
@@ -217,6 +227,28 @@ def open_instance(home: Home) -> dg.DagsterInstance:
     with (home.dagster / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         return dg.DagsterInstance.from_config(str(home.dagster))
+
+
+def forget(home: Home, instance: dg.DagsterInstance, partner_id: str) -> int:
+    """Remove from the history the runs that worked for one partner and all that they told; how many there were. Files of SQLite
+    are rewritten, because it keeps deleted text; PostgreSQL does so with `VACUUM FULL`."""
+    runs = [run.run_id for run in instance.get_runs() if partner_of(run.tags) == partner_id]
+    for run_id in runs:
+        instance.delete_run(run_id)
+    events, assets, checks = SqlEventLogStorageTable.c, AssetKeyTable.c, AssetCheckExecutionsTable.c
+    with instance.event_log_storage.index_connection() as index:
+        index.execute(AssetCheckExecutionsTable.delete().where(checks.run_id.in_(runs)))
+        for (asset,) in index.execute(
+            select(assets.asset_key).where(assets.last_run_id.in_(runs))
+        ).fetchall():
+            made = events.dagster_event_type == dg.DagsterEventType.ASSET_MATERIALIZATION.value
+            left = select(events.event, events.run_id).where(events.asset_key == asset, made)
+            event, run_id = index.execute(left.order_by(events.id.desc())).first() or (None, None)
+            said = {"last_materialization": event, "last_run_id": run_id, "cached_status_data": None}
+            index.execute(AssetKeyTable.update().where(assets.asset_key == asset).values(said))
+    for path in home.dagster.rglob("*.db"):
+        compact(path)
+    return len(runs)
 
 
 if __name__ == "__main__":  # before services share a home: write dagster.yaml, make or renew Dagster's tables

@@ -13,6 +13,7 @@ import getpass
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from equity_pipeline.domain.errors import EquityError, TransientError
@@ -49,6 +50,13 @@ _COUNTS = ("records", "skipped", "rows_in", "loaded", "rejected", "duplicates")
 
 class IntegrityError(EquityError):
     """Rows in are not loaded + rejected + duplicates: a fault of the product, never of a file. Nothing was recorded."""
+
+
+def compact(path: Path) -> None:
+    """Rewrite a file of SQLite, which keeps deleted text."""
+    with contextlib.closing(sqlite3.connect(path, timeout=60, isolation_level=None)) as con:
+        con.execute("VACUUM")
+        con.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 class Ledger:
@@ -165,7 +173,7 @@ class Ledger:
                 [new, new[:16], size, partner_id, old],
             )
             con.execute(
-                "UPDATE loads SET delivery_id = ? WHERE partner_id = ? AND delivery_id = ?",
+                "UPDATE OR REPLACE loads SET delivery_id = ? WHERE partner_id = ? AND delivery_id = ?",
                 [new[:16], partner_id, old[:16]],
             )
 
@@ -266,7 +274,5 @@ class Ledger:
         return sum(deleted)
 
     def compact(self) -> None:
-        """Rewrite the file, because SQLite keeps deleted text."""
-        with contextlib.closing(sqlite3.connect(self._path, timeout=60, isolation_level=None)) as con:
-            con.execute("VACUUM")
-            con.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        """Rewrite the file."""
+        compact(self._path)

@@ -16,7 +16,7 @@ import polars as pl
 
 from equity_pipeline.adapters.base import FILE, LINE, BadRecord, RawTable
 from equity_pipeline.storage import sealed
-from equity_pipeline.storage.atomic import link_or_copy, new_file, new_folder
+from equity_pipeline.storage.atomic import new_file, new_folder
 
 REASON, COLUMN, VALUE, DELIVERY = "_reason", "_column", "_value", "_delivery_id"
 Shown = Callable[[RawTable, pl.DataFrame], pl.DataFrame]
@@ -90,6 +90,6 @@ def _name(delivery_id: str, number: int) -> str:
 
 def _put(part: pl.DataFrame | Path, target: Path) -> None:
     if isinstance(part, Path):
-        link_or_copy(part, target)
+        sealed.carry(part, target)
     else:
         sealed.write_parquet(part, target)

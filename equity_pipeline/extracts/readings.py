@@ -38,7 +38,7 @@ from equity_pipeline.extracts.reading import (
 from equity_pipeline.extracts.resolve import KEY, SOURCE, UNIT, YEAR, first_of_each_key, judged, validated
 from equity_pipeline.partners.registry import Partner, Source
 from equity_pipeline.storage import sealed
-from equity_pipeline.storage.atomic import link_or_copy, new_folder
+from equity_pipeline.storage.atomic import new_folder
 
 _PLACE, _POSITION = "_place", "_position"
 _STANDS_ALONE = 100_000  # rows of a Parquet file that is not worth joining with its neighbours
@@ -280,7 +280,7 @@ class _Parts:
     def link(self, path: Path, rows: int) -> None:
         """A file as it is; the folder of the reading, and with it the first name of the file, will go."""
         self._flush()
-        link_or_copy(path, self._next())
+        sealed.carry(path, self._next())
         self.rows += rows
 
     def add(self, rows: pl.DataFrame) -> None:

@@ -15,9 +15,9 @@ import json
 import re
 import zipfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, BinaryIO
 from xml.parsers import expat
 
 import polars as pl
@@ -36,15 +36,26 @@ _SURE = 5
 
 @dataclass
 class Struck:
-    """`records`: how many were cut out; `blanked`: ids blanked elsewhere; `gone`: whether the file must go whole."""
+    """`records`: how many were cut out; `blanked`: ids blanked elsewhere; `gone`: whether the file must go whole; `files`: what
+    stands in each file without her, where that is something else."""
 
     records: int = 0
     blanked: int = 0
     gone: bool = False
+    files: dict[Path, bytes] = field(default_factory=dict)
+
+    def put(self, path: Path, content: bytes) -> None:
+        """Say what a file holds without her."""
+        if sealed.read(path) != content:
+            self.files[path] = content
+
+    def opened(self, path: Path) -> BinaryIO:
+        """A file without her, to read from."""
+        return io.BytesIO(self.files[path]) if path in self.files else sealed.opened(path)
 
 
 def strike(path: Path, name: str, sources: list[Source], student_id: str) -> Struck:
-    """Cut a student out of an archived file, or of each file of a folder, in place.
+    """Cut a student out of an archived file, or of each file of a folder; nothing is written.
 
     `sources`: those that read it; where none does, or it can't be read, the id alone is looked for.
     """
@@ -76,7 +87,7 @@ def strike(path: Path, name: str, sources: list[Source], student_id: str) -> Str
 
     if path.is_dir():
         for file in sorted(p for p in path.rglob("*") if p.is_file()):
-            _put(file, cut(file.relative_to(path).as_posix(), sealed.read(file)))
+            struck.put(file, cut(file.relative_to(path).as_posix(), sealed.read(file)))
     elif is_zip(path):
         with sealed.opened(path) as file, zipfile.ZipFile(file) as archive:
             kept = [(entry, cut(entry.filename, archive.read(entry))) for entry in archive.infolist()]
@@ -85,15 +96,10 @@ def strike(path: Path, name: str, sources: list[Source], student_id: str) -> Str
             with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
                 for entry, content in kept:
                     archive.writestr(zipfile.ZipInfo(entry.filename, entry.date_time), content)
-            _put(path, out.getvalue())
+            struck.put(path, out.getvalue())
     else:
-        _put(path, cut(path.name, sealed.read(path)))
+        struck.put(path, cut(path.name, sealed.read(path)))
     return struck
-
-
-def _put(path: Path, content: bytes) -> None:
-    if sealed.read(path) != content:
-        sealed.write(path, content)
 
 
 def _tables(path: Path, name: str, source: Source) -> Iterator[tuple[RawTable, dict[str, str]]]:

@@ -54,6 +54,7 @@ def publish(home: Home, partner: Partner) -> Release:
 
     Raises:
         DisclosureError: a hidden number could be recovered, or a mart breaks its contract; the last release stays.
+        WithdrawnError: the same was published before and withdrawn; that is the end of it until something changes.
         EquityError: there is no warehouse yet, or it counts no student yet.
     """
     # Imported here: a release can be rendered and tested without a warehouse, a ledger or a solver at hand.
@@ -85,10 +86,19 @@ def publish(home: Home, partner: Partner) -> Release:
     context = dataclasses.replace(
         context, programmes=programmes.beside(context.programmes, frames["gap_metrics"])
     )
-    release = write_release(home, partner, frames, context, attack)
-    with new_file(_published(home, partner.partner_id)) as scratch:
-        scratch.write_text(f"{inputs_of(home, partner.partner_id)} {release.release_id}")
+    try:
+        release = write_release(home, partner, frames, context, attack)
+    except withdrawal.WithdrawnError as withdrawn:
+        _note(home, partner.partner_id, withdrawn.release_id)
+        raise
+    _note(home, partner.partner_id, release.release_id)
     return release
+
+
+def _note(home: Home, partner_id: str, release_id: str) -> None:
+    """Write down of what was made the release that says all that is there now."""
+    with new_file(_published(home, partner_id)) as scratch:
+        scratch.write_text(f"{inputs_of(home, partner_id)} {release_id}")
 
 
 def _published(home: Home, partner_id: str) -> Path:
@@ -125,7 +135,7 @@ def write_release(
 
     Raises:
         DisclosureError: a frame breaks its contract, or the attack found a hidden number; the last release stays.
-        EquityError: the same was published before and withdrawn.
+        WithdrawnError: the same was published before and withdrawn.
     """
     frames = {mart: contracts.check(mart, frames[mart]) for mart in contracts.MARTS}
     data = _data(frames, context)

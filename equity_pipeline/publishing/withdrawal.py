@@ -9,6 +9,7 @@ release goes on from them. Numbers that were withdrawn are not published a secon
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,17 @@ from equity_pipeline.storage.atomic import point
 from equity_pipeline.storage.home import Home
 
 _NETWORK = "_network"
+
+
+class WithdrawnError(EquityError):
+    """What is about to be published was published before, as `release_id`, and withdrawn."""
+
+    def __init__(self, partner_id: str, release_id: str) -> None:
+        self.release_id = release_id
+        super().__init__(
+            f"{partner_id}: these numbers were withdrawn as release {release_id}: nothing was published; correct the "
+            "delivery or the partner file first"
+        )
 
 
 @dataclass(frozen=True)
@@ -71,6 +83,17 @@ def _take_away(home: Home, name: str, release_id: str) -> None:
     os.replace(releases / release_id, target)
 
 
+def forget(home: Home, partner_id: str) -> None:
+    """Remove the network's releases that hold numbers of a partner whose own are gone."""
+    for folder in (home.network_releases, home.withdrawn(_NETWORK)):
+        for release in sorted(folder.glob("[0-9a-f]*")):
+            if partner_id in manifest.read(release)["made_from"]:
+                shutil.rmtree(release)
+    latest = home.network_releases / "latest"
+    if latest.is_symlink() and not latest.exists():
+        latest.unlink()
+
+
 def ever_published(home: Home, partner_id: str) -> list[Path]:
     """The releases of a partner that somebody may have read, those that were withdrawn among them."""
     return sorted(
@@ -84,13 +107,10 @@ def refuse_again(home: Home, partner_id: str, data: dict[str, bytes]) -> None:
     """`data`: path → bytes of what is about to be published.
 
     Raises:
-        EquityError: a withdrawn release of the partner said the same.
+        WithdrawnError: a withdrawn release of the partner said the same.
     """
     tables = {path: manifest.sha256(content) for path, content in data.items() if path.endswith(".csv")}
     for release in sorted(home.withdrawn(partner_id).glob("*")):
         files = manifest.of(release)["files"]
         if {path: files.get(path, {}).get("sha256") for path in tables} == tables:
-            raise EquityError(
-                f"{partner_id}: these numbers were withdrawn as release {release.name}: nothing was published; correct the "
-                "delivery or the partner file first"
-            )
+            raise WithdrawnError(partner_id, release.name)

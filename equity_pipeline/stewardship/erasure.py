@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 from equity_pipeline.contracts import EXTRACTS
 from equity_pipeline.domain.errors import DeliveryError, EquityError
+from equity_pipeline.domain.versions import version
 from equity_pipeline.extracts import intake, quarantine
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.extracts.reading import UNREADABLE_YEAR, claiming, landed
@@ -64,6 +64,7 @@ def erase_student(home: Home, partner: Partner, student_id: str) -> Path:
     """
     ledger = Ledger(home)
     counts: Counter[str] = Counter()
+    _clear_up(home, partner, ledger)
     for delivery in ledger.deliveries(partner.partner_id):
         _strike_delivery(home, partner, ledger, delivery, student_id, counts)
     if not counts:
@@ -103,6 +104,14 @@ def retain(home: Home, partner: Partner, today: dt.date) -> Path | None:
     return _receipt(home, partner.partner_id, {"older_than": first, **dict(sorted(counts.items()))})
 
 
+def _clear_up(home: Home, partner: Partner, ledger: Ledger) -> None:
+    """Remove from the archive what the ledger does not know: left there by one who was killed."""
+    known = {delivery["sha256"] for delivery in ledger.deliveries(partner.partner_id)}
+    for folder in home.archive(partner.partner_id).glob("*"):
+        if folder.name not in known:
+            shutil.rmtree(folder)
+
+
 def _remove(home: Home, partner: Partner, ledger: Ledger, delivery: dict[str, Any]) -> None:
     """Remove a delivered file from the archive and `landing/`; its school years are loaded again without it."""
     for item in landed(home.landing(partner.partner_id)):
@@ -131,34 +140,57 @@ def _strike_delivery(
     except DeliveryError:
         sources = []
     struck = strike(path, delivery["file"], sources, student_id)
-    if not (struck.records or struck.blanked or struck.gone):
-        return
     if struck.gone:
         counts["files_removed_whole"] += 1
         _remove(home, partner, ledger, delivery)
         return
-    landed_as = [item for item in landed(home.landing(partner.partner_id)) if item.sha256() == sha256]
-    for extract in EXTRACTS:
-        folder = home.quarantine(extract, partner.partner_id, UNREADABLE_YEAR)
-        quarantine.write_delivery(folder, delivery["delivery_id"], [])
+    if not struck.files:
+        return
     counts["files_rewritten"] += 1
     counts["records_removed"] += struck.records
     counts["ids_blanked"] += struck.blanked
-    for item in landed_as:
-        for file in item.set_of or (item.path,):
-            file.write_bytes(sealed.read(path / file.name if item.set_of else path))
-    rewritten = next(item for item in landed(path.parent) if item.path == path)
-    new = rewritten.sha256(sealed.opened)
-    size = sum(len(sealed.read(file)) for file in rewritten.set_of or (path,))
-    os.replace(path.parent, path.parent.with_name(new))
-    ledger.rewritten(partner.partner_id, sha256, new, size)
+    archived = next(item for item in landed(path.parent) if item.path == path)
+    files = archived.set_of or (path,)
+    new = archived.sha256(struck.opened)
+    # Without her two deliveries may be the same: then the newer counts.
+    same = [one for one in ledger.deliveries(partner.partner_id) if one["sha256"] == new]
+    *older, newest = sorted([*same, delivery], key=lambda one: (version(one["file"]).dated, one["sequence"]))
+    # What is there goes last: whoever comes after one who was killed begins with it again.
+    if newest is delivery:
+        with atomic.new_folder(path.parent.with_name(new)) as scratch:
+            for file in files:
+                at = scratch / file.relative_to(path.parent)
+                at.parent.mkdir(exist_ok=True)
+                sealed.write(at, struck.opened(file).read())
+    for item in landed(home.landing(partner.partner_id)):
+        if item.sha256() == sha256:
+            for file in item.set_of or (item.path,):
+                file.write_bytes(struck.opened(path / file.name if item.set_of else path).read())
+    for extract in EXTRACTS:
+        folder = home.quarantine(extract, partner.partner_id, UNREADABLE_YEAR)
+        quarantine.write_delivery(folder, delivery["delivery_id"], [])
+    for one in older:
+        ledger.reopen(partner.partner_id, one["delivery_id"])
+    if newest is delivery:
+        size = sum(len(struck.opened(file).read()) for file in files)
+        ledger.rewritten(partner.partner_id, sha256, new, size)
+    shutil.rmtree(path.parent)
+
+
+def tell(receipt: Path, release: str) -> None:
+    """Add to the receipt what became of the partner's release without what was erased."""
+    _write(receipt, json.loads(receipt.read_text(encoding="utf-8")) | {"release": release})
 
 
 def _receipt(home: Home, partner_id: str, counts: dict[str, Any]) -> Path:
     now = dt.datetime.now(dt.UTC)
     receipt = home.erasures / f"{partner_id}-{now:%Y%m%dT%H%M%SZ}.json"
     content = {"partner_id": partner_id, "erased_at": now.isoformat(timespec="seconds")} | counts
-    with atomic.new_file(receipt) as scratch:
-        scratch.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    _write(receipt, content)
     trail.log(home, "erased", partner_id, **counts)
     return receipt
+
+
+def _write(receipt: Path, content: dict[str, Any]) -> None:
+    with atomic.new_file(receipt) as scratch:
+        scratch.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -64,6 +64,12 @@ def point(link: Path, beside: str) -> None:
     os.replace(scratch, link)
 
 
+def destined(path: Path) -> Path:
+    """Where a file will lie once the scratch file or folder in which it is written takes its place."""
+    parts = ((scratch["target"] if (scratch := _SCRATCH.fullmatch(part)) else part) for part in path.parts)
+    return Path(*parts)
+
+
 def link_or_copy(source: Path, target: Path) -> None:
     """A second name for a file that is never changed; its copy where the file system knows no links."""
     try:

@@ -7,8 +7,9 @@ The key is 64 hexadecimal digits, in `$EQUITY_ENCRYPTION_KEY` or in the file (fo
 `$EQUITY_ENCRYPTION_KEY_FILE` names. Several, with blanks between them, are a rotation: the first seals, all open.
 
 A sealed file is the mark, the key's id, a salt, then blocks of 1 MiB, each under AES-256-GCM with a key of the file's own
-(HKDF-SHA-256 of key and salt) and its number, and whether it is the last, as nonce: no block can be changed, moved or cut
-off unseen. The salt is the HMAC of the content, so that the same content gives the same bytes and no key is used for two.
+and its number, and whether it is the last, as nonce: no block can be changed, moved or cut off unseen. The file's key is
+HKDF-SHA-256 of key, salt and place, so that no file can take the place of another. The salt is the HMAC of the content, so
+that the same content gives the same bytes in its place and no key is used for two.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ MARK = b"\x00eqseal1"
 _ID, _SALT, _TAG = 8, 32, 16
 _HEAD = len(MARK) + _ID + _SALT
 _BLOCK = 1024**2
+_PLACE = 4
+"""Names at the end of a path that say what a file is: extract, partner, school year, part; or partner, content, set, file.
+The home before them may be moved."""
 
 
 class SealError(EquityError):
@@ -57,6 +61,11 @@ def _id(key: bytes) -> bytes:
     return _derived(key, b"", b"key id", _ID)
 
 
+def _cipher(key: bytes, salt: bytes, path: Path) -> AESGCM:
+    place = "\0".join(atomic.destined(path.absolute()).parts[-_PLACE:])
+    return AESGCM(_derived(key, salt, b"file " + os.fsencode(place)))
+
+
 def is_sealed(path: Path) -> bool:
     """Whether a file begins as a sealed one does."""
     with path.open("rb") as file:
@@ -66,12 +75,12 @@ def is_sealed(path: Path) -> bool:
 def write(target: Path, content: bytes) -> None:
     """Write a file: sealed where there is a key."""
     with target.open("wb") as file:
-        file.writelines(_sealed(content, found[0]) if (found := _keys()) else [content])
+        file.writelines(_sealed(content, found[0], target) if (found := _keys()) else [content])
 
 
-def _sealed(content: bytes, key: bytes) -> Iterable[bytes]:
+def _sealed(content: bytes, key: bytes, path: Path) -> Iterable[bytes]:
     salt = hmac.digest(_derived(key, b"", b"salt"), content, "sha256")
-    cipher = AESGCM(_derived(key, salt, b"file"))
+    cipher = _cipher(key, salt, path)
     yield MARK + _id(key) + salt
     view = memoryview(content)
     last = max(len(content) - 1, 0) // _BLOCK
@@ -101,7 +110,7 @@ def read(path: Path) -> bytes:
                 f"{path.parent}: a file here is encrypted, and ${KEY} or ${KEY_FILE} has no key for it; put the right "
                 "one back"
             )
-        cipher = AESGCM(_derived(key, salt, b"file"))
+        cipher = _cipher(key, salt, path)
         content = bytearray()
         block, number = file.read(_BLOCK + _TAG), 0
         try:
@@ -111,7 +120,8 @@ def read(path: Path) -> bytes:
             content += cipher.decrypt(_nonce(number, True), block, MARK)
         except InvalidTag:
             raise SealError(
-                f"{path.parent}: an encrypted file here is not as it was written; restore it from a backup"
+                f"{path.parent}: an encrypted file here is not as it was written, or not where; restore it from a "
+                "backup"
             ) from None
     return bytes(content)
 
@@ -156,6 +166,14 @@ def renew(folders: Iterable[Path]) -> int:
             write(scratch, read(path))
         renewed += 1
     return renewed
+
+
+def carry(source: Path, target: Path) -> None:
+    """Put a file that is never changed in another place as well: a second name for it, or sealed anew for there."""
+    if is_sealed(source):
+        write(target, read(source))
+    else:
+        atomic.link_or_copy(source, target)
 
 
 def copied(path: Path, target: Path) -> str:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from equity_pipeline.adapters import readers, records
 from equity_pipeline.adapters.readers import read_batches, read_delimited, read_fixed, read_workbook
 from equity_pipeline.domain.errors import DeliveryError
+from tests.adapters.test_workbooks import here
 
 PIECES = st.sampled_from(
     [b"a", b"1", b",", b",", b";", b"|", b"\t", b"\n", b"\r\n", b"\r", b'"', b'""', b'="0"', b"\\", b" ", b"\xff", b"\0",
@@ -45,7 +46,9 @@ def test_any_bytes_are_a_table_or_a_refusal_that_names_the_file(content, block, 
 @given(content=MESS)
 def test_any_bytes_as_fixed_widths_or_workbook(content):
     outcome(lambda: list(read_fixed(content, "f.csv", {"a": "1-2", "b": "4-5"})))
-    outcome(lambda: read_workbook(content, "f.csv", None, ()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(readers.subprocess, "run", here)
+        outcome(lambda: read_workbook(content, "f.csv", None, ()))
 
 
 @settings(max_examples=150, deadline=None)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import zipfile
 
 import polars as pl
 import pytest
 
 from equity_pipeline.domain.errors import EquityError
+from equity_pipeline.extracts import intake
 from equity_pipeline.extracts.intake import pending_files, take_delivery
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.extracts.privacy import Pseudonyms
+from equity_pipeline.stewardship import erasure
 from equity_pipeline.stewardship.erasure import erase_partner, erase_student
 from equity_pipeline.storage import keys, trail
 from tests.contracts.test_intake import deliver, load_all, partner
@@ -104,6 +107,57 @@ def test_nothing_of_her_is_left_and_everything_of_the_others(three_kinds):
     assert texts["old_students.csv"].decode("utf-16") == f"{HEADER}2024,S9000418,8,M"
     assert trail.entries(home, "erased")[-1]["detail"] == {"one_student": receipt["one_student"]}
     assert trail.check(home).fault is None
+
+
+@pytest.mark.parametrize("killed", ["new_folder", "rewritten", "rmtree", "take_delivery"])
+def test_one_who_was_killed_leaves_nothing_that_the_next_does_not_end(three_kinds, monkeypatch, killed):
+    home, one = three_kinds
+    owner = {"new_folder": erasure.atomic, "rewritten": Ledger, "rmtree": shutil, "take_delivery": intake}[
+        killed
+    ]
+
+    def kill(*_, ignore_errors=False):
+        if not ignore_errors:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, killed, kill)
+        with pytest.raises(KeyboardInterrupt):
+            erase_student(home, one, HER)
+    if (
+        killed == "take_delivery"
+    ):  # the ledger knows already: a run as any other reads again what was rewritten
+        take_delivery(home, one)
+        load_all(home, one)
+    else:
+        erase_student(home, one, HER)
+    assert HER.encode() not in bytes_of(home.root)
+    assert Pseudonyms(keys.key(home, "test_sd")).person(HER) not in texts_of(home.root)
+    assert len(list(home.archive("test_sd").iterdir())) == len(Ledger(home).deliveries("test_sd")) == 5
+    assert pending_files(home, one) == []
+
+
+@pytest.mark.parametrize("newest", ["with", "without"])
+def test_two_deliveries_that_differ_in_her_alone_are_one_without_her(home, newest):
+    """The newer of them is the one that counts, also against a third between them."""
+    rows = "2026,S9000418,9,M\n"
+    texts = {
+        "without": f"{HEADER}{rows}",
+        "with": f"{HEADER}2026,{HER},9,F\n{rows}",
+        "third": f"{HEADER}2026,third,9,M\n",
+    }
+    order = ["with", "third", "without"] if newest == "without" else ["without", "third", "with"]
+    for month, which in enumerate(order, 1):
+        deliver(home, f"students_2026-0{month}-01.csv", texts[which])
+    take_delivery(home, partner())
+    load_all(home, partner())
+    erase_student(home, partner(), HER)
+    names = {one["file"] for one in Ledger(home).deliveries("test_sd")}
+    assert names == {"students_2026-02-01.csv", "students_2026-03-01.csv"}
+    stored = pl.read_parquet(home.extract("students", "test_sd", 2026) / "*.parquet", hive_partitioning=False)
+    assert stored["student_id"].to_list() == [Pseudonyms(keys.key(home, "test_sd")).person("S9000418")]
+    assert HER.encode() not in bytes_of(home.root)
+    assert pending_files(home, partner()) == []
 
 
 def test_a_workbook_goes_whole(home):

@@ -207,6 +207,49 @@ def test_a_changed_bit_is_seen(tmp_path_factory, content, place, bit):
             sealed.read(path)
 
 
+def test_no_file_can_take_the_place_of_another(both):
+    """Each sealed file of two partners, who sent the same bytes among others, in the place of each other one."""
+    _, home = both
+    deliver(home, "roster.zip", ZIPS["roster.zip"], partner_id="south")
+    south = partner(*SOURCES, partner_id="south")
+    take_delivery(home, south)
+    load_all(home, south)
+    there = {path: path.read_bytes() for path in files(home, *LAYERS).values()}
+    tried = 0
+    for path, own in there.items():
+        for other in there.values():
+            path.write_bytes(other)
+            if other is own:
+                assert sealed.read(path)
+                continue
+            with pytest.raises(sealed.SealError, match="or not where"):
+                sealed.read(path)
+            tried += 1
+        path.write_bytes(own)
+    assert tried == len(there) * (len(there) - 1) > 600
+
+
+def test_a_swapped_file_stops_whoever_reads_it(both):
+    _, home = both
+    archived = [path for path in files(home, "archive").values() if path.name.endswith(".zip")]
+    stored = list((home.root / "extracts").rglob("part-0.parquet"))
+    for first, second in (archived[:2], stored[:2]):
+        first.write_bytes(second.read_bytes())
+    with duckdb.connect() as connection, pytest.raises(sealed.SealError):
+        raw.load(connection, home, ONE, [])
+    intake._readings.clear()
+    with pytest.raises(sealed.SealError) as told:  # what another mapping makes read again
+        take_delivery(home, ONE.model_copy(update={"first_school_year": 2023}))
+    assert HER not in str(told.value)
+
+
+def test_a_home_may_be_moved(both, tmp_path):
+    _, home = both
+    before = contents(home, *LAYERS)
+    home.root.rename(tmp_path / "elsewhere")
+    assert contents(Home(tmp_path / "elsewhere"), *LAYERS) == before
+
+
 def test_a_sealed_frame_is_a_frame(tmp_path, key):
     frame = pl.DataFrame({"student_id": ["a", None], "n": [1, 2]})
     sealed.write_parquet(frame, tmp_path / "part-0.parquet")

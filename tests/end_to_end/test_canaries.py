@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 import zipfile
 from pathlib import Path
@@ -20,6 +21,7 @@ from click.testing import CliRunner
 
 from equity_pipeline.cli import main
 from equity_pipeline.contracts import EXTRACTS
+from equity_pipeline.extracts.privacy import Pseudonyms
 from equity_pipeline.storage import keys, sealed, trail
 from equity_pipeline.storage.home import Home
 from tests.contracts.test_contracts import GOOD
@@ -40,6 +42,8 @@ PUBLIC = {
 }
 """Names of schools, courses, exams and questions are nobody's secret, and their pages show them."""
 STUDENTS = 60
+COUNTED_NOWHERE = "KANARI9999"
+"""A student whose only row is rejected."""
 PERSONAL = {"Full Name": "Kanari Name", "Home Address": "Kanari Street 1", "Email": "kanari@kanari.example"}
 ENCRYPTION_KEY = "5a" * 32
 KANARI = re.compile(rb"(?i)kanari")
@@ -50,6 +54,7 @@ state: CA
 timezone: America/Los_Angeles
 first_school_year: 2024-25
 programs: [{school_year: 2025-26, program: action_for_equity, phase: access}]
+accepted_files: [{file: nothing.csv, because: a word for the record}]
 sources:
   - {name: canonical, format: canonical, files: ["*.csv"]}
 """
@@ -76,6 +81,8 @@ def delivery(extract: str) -> str:
     writer = csv.DictWriter(out, header, restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows if extract in OF_STUDENTS else [good | PERSONAL])
+    if extract == "students":
+        writer.writerow(rows[0] | {"student_id": COUNTED_NOWHERE, "grade_level": "97"})
     return out.getvalue() + ("Kanari is no record\n" if extract in OF_STUDENTS else "")
 
 
@@ -174,23 +181,71 @@ def test_everything_is_for_its_owner_only(left):
     assert open_ == []
 
 
-def test_one_student_can_be_erased_from_the_command_line_and_the_record_holds(left):
-    home, _, _ = left
-    done = CliRunner().invoke(main, ["erase", "--home", str(home.root), "--partner", "north", "--student-id", student(7)])  # fmt: skip
+def erased(home: Home, *who: str) -> str:
+    done = CliRunner().invoke(main, ["erase", "--home", str(home.root), "--partner", "north", *who])
     assert done.exit_code == 0, done.output
-    assert "erased one student of north; receipt:" in done.output
-    found = [
-        path for path in home.root.rglob("*") if path.is_file() and student(7).encode() in contents(path)
-    ]
-    assert found == []
+    return done.output
+
+
+def holding(home: Home, word: str) -> list[Path]:
+    """The files of a home in which a byte search finds a word, unpacked and opened."""
+    return [path for path in home.root.rglob("*") if path.is_file() and word.encode() in contents(path)]
+
+
+def test_one_student_can_be_erased_from_the_command_line(left):
+    home, _, _ = left
+    told = erased(home, "--student-id", student(7))
+    assert "erased one student of north; receipt:" in told
+    assert re.search("release: [0-9a-f]+ (published|stays)", told)
+    assert holding(home, student(7)) == []
     assert any(student(8).encode() in path.read_bytes() for path in home.landing("north").iterdir())
     students = pl.read_parquet(
         sealed.parquet_of(home.extract("students", "north", 2026)), hive_partitioning=False
     )
     assert students.height >= STUDENTS - 1
-    actions = {entry["action"] for entry in trail.entries(home)}
-    assert {"ran", "delivered", "released", "erased"} <= actions
+
+
+def test_an_erasure_ends_well_where_what_is_left_says_what_was_withdrawn(left):
+    """Its receipt says so, the same numbers stay away, and nobody tries to publish them again."""
+    home, _, _ = left
+    latest = (home.releases("north") / "latest").resolve().name
+    said = ["withdraw", "--home", str(home.root), "--partner", "north", "--because", "a wrong year", latest]
+    assert CliRunner().invoke(main, said).exit_code == 0
+    told = erased(home, "--student-id", COUNTED_NOWHERE)
+    receipt = json.loads(max(home.erasures.iterdir()).read_text())
+    assert receipt["one_student"] == {"files_rewritten": 1, "ids_blanked": 0, "records_removed": 1}
+    assert f"these numbers were withdrawn as release {latest}: nothing was published" in receipt["release"]
+    assert receipt["release"] in told
+    assert holding(home, COUNTED_NOWHERE) == []
+    assert not (home.releases("north") / latest).exists()
+    again = CliRunner().invoke(main, ["run", "--home", str(home.root)])
+    assert (again.exit_code, "nothing new" in again.output) == (0, True), again.output
+
+
+def test_the_record_says_all_that_was_done_and_shows_a_change(left):
+    home, _, _ = left
+    done = {entry["action"] for entry in trail.entries(home, partner_id="north")}
+    assert done == {"delivered", "accepted", "released", "withdrew", "erased"}
+    ran = {(entry["detail"]["job"], entry["detail"]["partition"]) for entry in trail.entries(home, "ran")}
+    assert {("take_in", "north"), ("refresh", "north"), ("network", None), ("erase_student", None)} <= ran
+    assert all(entry["who"] and entry["at"] for entry in trail.entries(home))
     checked = CliRunner().invoke(main, ["status", "--home", str(home.root), "--audit"])
     assert (checked.exit_code, "head" in checked.output) == (0, True)
-    home.trail.write_text(home.trail.read_text().replace("erased", "nothing"))
+    whole = home.trail.read_text()
+    home.trail.write_text(whole.replace("erased", "nothing"))
     assert CliRunner().invoke(main, ["status", "--home", str(home.root), "--audit"]).exit_code == 1
+    home.trail.write_text(whole)
+
+
+def test_of_an_erased_partner_nothing_is_found(left):
+    """Neither a file's name in Dagster's history nor a word of its files; receipts and the record say that it was there."""
+    home, _, _ = left
+    assert any(path.is_relative_to(home.dagster) for path in holding(home, "kanari.csv"))
+    hers = Pseudonyms(keys.key(home, "north")).person(student(8))
+    assert holding(home, hers)
+    erased(home)
+    for word in ("kanari", "Kanari", "KANARI", hers, "students.csv", "North"):
+        assert holding(home, word) == [], word
+    named = {path.relative_to(home.root).parts[0] for path in holding(home, "north")}
+    assert named <= {"erasures", "audit.jsonl", ".dagster"}
+    assert trail.check(home).fault is None
