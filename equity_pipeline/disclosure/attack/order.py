@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import defaultdict
 from collections.abc import Hashable, Sequence
 
 
 class Order:
-    """The order of all lists seen so far. A list in the order of its own figures would tell which of two hidden ones is larger."""
+    """What came behind what in all lists seen so far. A list in the order of its own figures would tell which of two hidden ones
+    is larger."""
 
     def __init__(self) -> None:
-        self._listed: list[Hashable] = []
+        self._behind: defaultdict[Hashable, set[Hashable]] = defaultdict(set)
 
     def keeps(self, listed: Sequence[Hashable]) -> bool:
-        """Whether the list is in the one order; what was not seen before takes its place behind what stands before it."""
-        place = {what: at for at, what in enumerate(self._listed)}
-        known = [place[what] for what in listed if what in place]
-        if known != sorted(set(known)) or len(set(listed)) < len(listed):
-            return False
-        if len(known) < len(listed):
-            at = 0
-            for what in listed:
-                if what in place:
-                    at = self._listed.index(what) + 1
-                else:
-                    self._listed.insert(at, what)
-                    at += 1
+        """Whether no two of the list stand in another order than in the lists before it, whatever else stood between them."""
+        for first, second in itertools.pairwise(listed):
+            if first == second or first in self._behind[second]:
+                return False
+            if second not in self._behind[first]:
+                new = {second, *self._behind[second]}
+                for one, behind in self._behind.items():
+                    if one == first or first in behind:
+                        behind |= new
         return True
