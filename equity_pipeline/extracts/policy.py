@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 from functools import lru_cache
-from pathlib import Path
 
-_POLICY = Path(__file__).parents[2] / "dbt_project" / "seeds" / "policy" / "policy.csv"
+from equity_pipeline.storage import installation
+
+_POLICY = installation.DBT_PROJECT / "seeds" / "policy" / "policy.csv"
 
 
 @lru_cache

@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING, Any, cast
 import yaml
 
 from equity_pipeline.domain.errors import EquityError
-from equity_pipeline.storage import atomic
+from equity_pipeline.storage import atomic, installation
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
     from dbt.contracts.graph.manifest import Manifest
 
-FOLDER = Path(__file__).resolve().parents[2] / "dbt_project"
+FOLDER = installation.DBT_PROJECT
 DUCKDB = "duckdb"  # the target of profiles.yml that finished warehouses are made for
 _SOURCES = {".sql", ".py", ".csv", ".yml"}
 _IN_PROCESS = threading.Lock()  # dbt keeps its adapter and flags in module globals: one invocation at a time
