@@ -81,8 +81,7 @@ def closure(cells: pd.DataFrame) -> float:
     """Share of the cells of the first metric's students that closure publishes."""
     first = cells[cells["metric_id"] == NAMES[0]]
     year = Year.of(first, dimensions(), MINIMUM)
-    place = {g: i for i, g in enumerate(year.groups)}
-    sums = [[place[e.total], *(place[p] for p in e.parts)] for e in year.sums]
+    sums = [year.sums[[row]].indices.tolist() for row in np.flatnonzero(year.equal)]
     return 1 - _closure(year.values[year.names.index((NAMES[0], "n"))], sums).mean()
 
 

@@ -178,7 +178,11 @@ class _Site:
         for (metric, school, dimension, subgroup), by_year in said.rows.items():
             self.by_label[metric, school, said.group(dimension, subgroup)].append(by_year)
         self.metrics = {label: metric for metric, label in said.labels["metric"].items()}
-        names = [*said.rules.policy.values(), *itertools.chain(*(of.values() for of in said.labels.values()))]
+        names = [
+            *said.rules.policy.values(),
+            *map(said.school, self.slugs.values()),
+            *itertools.chain(*(of.values() for of in said.labels.values())),
+        ]
         # Numbers in names and rules, which are the same whatever is counted.
         self.always = (
             _ALWAYS
