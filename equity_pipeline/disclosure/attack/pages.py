@@ -77,7 +77,8 @@ _APART = "3"
 # What is counted of releases and deliveries, and not of students.
 _RECORDS = re.compile(r"(rows?|more groups?|more gaps?|expected deliver\w+|deliver\w+|files?)$")
 _FOLLOWS = re.compile(r"([\d,]+) (percentage points|KB|students|more \w+|expected \w+|\w+)")
-_FILE = re.compile(r"\.\w{2,7}$")
+# Names that a partner gave: of files, and of schools that have none but their id.
+_NAMED = re.compile(r"\.\w{2,7}$|^School \S+$")
 _STUDENTS = re.compile(r"\d students|~\d")
 _COMPARED = re.compile(r"\d+ of \d+ (comparisons|goals?)")
 _PARTS = re.compile(r"(\d+) of (\d+)")
@@ -302,7 +303,7 @@ class _Page:
             or not numbers(text)
         ):
             return
-        if element.tag == "bdi" and _FILE.search(text):
+        if element.tag == "bdi" and _NAMED.search(text):
             return
         text = _COMPARED.sub("", _DAY.sub("", text))
         left = Counter(numbers(text))
