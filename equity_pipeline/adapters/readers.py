@@ -239,10 +239,17 @@ def read_parquet(content: Path | bytes, name: str) -> RawTable:
     """A Parquet file as a table of text, its cells as CSV would hold them; `_line` is the number of the record.
 
     Raises:
-        DeliveryError: not readable, or columns that are no cells.
+        DeliveryError: not readable, columns that are no cells, or more cells than so few bytes can say.
     """
+    size = len(content) if isinstance(content, bytes) else content.stat().st_size
     try:
-        frame = pl.read_parquet(io.BytesIO(content) if isinstance(content, bytes) else content)
+        lazy = pl.scan_parquet(io.BytesIO(content) if isinstance(content, bytes) else content)
+        cells = len(lazy.collect_schema()) * lazy.select(pl.len()).collect().item()
+        if cells > max(_RATIO_FLOOR, MAX_RATIO * size):
+            raise DeliveryError(
+                f"{cells:,} cells from {size:,} bytes", file=name, remedy="send smaller files or plain text"
+            )
+        frame = lazy.collect()
     except (PolarsError, OSError) as error:
         raise DeliveryError("not a readable Parquet file", file=name, remedy="write it again") from error
     if nested := [column for column, dtype in frame.schema.items() if dtype.is_nested()]:

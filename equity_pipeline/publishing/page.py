@@ -20,6 +20,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from equity_pipeline.disclosure.publication import X
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.rows import Row
 from equity_pipeline.partners.registry import Partner
@@ -151,7 +152,7 @@ def environment(say: Language = ENGLISH) -> Environment:
     }
     css, js = (Markup(templates.get_source(made, name)[0]) for name in ("site.css", "site.js"))
     made.globals |= {"_": say, "lang": say.code, "statuses": words.STATUSES, "status": functools.partial(tables.status, say=say),
-                     "dumbbell": charts.rates, "meter": charts.meter, "students": say.students, "rate": say.rate, "goal": words.goal, "css": css, "js": js, "security_policy": _policy(js)}  # fmt: skip
+                     "dumbbell": charts.rates, "meter": charts.meter, "students": say.students, "rate": say.rate, "goal": words.goal, "apart": X, "css": css, "js": js, "security_policy": _policy(js)}  # fmt: skip
     return made
 
 

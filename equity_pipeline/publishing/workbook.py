@@ -10,6 +10,7 @@ from typing import Any
 
 import xlsxwriter
 
+from equity_pipeline.disclosure.publication import X
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.rows import Row
 from equity_pipeline.publishing import words
@@ -119,6 +120,7 @@ def _read_me(
         (say("Gap"), say("Rate of the group minus rate of the comparison, in percentage points. Negative: the system serves this group at a lower rate.")),
         (say("Rounding"), say("Numbers of students are rounded (~), and rates of smaller groups are given as bands, to protect students; every other figure is worked out from what is shown.")),
         (say(words.HIDDEN_WORDS), say("The number is hidden to protect the privacy of students. The row stays, the cells are empty.")),
+        (say("Proof"), say("Every number that is not shown could be either of two that are at least {apart} students apart (X = {apart}).", apart=X)),
         (say(words.NOT_MEASURED), say("The data needed is not on file. It is never counted as zero.")),
         (say(words.NOT_ENOUGH), say("too few students to tell, which is not the same as no gap.")),
         *((f"{step.symbol} {say(step.words)}", say(step.meaning)) for code, step in words.STATUSES.items() if code != "not_measurable"),

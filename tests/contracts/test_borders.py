@@ -7,6 +7,7 @@ import stat
 import zipfile
 
 import duckdb
+import polars as pl
 import pytest
 from click.testing import CliRunner
 
@@ -186,6 +187,12 @@ def test_no_model_reaches_out_of_the_partners_folders(south):
     assert not (south.root / "out.csv").exists()
 
 
+def parquet(frame):
+    out = io.BytesIO()
+    frame.write_parquet(out)
+    return out.getvalue()
+
+
 HOSTILE = {
     "a million columns": ("students.csv", ",".join(map(str, range(1_000_000))) + "\n1\n", "columns, more than 5,000"),
     "two names that differ in case": (
@@ -196,6 +203,7 @@ HOSTILE = {
     ),
     "a bomb": ("students.zip", [("students.csv", "0" * 30_000_000)], "the zip unpacks to 30,000,000 bytes"),
     "a zip in a zip": ("students.zip", [("more.zip", b"PK\x03\x04")], "an archive inside the archive"),
+    "a Parquet bomb": ("students.parquet", parquet(pl.select(student_id=pl.repeat("x", 50_000_000))), "50,000,000 cells from"),
     "no zip": ("students.zip", b"PK\x03\x04 and no more", "damaged or was cut short"),
     "zeros": ("students.csv", b"\0" * 5_000, "not a text file"),
     "no record that fits": ("students.csv", "a,b\n" + "1\n" * 10, "no record fits the header"),

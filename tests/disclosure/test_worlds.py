@@ -20,6 +20,9 @@ DIMENSIONS = pd.DataFrame(
 )
 
 
+_MOST = 34
+
+
 def table(cells: dict[tuple[str, str], tuple[int, int]]) -> pd.DataFrame:
     """Counts of one school, `(homeless)` subgroup → (n, successes), and of everyone in it."""
     everyone = tuple(np.sum(list(cells.values()), axis=0))
@@ -28,10 +31,12 @@ def table(cells: dict[tuple[str, str], tuple[int, int]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*CELL, "n", "successes"]).sort_values(CELL, ignore_index=True)
 
 
-def every_world(year: Year) -> np.ndarray:
-    """By enumeration: every (n, s) of both groups of the table that makes the same release, world × cell × (n, s)."""
-    said = publish(year.values[0][year.group], year.values[1][year.group], year.minimum_cell)
-    bounds = [(int(a), int(b)) for a, b in zip(said["n_low"], said["n_high"], strict=True)]
+def every_world(year: Year, withheld: np.ndarray | bool = False) -> np.ndarray:
+    """By enumeration: every (n, s) of both groups of the table that makes the same release, world × cell × (n, s). Where
+    any number of students would make it, only those up to `_MOST` are tried."""
+    held = np.broadcast_to(withheld, len(year.group))
+    said = publish(year.values[0][year.group], year.values[1][year.group], year.minimum_cell, withheld=held)
+    bounds = [(int(a), min(int(b), _MOST)) for a, b in zip(said["n_low"], said["n_high"], strict=True)]
     parts = [i for i, g in enumerate(year.group) if year.groups[g].dimension == "homeless"]
     of_all = next(i for i in range(len(year.group)) if i not in parts)
     options = [
@@ -44,7 +49,7 @@ def every_world(year: Year) -> np.ndarray:
     worlds[:, of_all] = worlds[:, parts].sum(axis=1)
     alike = np.ones(len(worlds), bool)
     for cell in range(len(year.group)):
-        here = publish(worlds[:, cell, 0], worlds[:, cell, 1], year.minimum_cell)
+        here = publish(worlds[:, cell, 0], worlds[:, cell, 1], year.minimum_cell, withheld=bool(held[cell]))
         alike &= (here == said.iloc[cell]).all(axis=1).to_numpy()
     return worlds[alike]
 
@@ -92,6 +97,41 @@ def test_what_is_published_of_any_small_table_has_worlds_for_every_count(pairs):
         assert prover.consistent(world)
     assert proof.narrowest >= X
     assert not len(prover.narrow(list(proof.worlds[2026])))
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    st.lists(
+        st.integers(1, 24).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))), min_size=2, max_size=2
+    )
+)
+def test_the_promise_holds_by_enumeration_of_every_whole_number_table(pairs):
+    """Whatever is published of a small table: each count that must stay open lies between the ends that the proof claims, and
+    X apart, in tables that an outsider can count out for herself; and every group is mixed in one of them."""
+    counts = table(dict(zip(("yes", "no"), pairs, strict=True)))
+    try:
+        proof = prove(counts, DIMENSIONS, 10)
+    except DisclosureError:
+        return  # nothing is published
+    withheld = proof.base["withheld"].to_numpy()
+    year = Year.of(counts, DIMENSIONS, 10)
+    prover, found = Prover(year, withheld), list(proof.worlds[2026])
+    worlds = every_world(year, withheld)
+    listed = {tuple(world.ravel()) for world in worlds}
+    for world in found:
+        seen = np.stack([world[year.n, year.group], world[year.s, year.group]], axis=1)
+        assert seen.max() > _MOST or tuple(seen.ravel()) in listed
+    for number, width in enumerate(prover.widths(found)):
+        cell, *of = (part[number] for part in prover.asked)
+        values = worlds[:, cell] @ np.array(of)
+        known = min(
+            np.array([year.values[0, year.group[cell]], year.values[1, year.group[cell]]]) @ np.array(of), C
+        )
+        possible = values.max() - values[values >= known].min()
+        assert X <= width
+        assert possible >= min(width, X)
+    mixed = (worlds[:, :, 1] > 0) & (worlds[:, :, 1] < worlds[:, :, 0])
+    assert mixed.any(axis=0).all()
 
 
 def test_a_world_that_breaks_a_sum_or_says_something_else_is_no_witness():

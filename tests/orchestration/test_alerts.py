@@ -11,9 +11,20 @@ import threading
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.definitions.sensor_definition import SensorType
+from dagster._core.remote_origin import InProcessCodeLocationOrigin, RemoteRepositoryOrigin
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    SensorInstigatorData,
+    TickData,
+    TickStatus,
+)
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from equity_pipeline.defs import history
-from equity_pipeline.defs.alerts import Channels, Message, to_tell
+from equity_pipeline.defs.alerts import Channels, Message, forget, to_tell
 from equity_pipeline.defs.jobs import DUE_DATES, LOAD, TAKE_IN
 from equity_pipeline.defs.location import definitions
 from equity_pipeline.defs.partitions import range_tags
@@ -225,3 +236,30 @@ def test_a_broken_partner_file_wakes_someone_and_the_others_go_on(on_call, home,
     assert mail.received[0]["Subject"] == "[equity pipeline] south: broken partner file"
     assert "south.yml, line 8" in mail.received[0].get_content()
     on_call.run(TAKE_IN, partition_key="north")
+
+
+def test_of_an_erased_partner_the_sensor_forgets_what_it_was_told(home):
+    """In what it keeps now and in its past ticks, each of which holds what it knew then."""
+    known = {
+        "north": {"run failure": {"deliveries": ["Kanari.csv, line 1"]}},
+        "south": {"drift": {"x": ["y"]}},
+    }
+    kept = json.dumps({"read": {}, "wrong": known, "told": {"webhook": known}})
+    with history.open_instance(home) as instance:
+        code = InProcessCodeLocationOrigin(
+            LoadableTargetOrigin(module_name="equity_pipeline.definitions"), "here"
+        )
+        origin = RemoteRepositoryOrigin(code, "repository").get_instigator_origin("alerts")
+        data = SensorInstigatorData(cursor=kept, sensor_type=SensorType.STANDARD)
+        state = InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.RUNNING, data)
+        instance.add_instigator_state(state)
+        tick = TickData(state.instigator_origin_id, "alerts", InstigatorType.SENSOR, TickStatus.SKIPPED, 1.0,
+                        cursor=kept, selector_id=state.selector_id)  # fmt: skip
+        instance.create_tick(tick)
+        forget(instance, "north")
+        history.forget(home, instance, "north")
+        [left] = instance.all_instigator_state()
+        after = json.loads(left.instigator_data.cursor)
+        assert (set(after["wrong"]), set(after["told"]["webhook"])) == ({"south"}, {"south"})
+        assert instance.get_ticks(state.instigator_origin_id, state.selector_id) == []
+    assert not [path for path in home.dagster.rglob("*") if path.is_file() and b"Kanari" in path.read_bytes()]

@@ -1,15 +1,22 @@
 """Exit codes and words of the command line: 0 success, 1 work failed, 2 misuse; never a traceback."""
 
+import datetime as dt
 import json
+import os
 import re
 
 import dagster as dg
+import polars as pl
 import pytest
 from click.testing import CliRunner
 
 from equity_pipeline.cli import main
 from equity_pipeline.defs import history
+from equity_pipeline.defs.location import definitions
+from equity_pipeline.domain import school_years
 from equity_pipeline.extracts.ledger import Ledger
+from equity_pipeline.extracts.privacy import Pseudonyms
+from equity_pipeline.storage import keys, trail
 
 STUDENTS = "school_year,student_id,grade_level\n2026,s1,09\n2026,s2,ninth\n2026,s3,10\n"
 
@@ -133,6 +140,59 @@ def test_a_first_delivery_that_counts_nobody_says_what_is_missing(equity, home, 
     assert result.exit_code == 1
     assert "nothing to publish yet" in result.output and "school_enrollments" in result.output
     assert "unexpected" not in result.output
+
+
+def test_the_ui_is_for_this_machine_only(equity, home, monkeypatch):
+    started = []
+    monkeypatch.setattr(os, "execv", lambda program, arguments: started.append(arguments))
+    assert equity("ui").exit_code == 0
+    [arguments] = started
+    assert arguments[arguments.index("--host") + 1] == "127.0.0.1"
+    assert equity("ui", "--host", "0.0.0.0").exit_code == 2
+
+
+def test_a_new_key_is_put_on_record_and_what_the_next_run_makes_has_no_old_pseudonym(
+    equity, home, add_partner
+):
+    add_partner("north")
+    (home.landing("north") / "students.csv").write_text("school_year,student_id,grade_level\n2026,s1,09\n")
+    equity("run")
+
+    def hers():
+        return Pseudonyms(keys.key(home, "north")).person("s1")
+
+    def stored():
+        [path] = home.extract("students", "north", 2026).glob("*.parquet")
+        return pl.read_parquet(path, hive_partitioning=False)["student_id"].to_list()
+
+    before = hers()
+    assert stored() == [before]
+    assert equity("rotate-key", "--partner", "north").exit_code == 0
+    equity("run")
+    assert stored() == [hers()] != [before]
+    assert [entry["action"] for entry in trail.entries(home, "rotated key", "north")] == ["rotated key"]
+
+
+def test_the_nightly_job_removes_what_a_partner_keeps_no_longer(equity, home, add_partner):
+    """As the daemon runs it: by the schedule that is on from the start."""
+    add_partner("north")
+    now = school_years.of_date(dt.date.today())
+    for year in (now - 3, now):
+        rows = f"school_year,student_id,grade_level\n{year},s{year},09\n"
+        (home.landing("north") / f"students_{year}.csv").write_text(rows)
+    equity("run")
+    with home.partner_file("north").open("a") as file:
+        file.write("retention: {school_years: 2}\n")
+    location = definitions(home, dt.date.today(), "prod")
+    nightly = location.resolve_schedule_def("retention_nightly")
+    assert nightly.default_status is dg.DefaultScheduleStatus.RUNNING
+    with history.open_instance(home) as instance:
+        assert location.resolve_job_def(nightly.job.name).execute_in_process(instance=instance).success
+    assert [path.name for path in home.landing("north").iterdir()] == [f"students_{now}.csv"]
+    assert not home.extract("students", "north", now - 3).exists()
+    assert home.extract("students", "north", now).exists()
+    [receipt] = home.erasures.iterdir()
+    assert json.loads(receipt.read_text())["older_than"] == now - 1
 
 
 def test_erase_removes_every_trace_but_the_receipt(equity, home, add_partner):

@@ -152,8 +152,9 @@ def _told(table: pd.DataFrame, rows: pd.DataFrame, column: str) -> tuple[np.ndar
     at = at.reindex(pd.MultiIndex.from_frame(table[_GROUP].astype({"school_year": "int64"}))).reset_index(
         drop=True
     )
+    # Nobody is told of either where all that is told of everyone else adds up to none.
     private = at["suppression_reason"].eq("privacy") | (
-        at["suppression_reason"].isna() & at["metric_id"].notna() & at[column].isna()
+        at["suppression_reason"].isna() & at["metric_id"].notna() & (at[column].isna() | at[column].eq(0))
     )
     students = at[column].astype("Int64")
     students.index = table.index

@@ -1,0 +1,937 @@
+"""The pages of a release, element by element: what stands in a table, beside it, behind it and in its pictures.
+
+What a rule knows is held against the data files: cells, tallies, cards, charts and their points. Every other number, in a text or in an
+attribute, must be one that is said of the page's place. Elements and attributes that no rule knows are findings by themselves.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import itertools
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from lxml import etree, html
+
+from equity_pipeline.disclosure.attack.finding import Finding
+from equity_pipeline.disclosure.attack.order import Order
+from equity_pipeline.disclosure.attack.programmes import Told
+from equity_pipeline.disclosure.attack.said import (
+    CLOSED,
+    DISTRICT,
+    HIDDEN,
+    STATUSES,
+    Row,
+    Said,
+    ends,
+    hidden,
+    numbers,
+    people,
+    percent,
+    points,
+    rate,
+    written,
+)
+from equity_pipeline.disclosure.attack.tallies import Tallies
+from equity_pipeline.domain.errors import DisclosureError
+
+_TAGS = {
+    "html", "head", "meta", "link", "title", "style", "script", "body", "a", "header", "div", "nav", "ul", "ol", "li", "main", "p", "h1",
+    "h2", "h3", "h4", "section", "footer", "span", "b", "i", "small", "bdi", "code", "br", "table", "caption", "thead", "tbody", "tr", "th",
+    "td", "svg", "path", "line", "circle", "rect", "text", "figure", "figcaption", "dl", "dt", "dd", "blockquote",
+}  # fmt: skip
+# Attributes of which nothing can follow, and those whose numbers are looked at.
+_SILENT = {
+    "class", "lang", "hreflang", "charset", "name", "content", "http-equiv", "rel", "href", "scope", "tabindex", "role", "aria-hidden",
+    "aria-current", "aria-labelledby", "colspan", "rowspan", "focusable", "download", "type", "id", "text-anchor",
+}  # fmt: skip
+_READ = {"aria-label", "title", "data-label", "style"}
+_GEOMETRY = {
+    "viewbox",
+    "width",
+    "height",
+    "x",
+    "y",
+    "x1",
+    "x2",
+    "y1",
+    "y2",
+    "cx",
+    "cy",
+    "r",
+    "d",
+    "dx",
+    "transform",
+}
+_STYLE = re.compile(r"(flex:(?P<tally>\d+)|(width|left):(?P<percent>[\d.]+)%)")
+# Numbers of the texts that say how to read the tables: the scale, the interval, the grades, the example of a gap.
+_ALWAYS = {"0", "100%", "95%", "9", "12", "−10", "10", "100"}
+# How far apart two numbers are that a hidden one may be, as it is promised.
+_APART = "3"
+# What is counted of releases and deliveries, and not of students.
+_RECORDS = re.compile(r"(rows?|more groups?|more gaps?|expected deliver\w+|deliver\w+|files?)$")
+_FOLLOWS = re.compile(r"([\d,]+) (percentage points|KB|students|more \w+|expected \w+|\w+)")
+_FILE = re.compile(r"\.\w{2,7}$")
+_STUDENTS = re.compile(r"\d students|~\d")
+_COMPARED = re.compile(r"\d+ of \d+ (comparisons|goals?)")
+_PARTS = re.compile(r"(\d+) of (\d+)")
+_RANK = re.compile(r"^\s*\d+\. ")
+_DAY = re.compile(
+    r"\d{1,2} (January|February|March|April|May|June|July|August|September|October|November|December) \d{4}|\d{4}-\d\d-\d\d"
+)
+_COLUMNS = ("now", "status", "needed", "interval", "trend")
+_FUNNEL = ("ap_ib_enrollment", "course_grade_c_or_better", "exam_taken", "exam_passed_of_takers")
+_SHAPES = {"grid", "parity", "scale", "goal", "goal-label", "year", "interval", "line", "dot", "value"}
+_NEAR = 0.06  # of a pixel
+_PERCENTS = re.compile(r"([\d.]+) to ([\d.]+)%|under ([\d.]+)%|([\d.]+)%")
+_LAST = re.compile(r"[ ]([+-]?\d+)$|^([+-]?\d+)$")
+
+
+def findings(
+    release_dir: Path, said: Said, order: Order, programmes: dict[str, pd.DataFrame], minimum_cell: int
+) -> list[Finding]:
+    """What the pages say that the data files do not.
+
+    Args:
+        programmes: the programmes' tables of the release, by name.
+
+    Raises:
+        DisclosureError: a page can't be read; what can't be attacked is not safe.
+    """
+    found: list[Finding] = []
+    pages: dict[str, html.HtmlElement] = {}
+    frames: Counter[tuple[Any, ...]] = Counter()
+    for path in sorted(release_dir.rglob("*.html")):
+        name = path.relative_to(release_dir).as_posix()
+        try:
+            pages[name] = html.fromstring(path.read_bytes())
+        except (etree.LxmlError, ValueError, OSError) as error:
+            raise DisclosureError(
+                f"{name} can't be read as a page ({type(error).__name__}); not safe"
+            ) from None
+    site = _Site(said, order, programmes, minimum_cell, release_dir)
+    for name, root in pages.items():
+        language = root.get("lang", "en")
+        for element in root.iter("style", "script"):
+            frames[language, element.tag, element.get("type"), element.text] += 1
+        if language == "en":
+            found += _Page(site, name, root).findings()
+        else:
+            found += _translated(name, root, pages.get(name.replace(f".{language}.", ".")))
+    kinds = Counter((language, tag, kind) for language, tag, kind, _ in frames)
+    found += [
+        Finding("a script or style unlike the others", "pages", f"{tag} {kind or ''}")
+        for (_, tag, kind), n in kinds.items()
+        if n > 1
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _translated(name: str, root: html.HtmlElement, english: html.HtmlElement | None) -> Iterator[Finding]:
+    """A page in a second language is the English one with other words."""
+
+    def shape(page: html.HtmlElement) -> Iterator[tuple[Any, ...]]:
+        for element in page.find("body").iter():
+            if element.tag == "script":
+                continue
+            attributes = sorted(
+                (key, value if key in _GEOMETRY or key in ("class", "style") else sorted(numbers(value)))
+                for key, value in element.items()
+                if key not in ("href", "hreflang", "lang", "id")
+            )
+            yield (
+                element.tag,
+                attributes,
+                *(
+                    sorted(n.lstrip("0") for n in numbers((text or "").replace(" %", "%")))
+                    for text in (element.text, element.tail)
+                ),
+            )
+
+    if english is None or any(a != b for a, b in itertools.zip_longest(shape(root), shape(english))):
+        yield Finding("languages disagree", name, "")
+
+
+class _Site:
+    """What all pages are held against."""
+
+    def __init__(
+        self,
+        said: Said,
+        order: Order,
+        programmes: dict[str, pd.DataFrame],
+        minimum_cell: int,
+        release_dir: Path,
+    ) -> None:
+        self.said, self.order, self.tallies = said, order, Tallies(said)
+        self.sizes = {
+            f"{max(1, round(p.stat().st_size / 1024)):,}" for p in (release_dir / "data").rglob("*.*")
+        }
+        self.slugs = {_slug(school): school for school in {key[1] for key in said.rows} - {DISTRICT}}
+        self.by_label: dict[tuple[str, str, str], list[dict[int, Row]]] = defaultdict(list)
+        for (metric, school, dimension, subgroup), by_year in said.rows.items():
+            self.by_label[metric, school, said.group(dimension, subgroup)].append(by_year)
+        self.metrics = {label: metric for metric, label in said.labels["metric"].items()}
+        names = [*said.rules.policy.values(), *itertools.chain(*(of.values() for of in said.labels.values()))]
+        # Numbers in names and rules, which are the same whatever is counted.
+        self.always = (
+            _ALWAYS
+            | said.written
+            | {n for name in names for n in numbers(str(name))}
+            | {str(minimum_cell), _APART}
+        )
+        self.students = {"100", str(minimum_cell), _APART}
+        self.told = Told(programmes, said, self.always)
+
+    @functools.cache  # noqa: B019 (an audit's own, gone with it)
+    def sentences(self, school: str) -> tuple[frozenset[str], frozenset[str]]:
+        """The rates and the gaps of the newest year that a sentence about a place may name."""
+        rates: set[str] = set()
+        gaps: set[str] = set()
+        for (_, place, _, _), by_year in self.said.rows.items():
+            row = by_year.get(self.said.years[-1])
+            if place == school and row is not None:
+                for of in ("rate", "reference_rate"):
+                    if row[of] is not None:
+                        rates |= {*rate(row, of), percent(row[of])}
+                if row["gap"] is not None:
+                    gaps.add(points(row["gap"]).lstrip("−+"))
+        return frozenset(rates), frozenset(gaps)
+
+
+def _slug(identifier: str) -> str:
+    """The file name of a school's page."""
+    if identifier != "index" and re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,39}", identifier):
+        return identifier
+    plain = re.sub(r"[^a-z0-9]+", "-", identifier.lower()).strip("-")[:30]
+    return f"{plain or 'x'}-{hashlib.sha256(identifier.encode()).hexdigest()[:8]}"
+
+
+class _Page:
+    """A page, its place, and its metric where it is about one."""
+
+    def __init__(self, site: _Site, path: str, root: html.HtmlElement) -> None:
+        self.site, self.said, self.path, self.root = site, site.said, path, root
+        folder, _, name = path.removesuffix(".html").rpartition("/")
+        self.school = site.slugs.get(name, DISTRICT) if folder == "schools" else DISTRICT
+        self.metric = name if folder == "tables" and name in site.tallies.metrics else None
+        self.programme = folder == "programmes"
+        self.year = self.said.years[-1]
+        # Elements that were read with all that is in them, and cells whose texts were.
+        self.known: set[html.HtmlElement] = set()
+        self.read: set[html.HtmlElement] = set()
+        self.found: list[Finding] = []
+
+    def tell(self, kind: str, where: str = "") -> None:
+        self.found.append(Finding(kind, self.path, " ".join(where.split())))
+
+    def findings(self) -> list[Finding]:
+        """What the page says that the data files do not."""
+        body = self.root.find("body")
+        for kind, read in (
+            ("tracker", self._tracker), ("tools", self._tools), ("tally", self._tally), ("gaps", self._cards), ("funnel", self._funnel),
+            ("trends", self._trends), ("plain", self._table),
+        ):  # fmt: skip
+            for element in body.iter("div", "ul", "ol", "table"):
+                if kind in element.get("class", "").split() and not self.programme:
+                    read(element)
+        if self.programme:
+            for table in body.iter("table"):
+                self._programme(table)
+        for element in self.root.iter():
+            self._element(element)
+        return self.found
+
+    def _knows(self, element: html.HtmlElement) -> None:
+        """All within the element was read."""
+        self.known.update(element.iter())
+
+    # -- whatever a page is made of
+
+    def _element(self, element: html.HtmlElement) -> None:
+        if not isinstance(element.tag, str):
+            self.tell("a comment")
+            return
+        if element.tag not in _TAGS:
+            self.tell("an element that no rule knows", element.tag)
+        for name, value in element.items():
+            if name in _GEOMETRY and element.tag in ("svg", "path", "line", "circle", "rect", "text"):
+                continue
+            if name in _READ:
+                # A picture that was read was read with its name, and a bar with its text; a text behind a cell never is.
+                if element not in self.known or name != "style" and element.tag != "svg":
+                    self._attribute(element, name, value)
+            elif name not in _SILENT:
+                self.tell("an attribute that no rule knows", f"{element.tag} {name}")
+        if element.tag == "svg" and element not in self.known:
+            self._picture(element)
+        if element.tag not in ("script", "style", "code", "text") and element not in self.known:
+            self._text(element.text, element)
+        parent = element.getparent()
+        if parent is not None and parent not in self.known:
+            self._text(element.tail, parent)
+
+    def _attribute(self, element: html.HtmlElement, name: str, value: str) -> None:
+        if name == "style":
+            said = _STYLE.fullmatch(value)
+            if (
+                not said
+                or said["percent"]
+                and not (self.programme and _drawn_beside(element, float(said["percent"])))
+            ):
+                self.tell("a style that no rule knows", element.tag)
+        elif set(numbers(value)) - self.site.always and not (self.programme and self._of_programme(value)):
+            self.tell("a number in an attribute", f"{element.tag} {name}")
+
+    def _text(self, text: str | None, element: html.HtmlElement) -> None:
+        """A number that stands alone must be one that is said of the place."""
+        if (
+            not text
+            or self.path in ("methods.html", "quality.html")
+            and not _STUDENTS.search(text)
+            or not numbers(text)
+        ):
+            return
+        if element.tag == "bdi" and _FILE.search(text):
+            return
+        text = _COMPARED.sub("", _DAY.sub("", text))
+        left = Counter(numbers(text))
+        rates, gaps = self.site.sentences(self.school)
+        of = {"percentage points": gaps, "KB": self.site.sizes, "students": self.site.students}
+        for number, what in _FOLLOWS.findall(text):
+            if number in of.get(what, ()) or _RECORDS.match(what):
+                left[number] -= 1
+        counted = self.site.tallies.told_of(self.school, self.metric)
+        for number in list((+left).elements()):
+            percents = number.endswith("%") or re.search(rf"(?<!\d){re.escape(number)} to ", text)
+            if number in self.site.always or number in (rates if percents else counted):
+                left[number] -= 1
+        if any((+left).elements()) and not (self.programme and self._of_programme(text)):
+            self.tell("a number that no rule knows", f"{element.tag} {element.get('class', '')}")
+
+    def _of_programme(self, text: str, metric: str | None = None, who: str | None = None) -> bool:
+        """Whether the programmes' tables say the numbers of a text. Whole numbers up to those of all groups may count gaps."""
+        tokens = numbers(_COMPARED.sub("", _DAY.sub("", _RANK.sub("", text))))
+        return self.site.told.says(tokens, metric, who)
+
+    def _programme(self, table: html.HtmlElement) -> None:
+        """A table of a programme: each line is about the group or the school that it names."""
+        caption = _words(table.find("caption"))
+        metric = next(
+            (
+                label
+                for label in sorted(self.site.metrics, key=len, reverse=True)
+                if caption.startswith(label)
+            ),
+            None,
+        )
+        for row in (row for row in table.iter("tr") if row.getparent().tag == "tbody"):
+            who = (row[0].text or "").strip() or _words(row[0])
+            for cell in row[1:]:
+                for text in cell.itertext():
+                    if numbers(text) and not self._of_programme(text, metric, who):
+                        self.tell("a figure that the data files do not say", f"{caption} {who}")
+                self.read.add(cell)
+
+    def _picture(self, svg: html.HtmlElement) -> None:
+        """A picture on a programme's page draws what stands in text beside it."""
+        row = next((a for a in svg.iterancestors() if a.tag in ("tr", "li", "figure")), None)
+        kind = svg.get("class", "")
+        right = self.programme and row is not None
+        if right and kind == "dumbbell":
+            right = _dumbbell(svg, row)
+        elif right and kind == "nano":
+            who = svg.get("aria-label", "").rpartition(": ")[0]
+            metric = next((label for label in self.site.metrics if who.startswith(label + ", ")), "")
+            gaps = [
+                {year: line["gap"] for year, line in by_year.items() if line["gap"] is not None}
+                for school in (DISTRICT, *self.site.slugs.values())
+                for by_year in self._rows(
+                    self.site.metrics.get(metric), school, who.removeprefix(metric + ", ")
+                )
+            ]
+            right = any(_nano(svg, sorted(told), told, _scale([told])) for told in gaps)
+        elif right and kind == "trend":
+            right = _spoken(svg) and self._of_programme(svg.get("aria-label", ""))
+        else:
+            right = False
+        if not right:
+            self.tell("a point of a picture that the data files do not say", kind)
+
+    # -- what is told of one group
+
+    def _rows(
+        self, metric: str | None, school: str, label: str, dimension: str | None = None
+    ) -> list[dict[int, Row]]:
+        """The rows by school year of the groups that are called so."""
+        if dimension is None:
+            return self.site.by_label.get((metric or "", school, label), [])
+        group = self.said.called.get((dimension, label))
+        by_year = self.said.rows.get((metric or "", school, *group)) if group else None
+        return [by_year] if by_year else []
+
+    def _tracker(self, box: html.HtmlElement) -> None:
+        """The groups of one metric at one place through the years, with their trend."""
+        self._knows(box)
+        name = box.get("id", "")
+        metric = name.removesuffix("-crossings")
+        heads = [
+            head.get("id", "").removeprefix(f"{name}-")
+            for row in reversed(list(box.iter("tr")))
+            for head in row
+            if row.getparent().tag == "thead"
+        ]
+        columns = [head for head in heads if head in _COLUMNS or head.isdigit()]
+        heading, listed, lines = "", [], []
+        for row in box.iter("tr"):
+            if row.getparent().tag == "thead":
+                continue
+            if "gt_group_heading_row" in row.get("class", ""):
+                heading = _words(row)
+                continue
+            label = (row[0].text or "").strip()
+            dimension = (
+                self.said.labels["dimension"].get("all_students", "") if heading == "Everyone" else heading
+            )
+            listed.append(self.said.called.get((str(dimension), label)))
+            found = self._rows(metric, self.school, label, dimension)
+            if not found or len(row) != len(columns) + 1:
+                self.tell("a row of no group", f"{name} {heading} {label}")
+            else:
+                lines.append(
+                    (f"{name} {heading} {label}", found[0], dict(zip(columns, row[1:], strict=True)))
+                )
+        if not self.site.order.keeps(listed):
+            self.tell("an order of its own", name)
+        drawn = [{y: row["gap"] for y, row in by_year.items() if _has_gap(row)} for _, by_year, _ in lines]
+        scale = _scale(drawn)
+        silent: set[bytes] = set()
+        for (where, by_year, cells), gaps in zip(lines, drawn, strict=True):
+            for column, cell in cells.items():
+                row = by_year.get(int(column) if column.isdigit() else self.year)
+                svg = cell.find("svg")
+                if column == "trend":
+                    right = (
+                        svg is None
+                        and not len(cell)
+                        or svg is not None
+                        and _nano(svg, self.said.years, gaps, scale)
+                    )
+                    wrong = None if right else "a point of a picture that the data files do not say"
+                else:
+                    wrong = _cell(column, cell, row)
+                if wrong:
+                    self.tell(wrong, f"{where} {column}")
+                elif row is not None and hidden(row) and (column == "now" or column.isdigit()):
+                    silent.add(etree.tostring(cell))
+        if len(silent) > 1:
+            self.tell("more than one mark for what is hidden", name)
+
+    def _tools(self, box: html.HtmlElement) -> None:
+        """Last year's status beside this year's, most urgent first."""
+        self._knows(box)
+        slug = box.get("id", "").removeprefix("tools-")
+        school = self.site.slugs.get(slug, DISTRICT)
+        ranks: list[int | None] = []
+        tally: Counter[str] = Counter()
+        for row in (row for row in box.iter("tr") if row.getparent().tag == "tbody"):
+            label, small = (row[0].text or "").strip(), _words(row[0].find("span"))
+            rows = self._rows(self.site.metrics.get(small), school, label)
+            statuses = [_status(row[at]) for at in (1, 2)]
+            right = [
+                by_year
+                for by_year in rows
+                if self._tool(row, by_year.get(self.year - 1), by_year.get(self.year))
+            ]
+            if not right:
+                self.tell("a figure that the data files do not say", f"{slug} {label} {small}")
+                continue
+            told = right[0][self.year]
+            ranks.append(
+                self.said.ranks.get(
+                    (told["metric_id"], school, told["dimension"], told["subgroup"], self.year)
+                )
+            )
+            tally += Counter(
+                was=statuses[0] in CLOSED,
+                still=statuses[0] in CLOSED and statuses[1] in CLOSED,
+                narrowing=statuses[1] == "narrowing",
+            )
+        known = [rank for rank in ranks if rank is not None]
+        if known != sorted(known) or ranks[len(known) :] != [None] * (len(ranks) - len(known)):
+            self.tell("an order of its own", slug)
+        lede = box.getparent().find("p")
+        if lede is not None and not set(numbers(_words(lede))) - self.said.written <= {
+            str(n) for n in tally.values()
+        }:
+            self.tell("a tally that the data files do not say", slug)
+        if lede is not None:
+            self._knows(lede)
+
+    def _tool(self, line: html.HtmlElement, before: Row | None, now: Row | None) -> bool:
+        if now is None:
+            return False
+        told = (
+            (line[1], before, "gap"),
+            (line[2], now, "gap"),
+            (line[3], now, "gap_change"),
+            (line[4], now, "students_needed"),
+        )
+        for cell, row, what in told:
+            value = None if row is None else row[what]
+            said = [] if value is None else [_count(value) if what == "students_needed" else points(value)]
+            if numbers(_words(cell)) not in ([], said) or _status(cell) not in (None, _step(row)):
+                return False
+        return not numbers(_words(line[5]))
+
+    def _tally(self, listed: html.HtmlElement) -> None:
+        """The ladder of a place: how many gaps stand on each step."""
+        steps = self.site.tallies.steps[self.school, self.metric]
+        said = {_status(item): _words(item.find("b")) for item in listed}
+        bar = listed.getprevious()
+        drawn = (
+            {}
+            if bar is None
+            else {
+                i.get("class", "").removeprefix("s-"): i.get("style", "").removeprefix("flex:") for i in bar
+            }
+        )
+        counted = {status: str(n) for status, n in steps.items() if n}
+        if said != counted or drawn != counted:
+            self.tell("a tally that the data files do not say")
+        self._knows(listed)
+        if bar is not None:
+            self._knows(bar)
+
+    def _cards(self, listed: html.HtmlElement) -> None:
+        """The largest gaps of a metric, the clear ones first, each the largest first."""
+        self._knows(listed)
+        link = listed.getparent().find("h3/a")
+        metric = "" if link is None else link.get("href", "").rpartition("/")[2].removesuffix(".html")
+        order = []
+        for item in listed:
+            label = _words(item.find_class("who")[0])
+            rows = [by_year.get(self.year) for by_year in self._rows(metric, self.school, label)]
+            right = [
+                row for row in rows if row is not None and row["gap"] is not None and _card(item, row, label)
+            ]
+            if not right:
+                self.tell("a figure that the data files do not say", f"{metric} {label}")
+                continue
+            row = right[0]
+            clear = row["gap_low"] is None or not row["gap_low"] <= 0 <= row["gap_high"]
+            order.append((not clear, -abs(row["gap"])))
+        if order != sorted(order):
+            self.tell("an order of its own", metric)
+
+    def _funnel(self, table: html.HtmlElement) -> None:
+        """Of every 100 students of a group, how many reached each step: products of published rates."""
+        self._knows(table)
+        for line in (row for row in table.iter("tr") if row.getparent().tag == "tbody"):
+            label = (line[0].text or "").strip()
+            dimension = (
+                "all_students"
+                if label == self.said.labels["subgroup"].get(("all_students", "all"))
+                else "race_ethnicity"
+            )
+            heading = self.said.labels["dimension"].get(dimension, dimension)
+            rows = [
+                next(iter(self._rows(metric, self.school, label, heading)), {}).get(self.year)
+                for metric in _FUNNEL
+            ]
+            told: list[Any] = [None if row is None else row["rate"] for row in rows]
+            enrolled, grade, taken, passed = told
+            ways = (enrolled,), (enrolled, grade), (enrolled, taken), (enrolled, taken, passed)
+            shares = [None if None in way else math.prod(way) for way in ways]
+            n = None if rows[0] is None else rows[0]["n"]
+            right = numbers(_words(line[0].find("span"))) in ([], [] if n is None else [people(n)])
+            for cell, share in zip(line[1:], shares, strict=True):
+                bar = cell.find("i")
+                if bar is None:
+                    right &= not numbers(_words(cell))
+                else:
+                    right &= (
+                        share is not None
+                        and _words(cell) == str(round(100 * share))
+                        and bar.get("style") == f"width:{100 * share:.1f}%"
+                    )
+            if not right:
+                self.tell("a figure that the data files do not say", f"funnel {label}")
+
+    def _trends(self, box: html.HtmlElement) -> None:
+        """Gaps through the years, drawn."""
+        for figure in box.iter("figure"):
+            caption = figure.find("figcaption")
+            label = (caption.find("b").text or "").strip()
+            metric = self.metric or self.site.metrics.get(
+                _words(caption.find("span")).partition(", compared")[0]
+            )
+            if not any(
+                _trend(figure.find("svg"), by_year, self.said)
+                for by_year in self._rows(metric, self.school, label)
+            ):
+                self.tell("a point of a picture that the data files do not say", f"{metric} {label}")
+            self._knows(figure)
+
+    # -- tables of few columns
+
+    def _table(self, table: html.HtmlElement) -> None:
+        """Tables that name other places or other years than the page's own."""
+        heads = [_words(head) for head in table.iter("th") if head.get("scope") == "col"]
+        read = {
+            "School": self._school,
+            "Measure": self._unknown,
+            "Gap": self._goal,
+            "Group": self._changed,
+            "Kind of data": self._delivered,
+        }
+        line = read.get(heads[0]) if heads else None
+        if line is None:
+            return
+        for row in (row for row in table.iter("tr") if row.getparent().tag == "tbody"):
+            right = line(row)
+            self._knows(row)
+            if not right:
+                self.tell("a figure that the data files do not say", _words(row[0]))
+
+    def _school(self, row: html.HtmlElement) -> bool:
+        """A school, its widest gap, and how many stand where."""
+        school = self.site.slugs.get(
+            row[0].find("a").get("href", "").rpartition("/")[2].removesuffix(".html"), ""
+        )
+        steps = {
+            STATUSES[code].partition(" ")[2]: n
+            for code, n in self.site.tallies.steps[school, None].items()
+            if n
+        }
+        told = (
+            {}
+            if not row[4].text
+            else {words: int(n) for n, _, words in (part.partition(" ") for part in row[4].text.split(", "))}
+        )
+        small = row[1].find("span")
+        if small is None:
+            return told == steps and not numbers(_words(row[1]))
+        found = self._rows(self.site.metrics.get(_words(small)), school, (row[1].text or "").strip())
+        return told == steps and any(
+            _words(row[2]) == points(now["gap"]) and _status(row[3]) == now["status"]
+            for by_year in found
+            if (now := by_year.get(self.year)) is not None and now["gap"] is not None
+        )
+
+    def _unknown(self, row: html.HtmlElement) -> bool:
+        """How many gaps of a metric can't be told, and why."""
+        counted = self.site.tallies.groups((DISTRICT, self.site.metrics.get(_words(row[0]))))
+        return [_words(cell) for cell in row[1:5]] == [
+            str(counted[kind]) for kind in ("groups", "told", "privacy", "few")
+        ] and not (set(numbers(_words(row[5]))) - self.said.written)
+
+    def _goal(self, row: html.HtmlElement) -> bool:
+        """A goal as it was set, and its gap now."""
+        label, small = (row[0].text or "").strip(), row[0].find("span")
+        school = next(
+            (
+                s
+                for s in self.site.slugs.values()
+                if small.find("bdi") is not None and self.said.school(s) == _words(small.find("bdi"))
+            ),
+            DISTRICT,
+        )
+        found = self._rows(self.site.metrics.get((small.text or "").removesuffix(", ")), school, label)
+        now = [by_year.get(self.year) for by_year in found]
+        return not set(numbers(_words(row[1]))[1:]) - self.said.written and (
+            any(
+                _cell("now", row[2], told) is None and _status(row[3]) in (None, told["status"])
+                for told in now
+                if told
+            )
+            or not numbers(_words(row[2]))
+        )
+
+    def _changed(self, row: html.HtmlElement) -> bool:
+        """What the release before said of a group, in a form that the rules allow, and what this one says."""
+        year = next((y for y in self.said.years if written(y) == _words(row[1])), 0)
+        label, dimension = (row[0].text or "").strip(), _words(row[0].find("span"))
+        places = (
+            [DISTRICT]
+            if _words(row[2]) == "District"
+            else [s for s in self.site.slugs.values() if self.said.school(s) == _words(row[2])]
+        )
+        metric = self.site.metrics.get(_words(row[3]))
+        now = [
+            by_year.get(year) for place in places for by_year in self._rows(metric, place, label, dimension)
+        ]
+        before = numbers(_words(row[4]))
+        formed = (
+            not before
+            or before[-1].startswith("~")
+            and before[-1].endswith("0")
+            and before[-2].endswith("%")
+            and len(before) <= 3
+        )
+        return formed and any(
+            numbers(_words(row[5]))
+            in ([], [*rate(told), people(told["n"])] if told["rate"] is not None else [])
+            for told in now
+            if told
+        )
+
+    def _delivered(self, row: html.HtmlElement) -> bool:
+        """Rows that were delivered are loaded, rejected or duplicates; few of them are not counted out loud."""
+        said = [cell for cell in row if cell.get("class") == "num"]
+        if len(said) < 4 or not all(_words(cell).replace(",", "").isdigit() for cell in said):
+            return True
+        delivered, *parts = (int(_words(cell).replace(",", "")) for cell in said)
+        return delivered == sum(parts)
+
+
+def _words(element: html.HtmlElement | None) -> str:
+    return "" if element is None else " ".join(" ".join(element.itertext()).split())
+
+
+def _count(number: float) -> str:
+    return f"{int(number):,}"
+
+
+def _status(element: html.HtmlElement) -> str | None:
+    """The status that an element shows, by its class; `?` where its words are those of another one."""
+    for shown in element.find_class("status"):
+        code = shown.get("class", "").partition(" s-")[2]
+        return code if _words(shown) == STATUSES.get(code) else "?"
+    return None
+
+
+def _step(row: Row | None) -> str | None:
+    """The status of a gap where it is listed by what it asks for: one that can't be told asks for more students."""
+    return None if row is None else row["status"] or "not_measurable"
+
+
+def _has_gap(row: Row | None) -> bool:
+    return row is not None and row["gap"] is not None and bool(row["reliable"])
+
+
+def _cell(column: str, cell: html.HtmlElement, row: Row | None) -> str | None:
+    """What is wrong in a cell of a tracker; it may say less than the data files do."""
+    said = numbers(_words(cell))
+    told: dict[str, list[str]] = {name: [] for name in ("n", "rate", "gap", "goal", "interval", "needed")}
+    if row is not None:
+        for name, of, write in (
+            ("n", "n", people),
+            ("gap", "gap", points),
+            ("needed", "students_needed", _count),
+        ):
+            told[name] = [] if row[of] is None else [write(row[of])]
+        told["rate"] = rate(row)
+        told["goal"] = [] if row["goal_gap"] is None else [points(row["goal_gap"], 1).removesuffix(".0")]
+        told["interval"] = [] if row["gap_low"] is None else [points(row["gap_low"]), points(row["gap_high"])]
+    if column == "status":
+        right = said in ([], told["goal"]) and _status(cell) in (None, row and row["status"])
+    elif column in ("needed", "interval"):
+        right = said in ([], told[column])
+    else:
+        right = said in (
+            [],
+            told["rate"] + told["n"],
+            told["gap"] + told["n"],
+            told["gap"] + told["rate"] + told["n"],
+        )
+    if not right:
+        return "a figure that the data files do not say"
+    if (
+        row is not None
+        and hidden(row)
+        and _words(cell) not in ("", f"— {HIDDEN}", f"— {HIDDEN} " + _words(cell.find("span[@class='n']")))
+    ):
+        return "more than one mark for what is hidden"
+    titles = {element.get("title") for element in cell.iter() if element.get("title")}
+    return "a text behind a cell" if titles - {HIDDEN} else None
+
+
+def _near(value: str | None, expected: float, tolerance: float = _NEAR) -> bool:
+    try:
+        return abs(float((value or "").removesuffix("%")) - expected) <= tolerance
+    except ValueError:
+        return False
+
+
+def _scale(drawn: list[dict[int, float]]) -> tuple[float, float]:
+    """The least and the most of a small picture: those of all gaps that are drawn with it, and a little beside parity."""
+    gaps = [gap for told in drawn for gap in told.values()]
+    return min([-0.02, *gaps]), max([0.02, *gaps])
+
+
+def _nano(
+    svg: html.HtmlElement, years: list[int], gaps: dict[int, float], scale: tuple[float, float]
+) -> bool:
+    """Whether the small picture of a row draws its published gaps on the scale of the table, and no other point."""
+    told = {at: gaps[year] for at, year in enumerate(years) if year in gaps}
+    spoken = [text for at, gap in told.items() for text in (written(years[at]), points(gap))]
+    step, (low, high) = 88 / max(1, len(years) - 1), scale
+    expected = [(4 + step * at, 3 + 24 * (high - gap) / (high - low)) for at, gap in told.items()]
+    shapes = {(shape.tag, shape.get("class", "")): shape for shape in svg}
+    line, dot, parity = (shapes.get(key) for key in (("path", "line"), ("circle", ""), ("path", "parity")))
+    if (
+        len(svg) != 3
+        or line is None
+        or dot is None
+        or parity is None
+        or not expected
+        or numbers(svg.get("aria-label", "").rpartition(": ")[2]) != spoken
+    ):
+        return False
+    drawn = re.findall(r"[ML]([\d.]+) ([\d.]+)", line.get("d", ""))
+    return (
+        len(drawn) == len(expected)
+        and all(
+            _near(a, b)
+            for pair, place in zip(drawn, expected, strict=True)
+            for a, b in zip(pair, place, strict=True)
+        )
+        and all(_near(dot.get(key), place) for key, place in zip(("cx", "cy"), expected[-1], strict=True))
+        and parity.get("d") == f"M0 {3 + 24 * high / (high - low):.1f}H96"
+    )
+
+
+def _axis(svg: html.HtmlElement) -> Callable[[str | None], float] | None:
+    """What a height in a chart stands for, by the numbers at its scale, in percent."""
+    ticks = [
+        (float(t.get("y", "nan")) - 4, float((t.text or "").strip("%").replace("−", "-")))
+        for t in svg.find_class("scale")
+    ]
+    if len(ticks) < 2:
+        return None
+    (y, value), (other_y, other) = ticks[0], ticks[-1]
+    return lambda at: value + (float(at or "nan") - y) * (other - value) / (other_y - y)
+
+
+def _drawn(svg: html.HtmlElement, kind: str, *ends: str) -> list[tuple[Any, ...]]:
+    return [tuple(shape.get(end) for end in ends) for shape in svg.find_class(kind)]
+
+
+def _trend(svg: html.HtmlElement, by_year: dict[int, Row], said: Said) -> bool:
+    """Whether a chart draws the published gaps of a group, their intervals and its goal, and nothing else."""
+    value = _axis(svg)
+    told = {at: by_year[y] for at, y in enumerate(said.years) if _has_gap(by_year.get(y))}
+    if value is None or {shape.get("class") for shape in svg} - _SHAPES:
+        return False
+    across = [22 + 65 * (at / (len(said.years) - 1) if len(said.years) > 1 else 0.5) for at in told]
+    dots = _drawn(svg, "dot", "cx", "cy")
+    intervals = [(x, row) for x, row in zip(across, told.values(), strict=True) if row["gap_low"] is not None]
+    goals = {100 * row["goal_gap"] for row in told.values() if row["goal_gap"] is not None}
+    bars = _drawn(svg, "interval", "x1", "y2", "y1")
+    return (
+        numbers(svg.get("aria-label")) == [text for at, row in told.items() for text in (written(said.years[at]), points(row["gap"]))]
+        and len(dots) == len(told) and len(bars) == len(intervals)
+        and all(_near(x, place) and _close(value(y), 100 * row["gap"], svg) for (x, y), place, row in zip(dots, across, told.values(), strict=True))
+        and all(
+            _near(x, place) and _close(value(low), 100 * row["gap_low"], svg) and _close(value(high), 100 * row["gap_high"], svg)
+            for (x, low, high), (place, row) in zip(bars, intervals, strict=True)
+        )
+        and {end for line in _drawn(svg, "line", "x1", "y1", "x2", "y2") for end in (line[:2], line[2:])} <= set(dots)
+        and all(any(_close(value(y), goal, svg) for goal in goals) for (y,) in _drawn(svg, "goal", "y1"))
+        and {text.text for text in svg.find_class("value")} <= {points(row["gap"]) for row in told.values()}
+        and {n for text in svg.find_class("goal-label") for n in numbers(text.text)} <= {points(goal / 100, 1).removesuffix(".0") for goal in goals}
+        and {text.text for text in svg.find_class("year")} <= said.written
+    )  # fmt: skip
+
+
+def _close(drawn: float, told: float, svg: html.HtmlElement) -> bool:
+    """Within what a tenth of a pixel stands for on the chart's scale."""
+    value = _axis(svg)
+    return value is not None and abs(drawn - told) <= abs(value("0.12") - value("0")) + 1e-6
+
+
+def _ends_beside(element: html.HtmlElement) -> Iterator[tuple[float, float]]:
+    """The ranges of percents that stand in text within an element; the ends of a band may be halves, which are written whole."""
+    for text in element.itertext():
+        for low, high, over, number in _PERCENTS.findall(text):
+            if low:
+                yield from itertools.product(*(_halves(float(end)) for end in (low, high)))
+            elif over:
+                yield from ((0.0, end) for end in _halves(float(over)))
+            elif "or more" in text:
+                yield from ((end, 100.0) for end in _halves(float(number)))
+            else:
+                yield float(number), float(number)
+
+
+def _halves(written: float) -> tuple[float, ...]:
+    return (written, written - 0.5, written + 0.5) if written <= 2 or written >= 98 else (written,)
+
+
+def _drawn_beside(element: html.HtmlElement, drawn: float) -> bool:
+    """Whether a bar ends where a range of percents does that stands beside it, or where so many of so many do."""
+    beside = next(
+        (a for a in element.iterancestors() if a.tag in ("td", "li") and numbers(_words(a)) or a.tag == "tr"),
+        None,
+    )
+    if beside is None:
+        return False
+    parts = [100 * int(some) / int(of) for some, of in _PARTS.findall(_words(beside)) if int(of)]
+    return any(abs(drawn - end) <= 0.06 for end in [*itertools.chain(*_ends_beside(beside)), *parts])
+
+
+def _dumbbell(svg: html.HtmlElement, row: html.HtmlElement) -> bool:
+    """Whether dots and bars stand where the percents of a row are, on the scale that the head of the column names."""
+    table = next((a for a in row.iterancestors("table")), None)
+    tops = (
+        []
+        if table is None
+        else [float(n.rstrip("%")) for head in table.find_class("pic") for n in numbers(_words(head))[-1:]]
+    )
+    top = tops[0] if tops else 100.0
+    told = _ends_beside(row)
+    places = {100 * min(place, top) / top for low, high in told for place in (low, high, (low + high) / 2)}
+    drawn = [x for kind in ("own", "other") for (x,) in _drawn(svg, kind, "cx")] + [
+        x for (x,) in _drawn(svg, "third", "x")
+    ]
+    drawn += [x for pair in _drawn(svg, "band", "x1", "x2") + _drawn(svg, "gap", "x1", "x2") for x in pair]
+    return all(any(_near(x, place, 0.006) for place in places) for x in drawn)
+
+
+def _spoken(svg: html.HtmlElement) -> bool:
+    """Whether a chart draws what is said in its name: a number, or the middle of a range, to a whole."""
+    value = _axis(svg)
+    if value is None or {shape.get("class") for shape in svg} - _SHAPES - {"mark", "mark-label"}:
+        return False
+    said = re.split(r", |: ", svg.get("aria-label", "").replace("−", "-"))
+    told = [float(number) for part in said for number in map("".join, _LAST.findall(part))] + [
+        sum(pair) / 2 for part in said for pair in _ends_beside(_as_element(part))
+    ]
+    return all(
+        any(abs(value(y) - number) <= 0.51 for number in [*told, 0.0])
+        for _, y in _drawn(svg, "dot", "cx", "cy")
+    )
+
+
+def _as_element(text: str) -> html.HtmlElement:
+    made = html.Element("p")
+    made.text = text
+    return made
+
+
+def _card(item: html.HtmlElement, row: Row, label: str) -> bool:
+    """Whether a card says the gap as the data files do: in points, as rates, as status, as students and as a picture."""
+    foot, svg = item.find_class("foot")[0], item.find("svg")
+    rates = [ends(row, of) for of in ("rate", "reference_rate")]
+    middles = [sum(of) / 2 for of in rates]
+    other = _words(foot).partition(label)[2]
+    needed = [] if not row["students_needed"] else [_count(row["students_needed"])]
+    said, spans = Counter(numbers(_words(foot))), rate(row) + rate(row, "reference_rate")
+    allowed = [Counter(spans + needed) + Counter(numbers(name)) for name in ("", "504")]
+    bands = [(low, high) for low, high in rates if low != high]
+    return (
+        _words(item.find_class("pp")[0]).split()[0] == points(row["gap"])
+        and _status(foot) == row["status"]
+        and (said in allowed or said == Counter(spans) or bool(other) and said in allowed)
+        and [_near(x, middle, 0.006) for (x,), middle in zip(_drawn(svg, "own", "cx"), middles[:1], strict=True)] == [True]
+        and [_near(x, middle, 0.006) for (x,), middle in zip(_drawn(svg, "other", "cx"), middles[1:], strict=True)] == [True]
+        and len(_drawn(svg, "band", "x1")) == len(bands)
+        and all(_near(a, low, 0.006) and _near(b, high, 0.006) for (a, b), (low, high) in zip(_drawn(svg, "band", "x1", "x2"), bands, strict=True))
+    )  # fmt: skip
