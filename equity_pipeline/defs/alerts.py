@@ -28,6 +28,7 @@ from urllib.parse import unquote, urlsplit
 import dagster as dg
 from dagster import DagsterEventType as Event
 from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.scheduler.instigation import SensorInstigatorData
 
 from equity_pipeline.defs.ingest import CONTRACT, ON_TIME, STABLE
 from equity_pipeline.defs.partitions import partner_of
@@ -182,7 +183,7 @@ def forget(instance: dg.DagsterInstance, partner_id: str) -> None:
     """Let the sensor know nothing of a partner any more, nor its past ticks, each of which keeps what it knew then."""
     for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR):
         data = state.instigator_data
-        if state.name == NAME and data and data.cursor:
+        if state.name == NAME and isinstance(data, SensorInstigatorData) and data.cursor:
             kept = json.loads(data.cursor)
             for known in (kept["wrong"], *kept["told"].values()):
                 known.pop(partner_id, None)

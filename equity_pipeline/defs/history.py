@@ -12,11 +12,12 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 import yaml
 from dagster._core.events.log import EventLogEntry
+from dagster._core.storage.event_log import SqlEventLogStorage
 from dagster._core.storage.event_log.schema import (
     AssetCheckExecutionsTable,
     AssetKeyTable,
@@ -236,7 +237,8 @@ def forget(home: Home, instance: dg.DagsterInstance, partner_id: str) -> int:
     for run_id in runs:
         instance.delete_run(run_id)
     events, assets, checks = SqlEventLogStorageTable.c, AssetKeyTable.c, AssetCheckExecutionsTable.c
-    with instance.event_log_storage.index_connection() as index:
+    storage = cast(SqlEventLogStorage, instance.event_log_storage)
+    with storage.index_connection() as index:
         index.execute(AssetCheckExecutionsTable.delete().where(checks.run_id.in_(runs)))
         for (asset,) in index.execute(
             select(assets.asset_key).where(assets.last_run_id.in_(runs))

@@ -17,7 +17,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import Any, BinaryIO
+from typing import Any
 from xml.parsers import expat
 
 import polars as pl
@@ -49,7 +49,7 @@ class Struck:
         if sealed.read(path) != content:
             self.files[path] = content
 
-    def opened(self, path: Path) -> BinaryIO:
+    def opened(self, path: Path) -> io.BufferedReader | io.BytesIO:
         """A file without her, to read from."""
         return io.BytesIO(self.files[path]) if path in self.files else sealed.opened(path)
 

@@ -87,7 +87,7 @@ def forget(home: Home, partner_id: str) -> None:
     """Remove the network's releases that hold numbers of a partner whose own are gone."""
     for folder in (home.network_releases, home.withdrawn(_NETWORK)):
         for release in sorted(folder.glob("[0-9a-f]*")):
-            if partner_id in manifest.read(release)["made_from"]:
+            if partner_id in manifest.of(release)["made_from"]:
                 shutil.rmtree(release)
     latest = home.network_releases / "latest"
     if latest.is_symlink() and not latest.exists():
