@@ -144,17 +144,29 @@ PAGES: dict[str, tuple[str, Callable[[str], str]]] = {
 }  # fmt: skip
 
 
+def some_pages(release: Path, path: str, folder: Path) -> Path:
+    """The page, and those that it is held against."""
+    for name in {path, path.replace(".es.", "."), INDEX, OTHER}:
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(release / name, folder / name)
+    (folder / "data").symlink_to(release / "data")
+    return folder
+
+
+@pytest.mark.parametrize("path", sorted({path for path, _ in PAGES.values()}))
+def test_pages_by_themselves_have_no_finding(
+    path: str, release: Path, said: Said, tables: dict, tmp_path: Path
+) -> None:
+    assert not pages.findings(some_pages(release, path, tmp_path), said, Order(), tables, 10)
+
+
 @pytest.mark.parametrize("plant", PAGES)
 def test_a_leak_planted_in_a_page_is_found(
     plant: str, release: Path, said: Said, tables: dict, tmp_path: Path
 ) -> None:
     path, change = PAGES[plant]
-    for name in {path, path.replace(".es.", "."), INDEX, OTHER}:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        shutil.copy(release / name, tmp_path / name)
-    shutil.copytree(release / "data", tmp_path / "data")
-    assert not pages.findings(tmp_path, said, Order(), tables, 10)
-    (tmp_path / path).write_text(change((release / path).read_text(encoding="utf-8")), encoding="utf-8")
+    planted = some_pages(release, path, tmp_path) / path
+    planted.write_text(change(planted.read_text(encoding="utf-8")), encoding="utf-8")
     assert pages.findings(tmp_path, said, Order(), tables, 10)
 
 
