@@ -269,8 +269,9 @@ class _Page:
             if name in _GEOMETRY and element.tag in ("svg", "path", "line", "circle", "rect", "text"):
                 continue
             if name in _READ:
-                # A picture that was read was read with its name, and a bar with its text; a text behind a cell never is.
-                if element not in self.known or name != "style" and element.tag != "svg":
+                # A picture is read with its name, and a bar with its text; a text behind a cell never is.
+                pictured = element.tag == "svg" and element.get("class") in ("nano", "trend")
+                if not pictured and (element not in self.known or name != "style" and element.tag != "svg"):
                     self._attribute(element, name, value)
             elif name not in _SILENT:
                 self.tell("an attribute that no rule knows", f"{element.tag} {name}")

@@ -151,6 +151,15 @@ class Told:
             self.words |= {
                 n for c in texts for text in table[c].dropna().unique() for n in numbers(str(text))
             }
+            if "term" in table:  # years since the start, as a picture's scale names them
+                steps = pd.to_numeric(table["term"], errors="coerce").dropna().unique()
+                self.words |= {f"{int(step):+d}".replace("-", "−") for step in steps}
+            if "policy" in table:  # a school's own gap, through the years
+                about = table[["metric_id", "school_id", "dimension", "subgroup"]].itertuples(
+                    index=False, name=None
+                )
+                for row in (row for key in about for row in said.rows.get(key, {}).values()):
+                    self.of[None, None] |= _of_gap(row)
             if "school_id" in table and "dimension" in table:
                 table = table[(table["school_id"] == DISTRICT) | (table["dimension"] == "all_students")]
             newest = table["school_year"].max() if "school_year" in table else None
