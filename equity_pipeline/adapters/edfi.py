@@ -34,6 +34,7 @@ from equity_pipeline.adapters.college_board_ap import EXAM_NAMES
 from equity_pipeline.adapters.delimited import member_name, with_values
 from equity_pipeline.adapters.edfi_xml import Shape, read_interchange
 from equity_pipeline.adapters.readers import members
+from equity_pipeline.adapters.records import without_the_longest
 from equity_pipeline.adapters.survey import SKIPPED
 from equity_pipeline.contracts import EXTRACTS
 from equity_pipeline.contracts.extract import GRADES
@@ -302,9 +303,9 @@ def _read_xml(content: bytes | Path, name: str) -> list[RawTable]:
 def _table(lines: Iterable[int], records: Iterable[str], name: str, resource: str) -> RawTable:
     frame = pl.DataFrame({LINE: lines, RECORD: records}, schema={LINE: pl.Int64, RECORD: pl.String})
     frame = frame.with_columns(pl.col(RECORD).str.strip_chars()).filter(pl.col(RECORD) != "")
+    frame, bad = without_the_longest(frame)
     paths = [*_PATHS[resource], *_deleted_keys(resource)] if _tells_deletes(name) else _PATHS[resource]
     shape = _struct(_tree(paths))
-    bad: tuple[BadRecord, ...] = ()
     try:
         decoded = _decoded(frame[RECORD], shape)
     except PolarsError:
@@ -314,7 +315,7 @@ def _table(lines: Iterable[int], records: Iterable[str], name: str, resource: st
                 f"no line is an object of {resource}", file=name, line=frame[LINE][0],
                 remedy="send JSON lines: one object per line, fields as in the Ed-Fi API",
             ) from None  # fmt: skip
-        bad = tuple(
+        bad += tuple(
             BadRecord(line, text, f"not an object of {resource}")
             for text, line in frame[broken].select(RECORD, LINE).iter_rows()
         )

@@ -24,7 +24,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from equity_pipeline.adapters.base import LINE, BadRecord, RawTable
-from equity_pipeline.adapters.records import Records
+from equity_pipeline.adapters.records import WIDEST, Records, without_the_longest
 from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
 from equity_pipeline.storage import sealed
 
@@ -239,12 +239,19 @@ def read_parquet(content: Path | bytes, name: str) -> RawTable:
     """A Parquet file as a table of text, its cells as CSV would hold them; `_line` is the number of the record.
 
     Raises:
-        DeliveryError: not readable, columns that are no cells, or more cells than so few bytes can say.
+        DeliveryError: not readable, columns that are no cells, too many, or more cells than so few bytes can say.
     """
     size = len(content) if isinstance(content, bytes) else content.stat().st_size
     try:
         lazy = pl.scan_parquet(io.BytesIO(content) if isinstance(content, bytes) else content)
-        cells = len(lazy.collect_schema()) * lazy.select(pl.len()).collect().item()
+        columns = len(lazy.collect_schema())
+        if columns > WIDEST:
+            raise DeliveryError(
+                f"{columns:,} columns, more than {WIDEST:,}",
+                file=name,
+                remedy="send the columns that are asked for",
+            )
+        cells = columns * lazy.select(pl.len()).collect().item()
         if cells > max(_RATIO_FLOOR, MAX_RATIO * size):
             raise DeliveryError(
                 f"{cells:,} cells from {size:,} bytes", file=name, remedy="send smaller files or plain text"
@@ -259,9 +266,8 @@ def read_parquet(content: Path | bytes, name: str) -> RawTable:
             remedy="write one value per cell",
         )
     frame = frame.drop(LINE, strict=False).cast(pl.String)
-    return RawTable(
-        name=name, frame=frame.with_row_index(LINE, offset=1).with_columns(pl.col(LINE).cast(pl.Int64))
-    )
+    frame = frame.with_row_index(LINE, offset=1).with_columns(pl.col(LINE).cast(pl.Int64))
+    return RawTable(name, *without_the_longest(frame))
 
 
 def read_fixed(

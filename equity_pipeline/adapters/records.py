@@ -28,9 +28,18 @@ _RESERVED = {"_line", "_file", "_reason", "_column", "_value", "_delivery_id"}
 _HEAD = 1024**2  # bytes in which the header must lie
 _HEADER_AMONG = 50  # records
 _LONGEST = 1024**2  # bytes of one record
-_WIDEST = 5_000  # columns; the widest export known has some hundreds
+WIDEST = 5_000  # columns; the widest export known has some hundreds
+_LONGEST_CELL = csv.field_size_limit()  # characters
+_TOO_LONG = f"a cell of more than {_LONGEST_CELL:,} characters"
 _HOPELESS = 100_000  # bad records before the first good one
 _LF, _CR, _QUOTE = b'\n\r"'
+
+
+def without_the_longest(frame: pl.DataFrame) -> tuple[pl.DataFrame, tuple[BadRecord, ...]]:
+    """The records of a table that did not come from text, and those with a cell longer than one of a text may be."""
+    longest = frame.select(pl.max_horizontal(pl.exclude(LINE).str.len_chars()).fill_null(0)).to_series()
+    bad = tuple(BadRecord(line, "", _TOO_LONG) for line in frame.filter(longest > _LONGEST_CELL)[LINE])
+    return frame.filter(longest <= _LONGEST_CELL), bad
 
 
 class Records:
@@ -92,9 +101,9 @@ class Records:
             raise DeliveryError(
                 "the header has broken quotes", file=self._name, line=self._header_line, remedy="export again"
             )
-        if len(record) > _WIDEST:
+        if len(record) > WIDEST:
             raise DeliveryError(
-                f"a header of {len(record):,} columns, more than {_WIDEST:,}",
+                f"a header of {len(record):,} columns, more than {WIDEST:,}",
                 file=self._name, line=self._header_line, remedy="send the columns that are asked for",
             )  # fmt: skip
         if delimiter == "auto":
@@ -172,7 +181,7 @@ class Records:
         if len(buffer) - size > (0 if final else _LONGEST):
             return None
         starts = np.concatenate(([0], stops[:-1]))[: len(stops)]
-        if len(stops) and (stops - starts).max() > csv.field_size_limit():
+        if len(stops) and (stops - starts).max() > _LONGEST_CELL:
             return None
         if quoted:
             lines = self._line + np.searchsorted(breaks, starts)
@@ -303,8 +312,7 @@ def _records(
         except csv.Error as error:
             if open_end and lines.exhausted and sum(map(len, lines.taken)) <= _LONGEST:
                 return
-            too_long = f"a cell of more than {csv.field_size_limit():,} characters"
-            record, problem = None, too_long if "limit" in str(error) else "broken quotes"
+            record, problem = None, _TOO_LONG if "limit" in str(error) else "broken quotes"
         if record is None or len(record) > 1 or "".join(record).strip():
             if record is not None and width and len(record) != width:
                 problem = _other_width(len(record), width)

@@ -98,3 +98,18 @@ def test_a_broken_parquet_is_refused(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(DeliveryError, match="not a readable Parquet file"):
         mapped(path)
+
+
+def test_a_parquet_of_a_million_columns_is_refused_and_a_huge_cell_is_a_rejected_record(tmp_path):
+    path = tmp_path / "students.parquet"
+    pl.DataFrame({f"c{number}": [1] for number in range(5_001)}).write_parquet(path)
+    with pytest.raises(DeliveryError, match="5,001 columns, more than 5,000"):
+        mapped(path)
+    frame = pl.DataFrame(
+        {"school_year": [2024, 2024], "student_id": ["7", "8" * 200_000], "grade_level": ["09", "10"]}
+    )
+    frame.write_parquet(path)
+    one = Source(name="own", format="canonical", files=["*"])
+    [table] = canonical.read(path, path.name, one)
+    assert table.frame["student_id"].to_list() == ["7"]
+    assert [(bad.line, bad.reason) for bad in table.bad] == [(2, "a cell of more than 131,072 characters")]

@@ -378,3 +378,11 @@ def test_what_is_refused_as_a_whole(tmp_path):
         read({"students.jsonl": "<xml/>\n<more/>\n"})
     with pytest.raises(DeliveryError, match="studentSectionAssociations needs students, courseOfferings"):
         take(tmp_path, {"studentSectionAssociations": DELIVERY["studentSectionAssociations"]})
+
+
+def test_a_huge_record_is_rejected_and_its_neighbour_is_not(tmp_path):
+    huge = student("604824") | {"firstName": "x" * 200_000}
+    path = write_zip(tmp_path, {"students": [huge, student("604825")]})
+    [table] = edfi.read(path, path.name, source())
+    assert table.frame.height == 1
+    assert [(bad.line, bad.reason) for bad in table.bad] == [(1, "a cell of more than 131,072 characters")]
