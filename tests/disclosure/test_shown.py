@@ -22,6 +22,7 @@ from equity_pipeline.publishing.release import write_release
 from equity_pipeline.storage.home import Home
 from tests.disclosure.conftest import PARTNER, District
 
+NAME = "Independent School District 8,431 (66.6%) & Co"
 INDEX, TRACKER, ENROLLED = "index.html", "tables/ap_ib_enrollment.html", "ap_ib_enrollment"
 OTHER = "tables/exam_taken.html"
 CLIMATE = "programmes/climate.html"
@@ -32,8 +33,9 @@ SHEET, BOOK = "xl/worksheets/sheet2.xml", "xl/workbook.xml"
 def release(
     district: District, protected: dict[str, pd.DataFrame], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A release of two years in all its formats."""
+    """A release of two years in all its formats, of a partner whose name has numbers, as names of districts have."""
     partner = registry.load_all(district.home)[PARTNER]
+    partner = partner.model_copy(update={"name": NAME})
     _, context = source.read(district.home, partner)
     years = set(protected["gap_metrics"]["school_year"])
     tables = {
@@ -54,7 +56,7 @@ def release(
 
 @pytest.fixture(scope="session")
 def said(protected: dict[str, pd.DataFrame], district: District) -> Said:
-    return Said(protected, district.rules)
+    return Said(protected, district.rules, NAME)
 
 
 @pytest.fixture(scope="session")

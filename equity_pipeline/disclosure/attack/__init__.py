@@ -25,7 +25,7 @@ from equity_pipeline.disclosure.attack import pages, programmes, workbook
 from equity_pipeline.disclosure.attack.finding import Finding
 from equity_pipeline.disclosure.attack.marts import Reading
 from equity_pipeline.disclosure.attack.order import Order
-from equity_pipeline.disclosure.attack.said import Said
+from equity_pipeline.disclosure.attack.said import Said, partner_name
 from equity_pipeline.disclosure.figures import Rules
 from equity_pipeline.domain.errors import DisclosureError
 
@@ -88,7 +88,7 @@ def audit(
     earlier = [_read_parquet(Path(folder) / "data" / "gap_metrics.parquet") for folder in previous]
     result = attack(frames, rules, minimum_cell, earlier)
     of_tables += programmes.findings(tables, frames["gap_metrics"], minimum_cell)
-    said, order = Said(frames, rules), Order()
+    said, order = Said(frames, rules, partner_name(release_dir)), Order()
     shown = workbook.findings(release_dir, said, order) + pages.findings(
         release_dir, said, order, tables, minimum_cell
     )

@@ -180,6 +180,7 @@ class _Site:
             self.by_label[metric, school, said.group(dimension, subgroup)].append(by_year)
         self.metrics = {label: metric for metric, label in said.labels["metric"].items()}
         names = [
+            said.partner,
             *said.rules.policy.values(),
             *map(said.school, self.slugs.values()),
             *itertools.chain(*(of.values() for of in said.labels.values())),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import math
 import re
 from collections import defaultdict
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -27,6 +29,14 @@ STATUSES = {
     "maintained_closed": "✓✓ stays closed", "reversed": "⇄ reversed", "not_measurable": "? not enough data",
 }  # fmt: skip
 HIDDEN = "not shown: privacy"
+_BRAND = re.compile(r'<div class="brand"><a [^>]*><bdi>(.*?)</bdi>')
+
+
+def partner_name(release_dir: Path) -> str:
+    """The partner's name, as every page begins with it; empty where there is no page."""
+    page = release_dir / "index.html"
+    found = _BRAND.search(page.read_text(encoding="utf-8")) if page.exists() else None
+    return html.unescape(found[1]) if found else ""
 
 
 def numbers(text: str | None) -> list[str]:
@@ -92,9 +102,10 @@ def hidden(row: Row) -> bool:
 
 class Said:
     """What the marts say, read by place. `rows`: metric, school, dimension, subgroup → school year → its row with the comparison
-    that readers are shown."""
+    that readers are shown. `partner`: its name, whose numbers say nothing of a student (School District 49)."""
 
-    def __init__(self, marts: dict[str, pd.DataFrame], rules: Rules) -> None:
+    def __init__(self, marts: dict[str, pd.DataFrame], rules: Rules, partner: str = "") -> None:
+        self.partner = partner
         gaps, closure = marts["gap_metrics"], marts.get("gap_closure")
         chosen = {
             d: "designated" if d in rules.designated else "rest" if d in rules.partitioning and d != "all_students" else "overall"

@@ -66,7 +66,8 @@ def findings(release_dir: Path, said: Said, order: Order) -> list[Finding]:
         with zipfile.ZipFile(release_dir / PATH) as book:
             parts = {name: book.read(name) for name in book.namelist()}
         methods = (release_dir / "methods.html").read_text(encoding="utf-8").partition("<main")[2]
-        return list(dict.fromkeys(_Workbook(parts, said, order, set(numbers(methods))).findings()))
+        known = set(numbers(methods)) | set(numbers(said.partner))
+        return list(dict.fromkeys(_Workbook(parts, said, order, known).findings()))
     except (zipfile.BadZipFile, ElementTree.ParseError, KeyError, ValueError, OSError) as error:
         raise DisclosureError(
             f"{PATH} can't be read as a workbook ({type(error).__name__}); not safe"
@@ -78,8 +79,8 @@ def _local(element: ElementTree.Element) -> str:
 
 
 class _Workbook:
-    def __init__(self, parts: dict[str, bytes], said: Said, order: Order, methods: set[str]) -> None:
-        self.said, self.order, self.parts, self.methods = said, order, parts, methods
+    def __init__(self, parts: dict[str, bytes], said: Said, order: Order, known: set[str]) -> None:
+        self.said, self.order, self.parts, self.known = said, order, parts, known
         shared = ElementTree.fromstring(parts["xl/sharedStrings.xml"])
         self.strings = [
             "".join(text.text or "" for text in entry.iter() if _local(text) == "t") for entry in shared
@@ -122,7 +123,7 @@ class _Workbook:
                 yield Finding("a name that no rule knows", PATH, element.get("name", ""))
         for element in ElementTree.fromstring(self.parts["docProps/core.xml"]):
             date = _local(element) in ("created", "modified") and element.text == "1980-01-01T00:00:00Z"
-            if numbers(element.text) and not date:
+            if numbers(element.text) and not date and element.text != self.said.partner:
                 yield Finding("a number in the properties", PATH, _local(element))
         for name, part in self.parts.items():
             if name.startswith("xl/comments"):
@@ -148,7 +149,7 @@ class _Workbook:
                 column: value for column, cell in cells.items() if (value := self._value(cell)) is not None
             }
             if name == "Read me" or element.get("r") == "1":
-                if {n for value in row.values() for n in numbers(str(value))} - _SAYS_NUMBERS - self.methods:
+                if {n for value in row.values() for n in numbers(str(value))} - _SAYS_NUMBERS - self.known:
                     yield Finding("a number that no rule knows", PATH, name)
                 continue
             if any(
