@@ -192,9 +192,20 @@ def holding(home: Home, word: str) -> list[Path]:
     return [path for path in home.root.rglob("*") if path.is_file() and word.encode() in contents(path)]
 
 
-def test_one_student_can_be_erased_from_the_command_line(left):
+@pytest.fixture(scope="module")
+def taken_back(left):
+    """The home after a student was erased, the release withdrawn, and a student erased who is counted nowhere; what was printed for
+    the two, and the release."""
     home, _, _ = left
-    told = erased(home, "--student-id", student(7))
+    first = erased(home, "--student-id", student(7))
+    latest = (home.releases("north") / "latest").resolve().name
+    said = ["withdraw", "--home", str(home.root), "--partner", "north", "--because", "a wrong year", latest]
+    assert CliRunner().invoke(main, said).exit_code == 0
+    return home, first, erased(home, "--student-id", COUNTED_NOWHERE), latest
+
+
+def test_one_student_can_be_erased_from_the_command_line(taken_back):
+    home, told, _, _ = taken_back
     assert "erased one student of north; receipt:" in told
     assert re.search("release: [0-9a-f]+ (published|stays)", told)
     assert holding(home, student(7)) == []
@@ -205,13 +216,9 @@ def test_one_student_can_be_erased_from_the_command_line(left):
     assert students.height >= STUDENTS - 1
 
 
-def test_an_erasure_ends_well_where_what_is_left_says_what_was_withdrawn(left):
+def test_an_erasure_ends_well_where_what_is_left_says_what_was_withdrawn(taken_back):
     """Its receipt says so, the same numbers stay away, and nobody tries to publish them again."""
-    home, _, _ = left
-    latest = (home.releases("north") / "latest").resolve().name
-    said = ["withdraw", "--home", str(home.root), "--partner", "north", "--because", "a wrong year", latest]
-    assert CliRunner().invoke(main, said).exit_code == 0
-    told = erased(home, "--student-id", COUNTED_NOWHERE)
+    home, _, told, latest = taken_back
     receipt = json.loads(max(home.erasures.iterdir()).read_text())
     assert receipt["one_student"] == {"files_rewritten": 1, "ids_blanked": 0, "records_removed": 1}
     assert f"these numbers were withdrawn as release {latest}: nothing was published" in receipt["release"]
@@ -222,8 +229,8 @@ def test_an_erasure_ends_well_where_what_is_left_says_what_was_withdrawn(left):
     assert (again.exit_code, "nothing new" in again.output) == (0, True), again.output
 
 
-def test_the_record_says_all_that_was_done_and_shows_a_change(left):
-    home, _, _ = left
+def test_the_record_says_all_that_was_done_and_shows_a_change(taken_back):
+    home, *_ = taken_back
     done = {entry["action"] for entry in trail.entries(home, partner_id="north")}
     assert done == {"delivered", "accepted", "released", "withdrew", "erased"}
     ran = {(entry["detail"]["job"], entry["detail"]["partition"]) for entry in trail.entries(home, "ran")}
