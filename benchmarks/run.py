@@ -82,6 +82,7 @@ def further_partner(folder: Path) -> tuple[Spent, Spent]:
             ][1:]
         )
     shutil.rmtree(home.releases(names[-1]))
+    (home.warehouse(names[-1]).parent / "witness.npz").unlink()  # the proof is part of publishing
     publishing = spent_in(lambda: release.publish(home, partners[-1]))
     return whole, (whole[0] - publishing[0], whole[1] - publishing[1])
 
