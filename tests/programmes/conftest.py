@@ -46,6 +46,7 @@ class Built:
             for _, module in MODULES.values()
             for page in module.pages(Reader(self.context, marts, partner))
         }
+        self.partner = partner
         self._site = (marts, tracker.plain(tracker.view(marts, self.context)), partner)
         self.site = root / "site"
         for path, page in self.rendered(self.released).items():

@@ -11,7 +11,7 @@ from equity_pipeline.publishing.programmes.vocabulary import RESOURCES
 
 PAGES = {
     "riverside_usd": ["action_for_equity", "climate", "needs", "plan", "evaluation"],
-    "cedar_valley_isd": ["scorecard", "cycles"],
+    "cedar_valley_isd": ["scorecard", "scorecard_sheet", "cycles"],
     "harborview_ps": ["climate", "cycles", "presentation", "pack_students", "pack_staff", "pack_parents"],
 }
 EVERY = [
@@ -69,6 +69,26 @@ def test_a_page_fits_screens_and_paper_and_stands_without_script(built, see, par
         "all => all.map(e => e.getAttribute('aria-label'))"
     ):
         assert re.search(r"\d", name), "a picture says its figures to who can't see it"
+
+
+@pytest.mark.parametrize("paper", ["A4", "Letter"])
+@pytest.mark.parametrize(
+    ("partner", "page", "sheets", "lying"),
+    [
+        ("cedar_valley_isd", "scorecard_sheet", 1, False),
+        ("harborview_ps", "presentation", None, True),
+        ("harborview_ps", "pack_parents", None, False),
+    ],
+)
+def test_what_is_printed_is_a_set_of_sheets(see, paper, partner, page, sheets, lying):
+    """The scorecard on one page; of the presentation and the packs each section on one, which lies where it is shown to a room."""
+    tab = see(partner, page)
+    sections = tab.locator("main section").count()
+    boxes = re.findall(
+        rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", tab.pdf(format=paper, prefer_css_page_size=True)
+    )
+    assert len(boxes) == (sheets or sections)
+    assert all((float(width) > float(height)) == lying for width, height in boxes)
 
 
 def test_no_status_rests_on_colour(see):
