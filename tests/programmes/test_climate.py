@@ -222,7 +222,7 @@ def test_a_cycle_stands_on_the_time_line_of_its_gap(harborview):
 
 def test_the_presentation_says_on_each_sheet_what_it_shows(harborview):
     blocks = harborview.pages["programmes/presentation.html"].values["blocks"]
-    assert [b.id for b in blocks][0] == "focus" and [b.id for b in blocks][-1] == "recommended"
+    assert (blocks[0].id, blocks[-1].id) == ("focus", "recommended")
     told = next(b for b in blocks if b.id == "referred")
     assert told.heading.startswith("Referred to the office: Black")
     groups = [row for row in told.table.rows if isinstance(row, list)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import duckdb
 import numpy as np
 import pandas as pd
@@ -128,9 +130,16 @@ def test_planted_quality_is_found(cedar, exposures, resource, who):
 
 
 def test_a_new_bar_holds_from_its_year_on_and_counts_no_rating_twice(cedar, tmp_path):
+    """Six classes a year, each rated 4 and 3 of 4: all reach the old bar, half of the ratings the new one."""
     workshop = Workshop.open(cedar.warehouse, tmp_path)
-    sent = ("class_ratings", "experience_samples", "course_enrollments", "scorecard_goals")
-    workshop.fill_raw({name: cedar.table(name) for name in sent})
+    seats = workshop.frame("select school_year, student_id, school_id, cast(row_number() over (order by school_year, student_id) as varchar) as section_id "
+                           "from intermediate.int_student_year where school_year in (2025, 2026) "
+                           "qualify row_number() over (partition by school_year order by student_id) <= 6")  # fmt: skip
+    rated = pd.concat(seats.assign(rating=rating, observed_on=dt.date(2026, 3, rating)) for rating in (4, 3))
+    workshop.fill_raw({
+        "course_enrollments": seats.assign(course_id="c"),
+        "class_ratings": rated.assign(resource="instruction", instrument="instructional_practice_guide", rating_max=4),
+    })  # fmt: skip
     workshop.connection.execute(
         "insert into policy.scorecard_instruments select * replace "
         "(2026 as first_school_year, 4 as threshold, '2' as threshold_version, 'the uppermost' as source) "
@@ -138,18 +147,11 @@ def test_a_new_bar_holds_from_its_year_on_and_counts_no_rating_twice(cedar, tmp_
     )
     workshop.make("int_scorecard_instrument", "int_scorecard_class", "opportunity_scorecard")
     told = workshop.frame(
-        "select school_year, observations, rate, threshold_version, threshold_rule from marts.opportunity_scorecard "
-        "where resource = 'instruction' and school_id = '_all' and collection_window = '_all' and dimension = 'all_students' order by 1"
+        "select observations, rate, threshold_version, threshold_rule from marts.opportunity_scorecard "
+        "where school_id = '_all' and collection_window = '_all' and dimension = 'all_students' order by school_year"
     )
-    before = cedar.mart("opportunity_scorecard")
-    before = before[(before["resource"] == "instruction") & (before["school_id"] == "_all")
-                    & (before["collection_window"] == "_all") & (before["dimension"] == "all_students")]  # fmt: skip
     assert told["threshold_version"].tolist() == ["1", "2"] and told["threshold_rule"][1] == "the uppermost"
-    assert told["observations"].tolist() == before["observations"].tolist()
-    assert told["rate"][0] == before["rate"].iloc[0]
-    assert told["rate"][1] == pytest.approx(
-        before["rate"].iloc[1] / 2
-    )  # a 4 and a 3 of a class that met the old bar
+    assert told["observations"].tolist() == [12, 12] and told["rate"].tolist() == [1.0, 0.5]
 
 
 def test_engagement_is_what_students_said_themselves(cedar):

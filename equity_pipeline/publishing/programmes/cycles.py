@@ -86,38 +86,45 @@ Ends = tuple[float, float]
 
 
 class _Series(NamedTuple):
-    """The rate of a cycle's group by school year, as the range that is released of it, and the same of whom it is compared with."""
+    """The rate of a cycle's group by school year, as the range that is released of it, the same of whom it is compared with, and how far
+    they are apart in points, where that is released."""
 
     own: dict[int, Ends]
     other: dict[int, Ends]
+    apart: dict[int, str]
     compared_with: str
 
 
 def _series(reader: Reader, cycle: Row) -> _Series:
     """Where the cycle's gap stands in the released tables: the gap tables, climate, or the scorecard."""
-    key = tuple(cycle[name] for name in ("school_id", "metric_id", "dimension", "subgroup"))
+    place = ("school_id", "metric_id", "dimension", "subgroup")
+    key = tuple(cycle[name] for name in place)
 
     def rows(table: Iterable[Row], about: tuple[str, ...] = key) -> list[Row]:
-        return [r for r in table if tuple(r[c] for c in ("school_id", "metric_id", "dimension", "subgroup")) == about]  # fmt: skip
+        return [r for r in table if tuple(r[c] for c in place) == about]
 
     def told(of: list[Row], name: str) -> dict[int, Ends]:
         return {
             r["school_year"]: (r[f"{name}_low"], r[f"{name}_high"]) for r in of if r[f"{name}_low"] is not None
         }  # fmt: skip
 
-    found = _Series({}, {}, "")
+    everyone_else = reader.say("everyone else")
+    found = _Series({}, {}, {}, "")
     if gaps := _gaps(reader, key):
         own, other = (
             {r["school_year"]: ends for r in gaps if (ends := _ends(r, name))}
             for name in ("rate", "reference_rate")
         )
         reference = reader.context.labels.reference_subgroup(cycle["dimension"])
-        found = _Series(own, other, reader.group(cycle | {"subgroup": reference}) if reference else reader.say("everyone else"))  # fmt: skip
-    elif climate_rows := rows(reader.rows("climate")):
-        found = _Series(told(climate_rows, "rate"), told(climate_rows, "reference_rate"), reader.say("everyone else"))  # fmt: skip
+        found = _Series(own, other, {r["school_year"]: words.points(r["gap"]) for r in gaps if r["gap"] is not None},
+                        reader.group(cycle | {"subgroup": reference}) if reference else everyone_else)  # fmt: skip
+    elif of_climate := rows(reader.rows("climate")):
+        own, other = (told(of_climate, name) for name in ("rate", "reference_rate"))
+        apart = {year: reader.difference(*own[year], *other[year]) for year in own.keys() & other.keys()}
+        found = _Series(own, other, apart, everyone_else)
     elif card := [r for r in reader.rows("opportunity_scorecard") if r["collection_window"] == "_all"]:
         everyone = rows(card, (*key[:2], "all_students", "all"))
-        found = _Series(told(rows(card), "share"), told(everyone, "share"), reader.say("all students"))
+        found = _Series(told(rows(card), "share"), told(everyone, "share"), {}, reader.say("all students"))
     for prefix, at in (("latest", cycle["latest_school_year"]), ("baseline", cycle["start_school_year"] - 1)):
         if at is not None and cycle[f"{prefix}_n"] is not None:
             found.own.setdefault(int(at), (cycle[f"{prefix}_rate_low"], cycle[f"{prefix}_rate_high"]))
@@ -174,16 +181,11 @@ def _middle(span: Ends | None) -> float | None:
 
 
 def _gap(reader: Reader, cycle: Row, series: _Series) -> str:
-    """How far the group is from whom it is compared with, before the cycle and since, in points."""
-    at = [
-        None if year is None or year not in series.own or year not in series.other
-        else reader.difference(*series.own[year], *series.other[year])
-        for year in (cycle["start_school_year"] - 1, cycle["latest_school_year"])
-    ]  # fmt: skip
-    if at == [None, None]:
+    """How far the group is from whom it is compared with, before the cycle and since."""
+    before, now = (series.apart.get(year) for year in (cycle["start_school_year"] - 1, cycle["latest_school_year"]))  # fmt: skip
+    if before is None and now is None:
         return ""
-    before, now = (said or HIDDEN for said in at)
-    return reader.say("{before} before, {now} since, in points from {who}", before=before, now=now, who=series.compared_with)  # fmt: skip
+    return reader.say("{before} before, {now} since, in points from {who}", before=before or HIDDEN, now=now or HIDDEN, who=series.compared_with)  # fmt: skip
 
 
 def _cycle(reader: Reader, cycle: Row) -> Block:
