@@ -343,7 +343,7 @@ def erase(home: Home, partner_id: str, student_id: str | None, keep_releases: bo
             finally:
                 del os.environ[erasure.STUDENT_ID]
         what = partner_id if student_id is None else f"one student of {partner_id}"
-        receipt = max(home.erasures.glob(f"{partner_id}-*.json"))
+        receipt = stewardship.last_receipt(home, partner_id)
         click.echo(f"erased {what}; receipt: {receipt}")
         if student_id is not None:
             release = _made_again(home, instance, partner_id)

@@ -10,25 +10,28 @@ name does not say which, and the output is the names, one a line. Any other: no 
 
 from __future__ import annotations
 
-import io
 import os
 import resource
 import sys
+from typing import IO
 
 
-def read(content: bytes, sheet: str | None) -> tuple[int, bytes]:
-    """The exit code and the output for a workbook."""
+def read(content: bytes, sheet: str | None, out: IO[bytes]) -> int:
+    """Write the output for a workbook; the exit code."""
     import fastexcel
     import polars as pl
 
     book = fastexcel.read_excel(content)
     names = book.sheet_names
     if sheet not in names and (sheet or len(names) > 1):
-        return 3, "\n".join(names).encode()
-    cells = book.load_sheet(sheet or 0, header_row=None, skip_rows=0, dtypes="string").to_polars()
-    out = io.BytesIO()
+        out.write("\n".join(names).encode())
+        return 3
+    # Eagerly: a text that stands in many cells is then held once until the table is made.
+    loaded = book.load_sheet_eager(sheet or 0, header_row=None, skip_rows=0, dtypes="string")
+    cells = pl.DataFrame(loaded)
+    del loaded, book
     cells.select(pl.all().cast(pl.String).fill_null("")).write_ipc(out)
-    return 0, out.getvalue()
+    return 0
 
 
 def main(memory: int, seconds: int, sheet: str | None) -> int:
@@ -37,9 +40,8 @@ def main(memory: int, seconds: int, sheet: str | None) -> int:
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold cells
     os.environ["POLARS_MAX_THREADS"] = "1"
-    code, output = read(sys.stdin.buffer.read(), sheet)
-    sys.stdout.buffer.write(output)
-    return code
+    os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # its own takes memory ahead of need
+    return read(sys.stdin.buffer.read(), sheet, sys.stdout.buffer)
 
 
 if __name__ == "__main__":

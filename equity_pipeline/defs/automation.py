@@ -33,7 +33,6 @@ from equity_pipeline.partners.registry import Partner
 from equity_pipeline.publishing.release import is_published
 from equity_pipeline.storage.home import Home
 
-COMMAND_LINE = {"started_by": "command line"}
 ENVIRONMENTS: Mapping[str, frozenset[str]] = {
     "ci": frozenset(),
     "dev": frozenset({"landing", "due", "conditions"}),

@@ -25,11 +25,11 @@ from dagster._core.storage.event_log.schema import (
 )
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
-from sqlalchemy import Connection, Engine, create_engine, select
+from sqlalchemy import Connection, Engine, create_engine, select, text
 from sqlalchemy import event as events_of
 from sqlalchemy.pool import QueuePool
 
-from equity_pipeline.defs.partitions import PARTNER, partner_of
+from equity_pipeline.defs.partitions import PARTITION, PARTNER, partner_of
 from equity_pipeline.extracts.ledger import compact
 from equity_pipeline.storage import atomic
 from equity_pipeline.storage.home import CELERY_URL, KUBERNETES_IMAGE, Home
@@ -161,7 +161,7 @@ def settings(home: Home) -> dict[str, Any]:
                 # Our tag, and those that Dagster gives to what is launched in its UI.
                 "tag_concurrency_limits": [
                     {"key": key, "value": {"applyLimitPerUniqueValue": True}, "limit": 1}
-                    for key in (PARTNER, "dagster/partition", f"dagster/partition/{PARTNER}")
+                    for key in (PARTNER, PARTITION, f"{PARTITION}/{PARTNER}")
                 ],
             }
         },
@@ -170,6 +170,9 @@ def settings(home: Home) -> dict[str, Any]:
             "enabled": True,
             "free_slots_after_run_end_seconds": 60,
             "start_timeout_seconds": 300,
+            "max_runtime_seconds": 6
+            * 60
+            * 60,  # a run takes minutes: one that hangs gives its partner's place back
         },
         # Of a run whose process died; what a step said is final, it has been tried again by its own policy.
         "run_retries": {"enabled": True, "max_retries": 1, "retry_on_asset_or_op_failure": False},
@@ -199,17 +202,17 @@ def _launcher() -> dict[str, Any]:
             "volume_mounts": [{"name": "home", "mountPath": "/srv/equity"}],
         }
     else:
-        return {}
+        module, name, config = "equity_pipeline.defs.launched", "WatchedRunLauncher", {}
     return {"run_launcher": {"module": module, "class": name, "config": config}}
 
 
 def prepare(home: Home) -> None:
     """Write `dagster.yaml` if it is missing or different, and point this process and its children at it."""
     path = home.dagster / "dagster.yaml"
-    text = yaml.safe_dump(settings(home), sort_keys=True)
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+    said = yaml.safe_dump(settings(home), sort_keys=True)
+    if not path.is_file() or path.read_text(encoding="utf-8") != said:
         with atomic.new_file(path) as scratch:
-            scratch.write_text(text, encoding="utf-8")
+            scratch.write_text(said, encoding="utf-8")
     os.environ.update(
         DAGSTER_HOME=str(home.dagster),
         EQUITY_HOME=str(home.root),
@@ -231,8 +234,8 @@ def open_instance(home: Home) -> dg.DagsterInstance:
 
 
 def forget(home: Home, instance: dg.DagsterInstance, partner_id: str) -> int:
-    """Remove from the history the runs that worked for one partner and all that they told; how many there were. Files of SQLite
-    are rewritten, because it keeps deleted text; PostgreSQL does so with `VACUUM FULL`."""
+    """Remove from the history the runs that worked for one partner and all that they told; how many there were. What the
+    database lies in is rewritten, because SQLite and PostgreSQL keep deleted text."""
     runs = [run.run_id for run in instance.get_runs() if partner_of(run.tags) == partner_id]
     for run_id in runs:
         instance.delete_run(run_id)
@@ -250,9 +253,13 @@ def forget(home: Home, instance: dg.DagsterInstance, partner_id: str) -> int:
             index.execute(AssetKeyTable.update().where(assets.asset_key == asset).values(said))
     for path in home.dagster.rglob("*.db"):
         compact(path)
+    if url := os.environ.get(POSTGRES_URL):
+        with create_engine(url, isolation_level="AUTOCOMMIT").connect() as postgres:
+            postgres.execute(text("VACUUM FULL"))
     return len(runs)
 
 
 if __name__ == "__main__":  # before services share a home: write dagster.yaml, make or renew Dagster's tables
+    os.umask(0o077)
     with open_instance(Home.resolve()) as instance:
         instance.upgrade()

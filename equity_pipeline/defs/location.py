@@ -11,6 +11,7 @@ from equity_pipeline.defs.automation import ENVIRONMENTS, automation
 from equity_pipeline.defs.erasure import RETENTION, corrections, nightly
 from equity_pipeline.defs.ingest import due_date_checks, ingest_assets
 from equity_pipeline.defs.jobs import jobs
+from equity_pipeline.defs.launched import executor
 from equity_pipeline.defs.partitions import partitions
 from equity_pipeline.defs.publish import publish_assets
 from equity_pipeline.defs.transform import partner_file_asset, warehouse_assets
@@ -51,7 +52,7 @@ def definitions(home: Home, today: dt.date, environment: str = "dev") -> dg.Defi
             *schedules,
             *(nightly(job) for job in by_hand if job.name == RETENTION and "nightly" in declared),
         ],
-        executor=dg.in_process_executor,  # a run has a process of its own already; its steps follow each other
+        executor=executor(home),
     )
 
 

@@ -15,7 +15,8 @@ from equity_pipeline.domain import school_years
 from equity_pipeline.partners.registry import Partner
 
 PARTNER, SCHOOL_YEAR = "partner", "school_year"
-RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+PARTITION = "dagster/partition"
+RANGE = RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
 @dataclass(frozen=True)
@@ -77,5 +78,5 @@ def range_tags(partner_id: str, first: int, last: int) -> dict[str, str]:
 
 def partner_of(tags: Mapping[str, str]) -> str | None:
     """The partner that a run works for, however it was started; None for a run over no one partner."""
-    partition = tags.get(RANGE_START) or tags.get("dagster/partition") or ""
+    partition = tags.get(RANGE_START) or tags.get(PARTITION) or ""
     return tags.get(PARTNER) or partition.split("|")[0] or None

@@ -13,14 +13,15 @@ from multiprocessing import get_context
 from typing import Any
 
 import dagster as dg
+from dagster._core.utils import make_new_run_id
 
 from equity_pipeline import contracts
 from equity_pipeline.defs import history
-from equity_pipeline.defs.automation import COMMAND_LINE
 from equity_pipeline.defs.ingest import extract_key
 from equity_pipeline.defs.jobs import LOAD, NETWORK, REFRESH, TAKE_IN
+from equity_pipeline.defs.launched import COMMAND_LINE, STARTED_BY, at_work
 from equity_pipeline.defs.location import definitions
-from equity_pipeline.defs.partitions import PARTNER, range_tags, year_ranges
+from equity_pipeline.defs.partitions import PARTITION, PARTNER, range_tags, year_ranges
 from equity_pipeline.defs.transform import TARGET
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import EquityError
@@ -30,7 +31,6 @@ from equity_pipeline.partners import registry
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.publishing import network
 from equity_pipeline.publishing.release import is_published
-from equity_pipeline.storage import trail
 from equity_pipeline.storage.home import Home
 from equity_pipeline.warehouse.project import DUCKDB
 
@@ -72,8 +72,9 @@ def execute(
     Raises:
         EquityError: the run failed; the message is the failed steps' own.
     """
-    trail.log(home, "ran", job=job_name, partition=partition_key)
-    with warnings.catch_warnings():
+    run_id, tags = make_new_run_id(), {STARTED_BY: COMMAND_LINE, **(tags or {})}
+    of_partition = {PARTITION: partition_key} if partition_key else {}
+    with at_work(home, run_id, job_name, tags | of_partition), warnings.catch_warnings():
         warnings.simplefilter(
             "ignore"
         )  # Dagster's notes on its own previews are not for a person at a terminal
@@ -85,7 +86,8 @@ def execute(
         result = job.execute_in_process(
             instance=instance,
             partition_key=partition_key,
-            tags={**COMMAND_LINE, **(tags or {})},
+            run_id=run_id,
+            tags=tags,
             run_config={**_QUIET, **(run_config or {})},
             raise_on_error=False,
         )

@@ -25,6 +25,8 @@ from equity_pipeline.partners.registry import Partner
 from equity_pipeline.storage import atomic, keys, sealed, trail
 from equity_pipeline.storage.home import Home
 
+_ERASED = "erased"
+
 
 def erase_partner(home: Home, partner_id: str, keep_releases: bool = False) -> Path:
     """Remove what was delivered, derived and published, and the partner file; returns the receipt.
@@ -182,13 +184,22 @@ def tell(receipt: Path, release: str) -> None:
     _write(receipt, json.loads(receipt.read_text(encoding="utf-8")) | {"release": release})
 
 
+def last_receipt(home: Home, partner_id: str) -> Path:
+    """The receipt of the partner's newest erasure."""
+    return _receipt_of(home, partner_id, trail.entries(home, _ERASED, partner_id)[-1]["number"])
+
+
 def _receipt(home: Home, partner_id: str, counts: dict[str, Any]) -> Path:
-    now = dt.datetime.now(dt.UTC)
-    receipt = home.erasures / f"{partner_id}-{now:%Y%m%dT%H%M%SZ}.json"
-    content = {"partner_id": partner_id, "erased_at": now.isoformat(timespec="seconds")} | counts
-    _write(receipt, content)
-    trail.log(home, "erased", partner_id, **counts)
+    number = trail.log(home, _ERASED, partner_id, **counts)
+    receipt = _receipt_of(home, partner_id, number)
+    now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    _write(receipt, {"partner_id": partner_id, "erased_at": now, "entry": number} | counts)
     return receipt
+
+
+def _receipt_of(home: Home, partner_id: str, number: int) -> Path:
+    """Named by its entry in the audit trail: a clock may say the same twice."""
+    return home.erasures / f"{partner_id}-{number:06}.json"
 
 
 def _write(receipt: Path, content: dict[str, Any]) -> None:

@@ -48,7 +48,7 @@ def packed(files: dict[str, str | bytes]) -> bytes:
 GOOD = cell("A1", "id") + cell("A2", "7")
 MANY = "".join(f'<row r="{n}"><c r="A{n}" t="s"><v>0</v></c></row>' for n in range(1, 30_001))
 LONG = f'<sst xmlns="{_SHEET}"><si><t>{"x" * 100_000}</t></si></sst>'
-ASKS = "not a readable workbook, or it asks for more than 2 GiB"
+ASKS = "not a readable workbook, or it asks for more than 3 GiB"
 HOSTILE = {
     "a cell in the last row and column": (members(GOOD + cell("XFD1048576")), ASKS),
     "a cell beyond": (members(GOOD + cell("ZZZZZZ4294967295")), ASKS),
@@ -103,12 +103,13 @@ def test_a_workbook_is_read_and_says_no_word_of_a_cell_where_it_is_not(capfd):
 
 def here(command, input, **_):
     """`sheet` in this process, where a hundred workbooks take a second; what it dies of there is its exit code here."""
+    out = io.BytesIO()
     try:
-        code, output = sheet.read(input, command[-1] or None)
+        code = sheet.read(input, command[-1] or None, out)
     except BaseException as error:  # noqa: BLE001 - Rust's panics are no `Exception`
         assert not isinstance(error, KeyboardInterrupt)
         return SimpleNamespace(returncode=1, stdout=b"")
-    return SimpleNamespace(returncode=code, stdout=output)
+    return SimpleNamespace(returncode=code, stdout=out.getvalue())
 
 
 PIECES = [

@@ -105,7 +105,8 @@ def test_nothing_of_her_is_left_and_everything_of_the_others(three_kinds):
     texts = {path.name: path.read_bytes() for path in home.landing("test_sd").glob("*.csv")}
     assert texts["students.csv"].decode() == f'{HEADER}2025,S9000418,9,"F"'
     assert texts["old_students.csv"].decode("utf-16") == f"{HEADER}2024,S9000418,8,M"
-    assert trail.entries(home, "erased")[-1]["detail"] == {"one_student": receipt["one_student"]}
+    entry = trail.entries(home, "erased")[-1]
+    assert (entry["number"], entry["detail"]) == (receipt["entry"], {"one_student": receipt["one_student"]})
     assert trail.check(home).fault is None
 
 
@@ -158,6 +159,25 @@ def test_two_deliveries_that_differ_in_her_alone_are_one_without_her(home, newes
     assert stored["student_id"].to_list() == [Pseudonyms(keys.key(home, "test_sd")).person("S9000418")]
     assert HER.encode() not in bytes_of(home.root)
     assert pending_files(home, partner()) == []
+
+
+def test_each_erasure_has_its_receipt_whatever_the_clock_says(home, monkeypatch):
+    class Clock(erasure.dt.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return cls(2026, 7, 1, 12, tzinfo=tz)
+
+    monkeypatch.setattr(erasure.dt, "datetime", Clock)
+    deliver(home, "students.csv", f"{HEADER}2026,{HER},9,F\n2026,her,9,F\n2026,his,9,M\n2026,his,97,M\n")
+    take_delivery(home, partner())
+    load_all(home, partner())
+    receipts = []
+    for who in (HER, "her", "his"):
+        receipts.append(erase_student(home, partner(), who))
+        assert erasure.last_receipt(home, "test_sd") == receipts[-1]
+    told = [json.loads(path.read_text())["one_student"] for path in sorted(home.erasures.iterdir())]
+    assert [one.get("records_removed") for one in told] == [1, 1, 2]
+    assert len(set(receipts)) == 3
 
 
 def test_a_workbook_goes_whole(home):

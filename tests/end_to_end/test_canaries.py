@@ -8,6 +8,7 @@ quarantine and warehouse no id or name may stand as it was delivered.
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import re
@@ -21,6 +22,7 @@ from click.testing import CliRunner
 
 from equity_pipeline.cli import main
 from equity_pipeline.contracts import EXTRACTS
+from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.extracts.privacy import Pseudonyms
 from equity_pipeline.storage import keys, sealed, trail
 from equity_pipeline.storage.home import Home
@@ -46,6 +48,12 @@ COUNTED_NOWHERE = "KANARI9999"
 """A student whose only row is rejected."""
 PERSONAL = {"Full Name": "Kanari Name", "Home Address": "Kanari Street 1", "Email": "kanari@kanari.example"}
 ENCRYPTION_KEY = "5a" * 32
+HOSTILE = (
+    "North'); drop schema marts cascade; copy (select 1) to 'pwned.csv'; --",
+    "$(touch pwned)`touch pwned`{{ var('x') }}{% do run_query('drop') %}<b>&",
+    "../../../south/pwned\"; attach 'pwned' as p; --",
+)
+FILE = "$(touch pwned);'); drop table deliveries; --{{ 7 }}.txt"
 KANARI = re.compile(rb"(?i)kanari")
 PARTNER_FILE = """\
 partner_id: north
@@ -74,13 +82,17 @@ def delivery(extract: str) -> str:
         race = {"races": ("Asian", "White")[number % 2], "behavior": "Fighting", "mark": ""}
         own = {name: value for name, value in (race | ids).items() if name in good}
         rows.append({**good, **own, **PERSONAL})
+    if extract == "schools":
+        rows.append(good | {"school_id": "1", "school_name": HOSTILE[0]})
+    if extract == "courses":
+        rows.append(good | {"course_id": HOSTILE[2], "course_title": HOSTILE[1]})
     marked = [c.name for c in contract.columns if c.name not in PUBLIC and c.name != contract.year]
     for name in marked if extract in OF_STUDENTS else ():
         rows.append(rows[0] | {"student_id": student(9000 + len(rows)), name: f"Kanari in {name}"})
     out = io.StringIO()
     writer = csv.DictWriter(out, header, restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows if extract in OF_STUDENTS else [good | PERSONAL])
+    writer.writerows(rows if extract in OF_STUDENTS else [good | PERSONAL, *rows[STUDENTS:]])
     if extract == "students":
         writer.writerow(rows[0] | {"student_id": COUNTED_NOWHERE, "grade_level": "97"})
     return out.getvalue() + ("Kanari is no record\n" if extract in OF_STUDENTS else "")
@@ -107,6 +119,7 @@ def left(tmp_path_factory, encrypted):
     for extract in EXTRACTS:
         (landing / f"{extract}.csv").write_text(delivery(extract))
     (landing / "kanari.csv").write_text("Kanari\n1\n")
+    (landing / FILE).write_text("")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", str(scratch))
         patch.setattr("tempfile.tempdir", str(scratch))
@@ -148,6 +161,22 @@ def test_no_marked_value_is_left_anywhere_else(left):
     for key in (keys.key_file(home, "north").read_bytes(), ENCRYPTION_KEY.encode()):
         assert [path for path in searched if key in contents(path)] == []
     assert not KANARI.search(told.replace("kanari.csv", "").encode())
+
+
+def test_what_is_delivered_is_data_wherever_it_comes(left):
+    """Names of schools, courses and files that are SQL, Jinja, shell and paths stand in the warehouse, and on the pages, as they are."""
+    home, _, scratch = left
+    with duckdb.connect(str(home.warehouse("north")), read_only=True) as warehouse:
+        schools = warehouse.execute("select school_name from staging.stg_schools").fetchall()
+        courses = warehouse.execute("select course_id, course_title from staging.stg_courses").fetchall()
+    assert (HOSTILE[0],) in schools
+    assert (HOSTILE[2], HOSTILE[1]) in courses
+    [page] = [path for path in (home.releases("north") / "latest").rglob("*.html") if HOSTILE[0] in html.unescape(path.read_text())][:1]
+    assert HOSTILE[0] not in page.read_text()
+    [file] = [one for one in Ledger(home).deliveries("north") if one["file"] == FILE]
+    assert file["status"] == "unclaimed"
+    for place in (home.root, scratch, Path.cwd(), Path(__file__).parents[2] / "dbt_project"):
+        assert not [path for path in place.rglob("*pwned*") if path.name != FILE], place
 
 
 def test_no_byte_of_a_delivery_can_be_read_where_it_rests(left):

@@ -18,6 +18,7 @@ from equity_pipeline.defs import history
 from equity_pipeline.defs.jobs import LOAD
 from equity_pipeline.extracts import intake, ledger
 from equity_pipeline.partners import registry
+from equity_pipeline.storage import trail
 
 PARTNERS, YEARS = ("east", "north", "west"), (2025, 2026)
 KEYS = [f"{partner}|{year - 1}-{year % 100}" for partner in PARTNERS for year in YEARS]
@@ -115,3 +116,6 @@ def test_a_backfill_is_fair_can_be_stopped_and_resumed_and_comes_to_its_end(daem
     for partner in PARTNERS:
         assert ledger.Ledger(home).pending(partner) == set()
         assert len(list((home.root / "extracts/students" / f"partner_id={partner}").iterdir())) == len(YEARS)
+    ran = [entry["detail"] for entry in trail.entries(home, "ran")]
+    assert [one["partition"] for one in ran] == daemon.done
+    assert [one["started_by"] for one in ran] == ["backfill first"] * 4 + ["backfill second"] * 2

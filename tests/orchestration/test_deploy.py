@@ -1,6 +1,7 @@
 """The files for a server name programs, options, ports and variables that exist."""
 
 import configparser
+import json
 import re
 import shutil
 import subprocess
@@ -17,6 +18,10 @@ from equity_pipeline.defs.automation import ENVIRONMENTS
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
+MANIFESTS = list(
+    yaml.safe_load_all((DEPLOY / "kubernetes" / "equity-pipeline.yaml").read_text(encoding="utf-8"))
+)
+[POD] = [one["spec"]["template"]["spec"] for one in MANIFESTS if one["kind"] == "Deployment"]
 
 
 def unit(name):
@@ -48,6 +53,37 @@ def test_the_services_find_each_other_and_the_webserver_is_for_this_machine_only
     assert COMPOSE["services"]["code"]["ports"] == ["127.0.0.1:3000:3000"]
 
 
+def test_what_services_write_is_for_their_user_only_and_they_may_do_no_more_than_they_need():
+    for path in (*(DEPLOY / "systemd").glob("*.service"), *(DEPLOY / "celery").glob("*.service")):
+        service = unit(f"../{path.parent.name}/{path.name}")["Service"]
+        if path.name != "equity-partners.service":  # which calls systemctl and nothing of ours
+            least = (
+                "UMask",
+                "NoNewPrivileges",
+                "CapabilityBoundingSet",
+                "ProtectSystem",
+                "ReadWritePaths",
+                "User",
+            )
+            assert [service[one] for one in least] == [
+                "0077",
+                "yes",
+                "",
+                "strict",
+                "/srv/equity",
+                "equity",
+            ], path
+    entrypoint = re.search(r"^ENTRYPOINT (.*)$", (DEPLOY / "Containerfile").read_text(), re.MULTILINE)[1]
+    masked = [*json.loads(entrypoint), "sh", "-c", "umask"]
+    assert subprocess.run(masked, check=True, capture_output=True, text=True).stdout.strip() == "0077"
+    for service in COMPOSE["services"].values():
+        assert (service["cap_drop"], service["security_opt"]) == (["ALL"], ["no-new-privileges:true"])
+    assert all(
+        "command" not in container for container in POD["containers"]
+    )  # it would stand before the entry point
+    assert all(one["securityContext"]["capabilities"] == {"drop": ["ALL"]} for one in POD["containers"])
+
+
 def test_every_variable_of_the_environment_file_is_one_that_the_code_reads():
     text = (DEPLOY / "equity-pipeline.env").read_text(encoding="utf-8")
     code = "".join(
@@ -74,20 +110,16 @@ def test_systemd_accepts_the_units(tmp_path):
 
 
 def test_jobs_of_kubernetes_are_given_what_the_manifests_declare(home, monkeypatch):
-    manifests = list(
-        yaml.safe_load_all((DEPLOY / "kubernetes" / "equity-pipeline.yaml").read_text(encoding="utf-8"))
-    )
-    named = {(one["kind"], one["metadata"]["name"]) for one in manifests}
-    [pod] = [one["spec"]["template"]["spec"] for one in manifests if one["kind"] == "Deployment"]
-    [image] = {container["image"] for container in pod["containers"]}
-    [environment] = [one["data"] for one in manifests if one["kind"] == "ConfigMap"]
+    named = {(one["kind"], one["metadata"]["name"]) for one in MANIFESTS}
+    [image] = {container["image"] for container in POD["containers"]}
+    [environment] = [one["data"] for one in MANIFESTS if one["kind"] == "ConfigMap"]
     assert environment["EQUITY_KUBERNETES_IMAGE"] == image
     monkeypatch.setenv("EQUITY_KUBERNETES_IMAGE", image)
     config = history.settings(home)["run_launcher"]["config"]
     assert ("ServiceAccount", config["service_account_name"]) in named
     assert {("ConfigMap", name) for name in config["env_config_maps"]} <= named
-    assert config["volumes"] == pod["volumes"]
-    assert config["volume_mounts"] == pod["containers"][0]["volumeMounts"]
+    assert config["volumes"] == POD["volumes"]
+    assert config["volume_mounts"] == POD["containers"][0]["volumeMounts"]
     assert ("Namespace", config["job_namespace"]) in named
     if find_spec("dagster_k8s"):
         from dagster_k8s import K8sRunLauncher

@@ -12,6 +12,8 @@ import urllib.request
 
 import pytest
 
+from equity_pipeline.storage import trail
+
 WAIT = 120_000  # ms; a machine that tests in parallel is slow
 
 
@@ -46,7 +48,7 @@ def ui(home, add_partner):
         os.killpg(running.pid, signal.SIGKILL)
 
 
-def test_a_person_launches_a_partition_watches_it_and_finds_why_a_check_failed(ui, browser):
+def test_a_person_launches_a_partition_watches_it_and_finds_why_a_check_failed(ui, browser, home):
     page = browser.new_page(viewport={"width": 1360, "height": 850})
     page.set_default_timeout(WAIT)
     page.goto(f"{ui}/asset-groups")
@@ -66,3 +68,9 @@ def test_a_person_launches_a_partition_watches_it_and_finds_why_a_check_failed(u
     page.goto(f"{ui}/assets/deliveries?view=checks&checkDetail=no_unclaimed_files")
     page.get_by_text("letter.docx: no source claims it").first.wait_for()
     page.close()
+    [ran] = trail.entries(home, "ran")
+    assert ran["detail"] == {"job": ran["detail"]["job"], "partition": "north", "started_by": "UI"}
+    ours = [home.landing("north").parent, home.partners, home.root / "ui.log"]
+    written = [path for path in home.root.rglob("*") if not any(path.is_relative_to(one) for one in ours)]
+    assert len(written) > 20
+    assert [path for path in written if path.stat().st_mode & 0o077] == []

@@ -54,6 +54,44 @@ def test_what_was_tampered_with_shows(written, attack):
     assert trail.check(written).fault
 
 
+@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
+def test_what_is_written_afterwards_hides_nothing(written, attack):
+    """But for the end alone: it stands in the head as well, and comes back."""
+    whole = written.trail.read_text().splitlines()
+    lines = attack(whole)
+    written.trail.write_text("".join(f"{line}\n" for line in lines))
+    for _ in range(2):
+        trail.log(written, "released", "north")
+    assert (trail.check(written).fault is None) == (lines == whole[:-1])
+
+
+@pytest.mark.parametrize("head", [None, "", "5", "nonsense nonsense", f"4 {'0' * 64}\n{{}}"])
+def test_a_lost_head_shows_and_so_does_what_is_no_head(written, head):
+    written.trail_head.unlink()
+    if head is not None:
+        written.trail_head.write_text(head)
+    assert trail.check(written).fault
+    trail.log(written, "released", "north")
+    assert trail.check(written).fault
+
+
+@pytest.mark.parametrize("left", [0, 1, 40, -1])
+def test_what_a_killed_writer_did_not_append_is_made_up_for(written, left):
+    """The entry stands in the head before it is in the record: of the line itself the disk may hold nothing, or a part."""
+    whole = written.trail.read_bytes()
+    *before, last = whole.splitlines(keepends=True)
+    written.trail.write_bytes(b"".join(before) + last[:left])
+    assert trail.log(written, "released", "north") == 6
+    assert written.trail.read_bytes().startswith(whole)
+    assert (trail.check(written).entries, trail.check(written).fault) == (6, None)
+
+
+def test_a_long_entry_is_appended_to_as_any_other(home):
+    for _ in range(3):
+        trail.log(home, "withdrew", "north", because="x" * 200_000)
+    assert (trail.check(home).entries, trail.check(home).fault) == (3, None)
+
+
 def test_many_may_write_at_once(home):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: trail.log(home, "ran", job=str(number)), range(40)))
