@@ -171,7 +171,11 @@ def test_what_is_delivered_is_data_wherever_it_comes(left):
         courses = warehouse.execute("select course_id, course_title from staging.stg_courses").fetchall()
     assert (HOSTILE[0],) in schools
     assert (HOSTILE[2], HOSTILE[1]) in courses
-    [page] = [path for path in (home.releases("north") / "latest").rglob("*.html") if HOSTILE[0] in html.unescape(path.read_text())][:1]
+    [page] = [
+        path
+        for path in (home.releases("north") / "latest").rglob("*.html")
+        if HOSTILE[0] in html.unescape(path.read_text())
+    ][:1]
     assert HOSTILE[0] not in page.read_text()
     [file] = [one for one in Ledger(home).deliveries("north") if one["file"] == FILE]
     assert file["status"] == "unclaimed"

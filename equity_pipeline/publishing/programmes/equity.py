@@ -206,11 +206,8 @@ def _voice(reader: Reader) -> list[Block]:
     """One line a group and scale: those in an AP or IB course beside those in none, and the group's access. What a needs assessment
     asks stands there."""
     say, spoken = reader.say, _spoken(reader)
-    compared = {
-        row["construct"]
-        for row in reader.rows("perception_gaps")
-        if row["survey_id"] == (asked(reader) or ("",))[0]
-    }
+    needs, _ = asked(reader) or (None, None)
+    compared = {row["construct"] for row in reader.rows("perception_gaps") if row["survey_id"] == needs}
     at = {
         key: row for key, row in spoken.items() if not key[2].startswith(BARRIER) and key[2] not in compared
     }
