@@ -154,15 +154,15 @@ def trend(
             parts.append(
                 f'<line class="interval" x1="{x(position):.2f}%" x2="{x(position):.2f}%" y1="{y(pair[1]):.1f}" y2="{y(pair[0]):.1f}"/>'
             )
-    for kind, series in ((" beside", beside), ("", gaps)):
+    for role, series in ((' role="presentation"', beside), ("", gaps)):
         drawn = {at: value for at, value in enumerate(series) if value is not None}
         for before, after in itertools.pairwise(drawn):
             if after == before + 1:
                 parts.append(
-                    f'<line class="line{kind}" x1="{x(before):.2f}%" y1="{y(drawn[before]):.1f}" x2="{x(after):.2f}%" y2="{y(drawn[after]):.1f}"/>'
+                    f'<line class="line"{role} x1="{x(before):.2f}%" y1="{y(drawn[before]):.1f}" x2="{x(after):.2f}%" y2="{y(drawn[after]):.1f}"/>'
                 )
         for at, value in drawn.items():
-            parts.append(f'<circle class="dot{kind}" cx="{x(at):.2f}%" cy="{y(value):.1f}" r="4.5"/>')
+            parts.append(f'<circle class="dot"{role} cx="{x(at):.2f}%" cy="{y(value):.1f}" r="4.5"/>')
     shown = [at for at, gap in enumerate(gaps) if gap is not None]
     for position in sorted({shown[0], shown[-1]}) if shown else []:
         anchor, shift, line = (

@@ -905,12 +905,7 @@ def _dumbbell(svg: html.HtmlElement, row: html.HtmlElement) -> bool:
 def _spoken(svg: html.HtmlElement) -> bool:
     """Whether a chart draws what is said in its name: a number, or the middle of a range, to a whole."""
     value = _axis(svg)
-    if value is None or {shape.get("class") for shape in svg} - _SHAPES - {
-        "mark",
-        "mark-label",
-        "line beside",
-        "dot beside",
-    }:
+    if value is None or {shape.get("class") for shape in svg} - _SHAPES - {"mark", "mark-label"}:
         return False
     said = re.split(r", |: ", svg.get("aria-label", "").replace("−", "-"))
     told = [float(number) for part in said for number in map("".join, _LAST.findall(part))] + [
