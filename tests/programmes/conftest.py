@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from equity_pipeline.publishing.programmes.page import Reader
 from equity_pipeline.sample import SampleDistrict
 from equity_pipeline.storage.home import Home
 from equity_pipeline.warehouse import build
+from tests.end_to_end.truth import recompute
 
 SCALE = 0.2
 
@@ -62,6 +64,11 @@ class Built:
     @property
     def released(self) -> dict[str, pd.DataFrame]:
         return self.context.programmes
+
+    @functools.cached_property
+    def true_gaps(self) -> pd.DataFrame:
+        """`gap_metrics` worked out again from the truth."""
+        return recompute.gap_metrics(self.tables)
 
     def mart(self, name: str) -> pd.DataFrame:
         with duckdb.connect(str(self.warehouse), read_only=True) as con:

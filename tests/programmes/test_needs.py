@@ -14,7 +14,6 @@ from statsmodels.stats.anova import anova_lm
 from equity_pipeline.domain import reliability
 from equity_pipeline.sample import programmes as planted
 from tests.dbt.workshop import Workshop
-from tests.end_to_end.truth import recompute
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +179,7 @@ def test_problems_are_ranked_by_evidence(riverside, answers):
     mart = riverside.mart("problems_of_practice").sort_values("evidence_rank")
     shares = answers.groupby(["construct", "respondent_type", "respondent_id"])["favorable"].mean()
     shares = shares.groupby(["construct", "respondent_type"]).mean()
-    gaps = recompute.gap_metrics(riverside.tables)
+    gaps = riverside.true_gaps
     gaps = gaps[(gaps["school_year"] == 2026) & (gaps["school_id"] == "_all") & (gaps["grade_level"] == "_all")
                 & (gaps["reference"] == "designated")].set_index(["metric_id", "dimension", "subgroup"])["cohens_h"]  # fmt: skip
 
@@ -236,7 +235,13 @@ def test_pages(riverside):
     )
     bold = [[str(cell).startswith("<b>") for cell in row[3:6]] for row in needs["scales"].table.rows]
     assert {tuple(row) for row in bold} == {(False, True, False)}  # PERTS: by answers
-    assert needs["perceptions"].table.rows[0][0] == "Fair discipline"
+    apart = sorted(
+        planted.PERCEPTIONS,
+        key=lambda of: planted.PERCEPTIONS[of]["student"] - planted.PERCEPTIONS[of]["staff"],
+    )
+    assert [row[0] for row in needs["perceptions"].table.rows] == [
+        of.replace("_", " ").capitalize() for of in apart
+    ]
     plan = {block.id: block for block in riverside.pages["programmes/plan.html"].values["blocks"]}
     assert list(plan) == ["steps", "problems", "recommendations", "library"]
     assert plan["problems"].table.rows[0][0].startswith("1. Students do not find discipline fair")

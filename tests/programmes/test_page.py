@@ -30,7 +30,7 @@ def scorecard(**changed: object) -> pd.DataFrame:
     row = {
         "partner_id": "p", "school_year": 2026, "collection_window": "_all", "school_id": "_all", "resource": "assignments",
         "metric_id": "grade_appropriate_assignments", "dimension": "all_students", "subgroup": "all", "method": "exposure_weighted",
-        "instrument": "assignment_review_protocol", "instrument_version": "1", "threshold_version": "1", "threshold_rule": HOSTILE, "goal_rate": 0.5, "goal_due_on": dt.date(2027, 6, 30), "seats": 900,
+        "instrument_version": "1", "threshold_version": "1", "goal_rate": 0.5, "goal_due_on": dt.date(2027, 6, 30), "seats": 900,
         "share_low": 0.41, "share_high": 0.41, "margin_points": 3.2, "classes": 12, "suppressed": False,
     }  # fmt: skip
     return pd.DataFrame([row | changed])

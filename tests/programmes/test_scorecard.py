@@ -135,22 +135,37 @@ def test_a_new_bar_holds_from_its_year_on_and_counts_no_rating_twice(cedar, tmp_
     seats = workshop.frame("select school_year, student_id, school_id, cast(row_number() over (order by school_year, student_id) as varchar) as section_id "
                            "from intermediate.int_student_year where school_year in (2025, 2026) "
                            "qualify row_number() over (partition by school_year order by student_id) <= 6")  # fmt: skip
+    strange = seats.assign(
+        rating=1,
+        observed_on=dt.date(2026, 5, 1),
+        resource="instruction",
+        instrument="our own form",
+        rating_max=3,
+    )
     rated = pd.concat(seats.assign(rating=rating, observed_on=dt.date(2026, 3, rating)) for rating in (4, 3))
     workshop.fill_raw({
         "course_enrollments": seats.assign(course_id="c"),
-        "class_ratings": rated.assign(resource="instruction", instrument="instructional_practice_guide", rating_max=4),
+        "class_ratings": pd.concat([
+            rated.assign(resource="instruction", instrument="instructional_practice_guide", rating_max=4), strange]),
     })  # fmt: skip
     workshop.connection.execute(
         "insert into policy.scorecard_instruments select * replace "
         "(2026 as first_school_year, 4 as threshold, '2' as threshold_version, 'the uppermost' as source) "
         "from policy.scorecard_instruments where resource = 'instruction'"
     )
-    workshop.make("int_scorecard_instrument", "int_scorecard_class", "opportunity_scorecard")
+    workshop.make(
+        "int_scorecard_instrument", "int_scorecard_class", "opportunity_scorecard", "scorecard_measures"
+    )
     told = workshop.frame(
-        "select observations, rate, threshold_version, threshold_rule from marts.opportunity_scorecard "
+        "select observations, rate, threshold_version from marts.opportunity_scorecard "
         "where school_id = '_all' and collection_window = '_all' and dimension = 'all_students' order by school_year"
     )
-    assert told["threshold_version"].tolist() == ["1", "2"] and told["threshold_rule"][1] == "the uppermost"
+    assert told["threshold_version"].tolist() == ["1", "2"]
+    measures = workshop.frame("from marts.scorecard_measures where school_year = 2026 order by instrument")
+    assert measures["threshold_rule"].fillna("").tolist() == [
+        "the uppermost",
+        "",
+    ]  # what no bar is set for is not counted
     assert told["observations"].tolist() == [12, 12] and told["rate"].tolist() == [1.0, 0.5]
 
 
@@ -222,7 +237,9 @@ def test_a_cycle_is_tied_to_a_resource_by_its_metric_id(cedar):
 def test_the_page(cedar):
     blocks = {block.id: block for block in cedar.pages["programmes/scorecard.html"].values["blocks"]}
     assert list(blocks) == ["card", "commitments", "groups", "schools", "windows", "bars", "print"]
-    assert blocks["bars"].table.rows[0][1] == "Assignment review protocol, version 1"
+    assert [line[1].partition("<")[0] for line in blocks["bars"].table.rows] == [
+        "Assignment review protocol", "Instructional practice guide", "Experience sampling", "Teacher expectations survey",
+    ]  # fmt: skip
     assert [tile.title for tile in blocks["card"].tiles] == [
         "Grade-appropriate assignments", "Strong instruction", "Deep engagement", "High expectations",
     ]  # fmt: skip

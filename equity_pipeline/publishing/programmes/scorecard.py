@@ -20,8 +20,11 @@ KICKER = "Opportunity Accelerator"
 TABLES = {
     "opportunity_scorecard": Released(
         ("partner_id", "school_year", "collection_window", "school_id", "resource", "metric_id", "dimension", "subgroup", "method",
-         "instrument", "instrument_version", "threshold_version", "threshold_rule", "goal_rate", "goal_due_on"),
+         "instrument_version", "threshold_version", "goal_rate", "goal_due_on"),
         (Share("share", "seats", "met"),), means={"margin_points": "students"}, classes="classes", people="students",
+    ),
+    "scorecard_measures": Released(
+        ("partner_id", "school_year", "resource", "instrument", "instrument_version", "threshold_version", "threshold_rule")
     ),
     "equity_commitments": Released(
         ("partner_id", "commitment_id", "kind", "statement", "made_on", "due_on", "owner_role", "status", "is_overdue")
@@ -49,7 +52,7 @@ def pages(reader: Reader) -> Iterator[Page]:
         "programmes/scorecard.html", say(KICKER), say("Opportunity scorecard"), _finding(reader, _everyone(now)),
         say("How often students had each of the four resources in {year}, and whether every group had them alike.", year=parts.year(latest)),
         [*_card(reader, _everyone(now), before, latest), *_commitments(reader), _groups(reader, now, latest),
-         *places(reader, of_schools, "resource", resources, "share", latest), *_windows(reader, district, latest), *_bars(reader, _everyone(now)),
+         *places(reader, of_schools, "resource", resources, "share", latest), *_windows(reader, district, latest), *_bars(reader, latest),
          Block("print", say("To print and take along"), points=[Markup('<a href="scorecard_sheet.html">{}</a>').format(say("The scorecard on one page"))])],
         _answers(reader, now),
     )  # fmt: skip
@@ -226,13 +229,15 @@ def _windows(reader: Reader, district: list[Row], latest: int) -> list[Block]:
                               frozenset({1, 2, 3, 4})))]  # fmt: skip
 
 
-def _bars(reader: Reader, card: dict[str, Row]) -> list[Block]:
-    """What each resource is measured with, and the bar that a rating must reach."""
+def _bars(reader: Reader, latest: int) -> list[Block]:
+    """What each resource is measured with, and the bar that a rating must reach; ratings without one are said not to count."""
     say = reader.say
     lines = [
-        [say(RESOURCES[resource]), say("{instrument}, version {version}", instrument=words.said(row["instrument"]), version=row["instrument_version"]),
-         say("{rule} (version {version})", rule=row["threshold_rule"], version=row["threshold_version"])]
-        for resource, row in card.items()
+        [say(RESOURCES[row["resource"]]), parts.under(words.said(row["instrument"]), say("version {version}", version=row["instrument_version"]) if row["instrument_version"] else ""),
+         parts.under(row["threshold_rule"], say("version {version}", version=row["threshold_version"])) if row["threshold_rule"]
+         else say("Not counted: no bar is set for this instrument and its scale.")]
+        for row in sorted(reader.rows("scorecard_measures"), key=lambda r: (list(RESOURCES).index(r["resource"]), r["instrument"]))
+        if row["school_year"] == latest
     ]  # fmt: skip
     return [Block("bars", say("How each resource is measured"),
                   table=Table(say("Instruments and bars"), [say("Resource"), say("Instrument"), say("The bar")], lines))] if lines else []  # fmt: skip

@@ -4,7 +4,7 @@
 with
 
 instruments as (
-  select * from {{ ref('int_scorecard_instrument') }}
+  select * from {{ ref('int_scorecard_instrument') }} where threshold is not null
 ),
 
 students as (

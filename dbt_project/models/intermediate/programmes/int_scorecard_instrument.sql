@@ -1,5 +1,6 @@
 {{ config(tags=['with_class_ratings', 'with_experience_samples'], materialized='table') }}
--- The instruments that were used in a school year, each with the version and the bar then in force: the newest row that had begun.
+-- The instruments that were used in a school year, each with the version and the bar then in force: the newest row that had begun;
+-- null of an instrument and scale without a row, whose ratings can't be judged.
 with
 
 used as (
@@ -11,12 +12,19 @@ used as (
 begun as (
   select
     used.school_year,
-    instruments.*,
+    used.instrument,
+    used.resource,
+    used.rating_max,
+    instruments.instrument_version,
+    instruments.metric_id,
+    instruments.threshold,
+    instruments.threshold_version,
+    instruments.source as threshold_rule,
     row_number() over (
       partition by used.school_year, used.instrument, used.resource, used.rating_max order by instruments.first_school_year desc
     ) as choice
   from used
-  inner join {{ ref('scorecard_instruments') }} as instruments
+  left join {{ ref('scorecard_instruments') }} as instruments
     on
       instruments.instrument = used.instrument
       and instruments.resource = used.resource
@@ -24,6 +32,6 @@ begun as (
       and instruments.first_school_year <= used.school_year
 )
 
-select school_year, instrument, instrument_version, resource, metric_id, rating_max, threshold, threshold_version, source as threshold_rule
+select school_year, instrument, instrument_version, resource, metric_id, rating_max, threshold, threshold_version, threshold_rule
 from begun
 where choice = 1

@@ -48,10 +48,10 @@ estimated as (
 
 versions as (
   select
-    school_year, resource, max(metric_id) as metric_id, {{ text_list('instrument') }} as instrument,
-    {{ text_list('instrument_version') }} as instrument_version, {{ text_list('threshold_version') }} as threshold_version,
-    {{ text_list('threshold_rule') }} as threshold_rule
+    school_year, resource, max(metric_id) as metric_id, {{ text_list('instrument_version') }} as instrument_version,
+    {{ text_list('threshold_version') }} as threshold_version
   from {{ ref('int_scorecard_instrument') }}
+  where threshold is not null
   group by 1, 2
 ),
 
@@ -76,10 +76,8 @@ select
   estimated.dimension,
   estimated.subgroup,
   estimated.method,
-  versions.instrument,
   versions.instrument_version,
   versions.threshold_version,
-  versions.threshold_rule,
   estimated.classes,
   estimated.observations,
   estimated.students,
