@@ -44,6 +44,7 @@ PAGES = {
 PROGRAMMES = {
     "action_for_equity": ("Action for Equity: where the partnership stands", "riverside_usd"),
     "scorecard": ("Opportunity scorecard", "cedar_valley_isd"),
+    "scorecard_sheet": ("The scorecard on one page", "cedar_valley_isd"),
     "climate": ("Climate and discipline", "harborview_ps"),
     "cycles": ("Cycles of inquiry", "harborview_ps"),
     "presentation": ("For the leadership team", "harborview_ps"),

@@ -1,12 +1,11 @@
 """The border that numbers cross: a partner's release, and the roll-up of released numbers."""
 
-import contextlib
 import datetime as dt
 import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import dagster as dg
 
@@ -62,20 +61,15 @@ def publish_assets(
     def release(
         context: dg.AssetExecutionContext,
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:  # type: ignore[type-arg]  # Dagster reads it, and takes no parameter
-        with contextlib.ExitStack() as held:
-            with told_to_a_person():
-                held.enter_context(turn(home, context.partition_key))
-                try:
-                    published, refusal = publishing.publish(home, _partner(home, context.partition_key)), None
-                except DisclosureError as error:
-                    published, refusal = None, error
-            yield _proof(published, refusal)
-            with told_to_a_person():
-                if published is None:
-                    raise cast(DisclosureError, refusal)
-                if published.changed:
-                    trail.log(home, "released", context.partition_key, release_id=published.release_id)
-                shown = preview.markdown(published.path)
+        with told_to_a_person(), turn(home, context.partition_key):
+            try:
+                published = publishing.publish(home, _partner(home, context.partition_key))
+            except DisclosureError as refusal:
+                yield _proof(refusal)
+                raise
+            yield _proof(published)
+            if published.changed:
+                trail.log(home, "released", context.partition_key, release_id=published.release_id)
             yield dg.MaterializeResult(
                 asset_key=RELEASE,
                 metadata={
@@ -83,7 +77,7 @@ def publish_assets(
                     "changed": published.changed,
                     "rows_restated": published.restated,
                     "site": site(published.path),
-                    "gap tracker": dg.MetadataValue.md(shown),
+                    "gap tracker": dg.MetadataValue.md(preview.markdown(published.path)),
                 },
             )
 
@@ -124,13 +118,12 @@ def _partner(home: Home, partner_id: str) -> Partner:
     return registry.load(home.partner_file(partner_id))
 
 
-def _proof(published: publishing.Release | None, refusal: DisclosureError | None) -> dg.AssetCheckResult:
+def _proof(ended: publishing.Release | DisclosureError) -> dg.AssetCheckResult:
     metadata: dict[str, dg.MetadataValue[Any] | str]
-    if published is None:
-        metadata = {"found": str(refusal)}
+    if isinstance(ended, DisclosureError):
+        metadata = {"found": str(ended)}
     else:
-        certificate = (published.path / "certificate.json").read_text(encoding="utf-8")
+        certificate = (ended.path / "certificate.json").read_text(encoding="utf-8")
         metadata = {"certificate": dg.MetadataValue.json(json.loads(certificate))}
-    return dg.AssetCheckResult(
-        check_name=PROOF, asset_key=RELEASE, passed=published is not None, metadata=metadata
-    )
+    passed = isinstance(ended, publishing.Release)
+    return dg.AssetCheckResult(check_name=PROOF, asset_key=RELEASE, passed=passed, metadata=metadata)

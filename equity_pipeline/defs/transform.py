@@ -5,7 +5,6 @@ together by one run, or none. They are described from dbt's manifest here, not b
 of dbt, which the UI would wait for at every load.
 """
 
-import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import TopologicalSorter
 from typing import Any
@@ -66,28 +65,23 @@ def warehouse_assets(home: Home, partitions: Partitions) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:  # type: ignore[type-arg]  # Dagster reads it, and takes no parameter
         """When a test fails the old warehouse stays: the checks are recorded, no table is."""
         # Told within the turn: what is loaded after it then stands later in the history, and asks for a new warehouse.
-        with contextlib.ExitStack() as held:
-            with told_to_a_person():
-                held.enter_context(turn(home, context.partition_key))
-                partner = registry.load(home.partner_file(context.partition_key))
-                try:
-                    target = context.run.tags.get(TARGET, warehouse.DUCKDB)
-                    nodes, problem = warehouse.build(home, partner, engine=target).results, None
-                except warehouse.BuildError as error:
-                    nodes, problem = error.results, error
-            if problem is None:
-                rows = {node.unique_id: node.rows for node in nodes}
-                made_of = _lineage(manifest)
-                for table in tables:
-                    unique_id = table["unique_id"]
-                    yield dg.MaterializeResult(
-                        keys[unique_id],
-                        metadata={"dagster/row_count": rows[unique_id], **made_of.get(unique_id, {})},
-                    )
+        with told_to_a_person(), turn(home, context.partition_key):
+            partner = registry.load(home.partner_file(context.partition_key))
+            try:
+                target = context.run.tags.get(TARGET, warehouse.DUCKDB)
+                nodes = warehouse.build(home, partner, engine=target).results
+            except warehouse.BuildError as error:
+                yield from _results(error.results, tests, keys)
+                raise
+            rows = {node.unique_id: node.rows for node in nodes}
+            made_of = _lineage(manifest)
+            for table in tables:
+                unique_id = table["unique_id"]
+                yield dg.MaterializeResult(
+                    keys[unique_id],
+                    metadata={"dagster/row_count": rows[unique_id], **made_of.get(unique_id, {})},
+                )
             yield from _results(nodes, tests, keys)
-            if problem is not None:
-                with told_to_a_person():
-                    raise problem
 
     return build
 

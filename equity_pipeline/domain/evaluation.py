@@ -4,7 +4,8 @@ All estimates are fits of `linearmodels.PanelOLS` with unit and year effects, we
 whoever the initiative was given to; only the columns of the designs are made here. Group-time effects come from the
 saturated regression (a column per starting year and year, the year before the start left out), which does not mix early
 starters into the comparison as two-way fixed effects do (Sun & Abraham 2021; Wooldridge 2021); their average is weighted
-by treated students. Baseline equivalence: What Works Clearinghouse, Procedures and Standards Handbook 4.1.
+by treated students. Baseline equivalence: What Works Clearinghouse, Procedures and Standards Handbook 4.1; Hedges' g and the odds
+ratio by statsmodels.
 """
 
 from __future__ import annotations
@@ -197,19 +198,20 @@ def _baseline(panel: pd.DataFrame) -> list[Row]:
 
 def cox_index(successes: int, n: int, other_successes: int, other_n: int) -> float | None:
     """ln(odds ratio) / 1.65 (What Works Clearinghouse, appendix E); None where a side is all or none."""
-    sides = successes, n - successes, other_successes, other_n - other_successes
-    if min(sides) == 0:
-        return None
-    return math.log(sides[0] * sides[3] / (sides[1] * sides[2])) / 1.65
+    from statsmodels.stats.contingency_tables import Table2x2
+
+    counts = [[successes, n - successes], [other_successes, other_n - other_successes]]
+    return None if 0 in counts[0] + counts[1] else float(Table2x2(counts).log_oddsratio) / 1.65
 
 
 def hedges_g(one: np.ndarray, other: np.ndarray) -> float | None:
     """Standardized difference of means with the small-sample factor 1 - 3 / (4 N - 9); None where nothing varies."""
-    n, m = len(one), len(other)
-    if n < 2 or m < 2:
+    from statsmodels.stats.meta_analysis import effectsize_smd
+
+    sides = [(side.mean(), side.std(ddof=1), len(side)) for side in (one, other) if len(side) > 1]
+    if len(sides) < 2 or not any(spread for _, spread, _ in sides):
         return None
-    pooled = math.sqrt(((n - 1) * one.var(ddof=1) + (m - 1) * other.var(ddof=1)) / (n + m - 2))
-    return (one.mean() - other.mean()) / pooled * (1 - 3 / (4 * (n + m) - 9)) if pooled else None
+    return float(effectsize_smd(*sides[0], *sides[1])[0])
 
 
 def _wald(estimates: np.ndarray, cov: np.ndarray, clusters: int) -> float:

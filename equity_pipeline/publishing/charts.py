@@ -90,17 +90,18 @@ def trend(
     written: Callable[[float], str] = words.points,
     values: list[str] | None = None,
     marks: Sequence[tuple[float, str]] = (),
+    beside: Sequence[float | None] = (),
 ) -> Markup:
     """Gap by school year in percentage points with 95 % intervals, the parity line at 0 and, if there is one, the goal.
 
     A year without a published gap is left out and the line is broken there. `span`: lowest and highest value of the
     scale, where several pictures share one; a span that begins at 0 stays above it. `written`: how the scale is written,
     `values` what stands above the first and the last interval in place of the number beside its dot. `marks`: a place among the labels (1.5: between the second and the
-    third) and a few words for what happened there.
+    third) and a few words for what happened there. `beside`: what the values are compared with, as a second, hollow line.
     """
     known = (
         list(span or ())
-        + [v for v in gaps if v is not None]
+        + [v for v in (*gaps, *beside) if v is not None]
         + [v for pair in intervals if pair for v in pair]
     )
     known += [0.0] + ([goal] if goal is not None else [])
@@ -125,8 +126,12 @@ def trend(
             f'<text class="scale" x="8%" y="{y(value) + 4:.1f}">{"0" if tick == 0 else written(value)}</text>'
         )
     if goal is not None:
-        newest = next((gap for gap in reversed(gaps) if gap is not None), None)
-        under = 14 if newest is not None and goal < newest else -5  # clear of the newest value
+        newest = next((at for at in reversed(range(len(gaps))) if gaps[at] is not None), None)
+        under = -5
+        if newest is not None:  # clear of what is written at the newest value
+            pair = intervals[newest] if values else None
+            value_at = y(pair[1]) - 7 if pair else y(gaps[newest] or 0.0) + 4
+            under = max(under, 14, key=lambda shift: abs(y(goal) + shift - value_at))
         parts.append(f'<line class="goal" x1="9%" x2="100%" y1="{y(goal):.1f}" y2="{y(goal):.1f}"/>')
         parts.append(
             f'<text class="goal-label" x="100%" y="{y(goal) + under:.1f}">{escape(goal_label)} {words.goal(goal) if written is words.points else written(goal)}</text>'
@@ -149,26 +154,27 @@ def trend(
             parts.append(
                 f'<line class="interval" x1="{x(position):.2f}%" x2="{x(position):.2f}%" y1="{y(pair[1]):.1f}" y2="{y(pair[0]):.1f}"/>'
             )
-    known = {position: gap for position, gap in enumerate(gaps) if gap is not None}
-    shown = list(known)
-    for before, after in itertools.pairwise(shown):
-        if after == before + 1:
-            parts.append(
-                f'<line class="line" x1="{x(before):.2f}%" y1="{y(known[before]):.1f}" x2="{x(after):.2f}%" y2="{y(known[after]):.1f}"/>'
-            )
-    for position, gap in known.items():
-        parts.append(f'<circle class="dot" cx="{x(position):.2f}%" cy="{y(gap):.1f}" r="4.5"/>')
+    for role, series in ((' role="presentation"', beside), ("", gaps)):
+        drawn = {at: value for at, value in enumerate(series) if value is not None}
+        for before, after in itertools.pairwise(drawn):
+            if after == before + 1:
+                parts.append(
+                    f'<line class="line"{role} x1="{x(before):.2f}%" y1="{y(drawn[before]):.1f}" x2="{x(after):.2f}%" y2="{y(drawn[after]):.1f}"/>'
+                )
+        for at, value in drawn.items():
+            parts.append(f'<circle class="dot"{role} cx="{x(at):.2f}%" cy="{y(value):.1f}" r="4.5"/>')
+    shown = [at for at, gap in enumerate(gaps) if gap is not None]
     for position in sorted({shown[0], shown[-1]}) if shown else []:
         anchor, shift, line = (
             ("end" if position < shown[-1] else "start"),
             (-10 if position < shown[-1] else 10),
-            y(known[position]) + 4,
+            y(gaps[position] or 0.0) + 4,
         )
         if values and (pair := intervals[position]):  # longer than a number: above its interval
             anchor, shift, line = "middle", 0, y(pair[1]) - 7
         parts.append(
             f'<text class="value" text-anchor="{anchor}" dx="{shift}" x="{x(position):.2f}%" y="{line:.1f}">'
-            f"{escape(values[position]) if values else written(known[position])}</text>"
+            f"{escape(values[position]) if values else written(gaps[position] or 0.0)}</text>"
         )
     title = escape(name)
     return Markup(

@@ -20,6 +20,7 @@ from equity_pipeline.sample.writers import (
     oneroster,
     powerschool,
     programme_files,
+    survey_files,
 )
 from equity_pipeline.storage.atomic import new_file
 from equity_pipeline.storage.home import Home
@@ -38,7 +39,7 @@ def generate(seed: int = SEED, scale: float = 1.0) -> list[SampleDistrict]:
         (profiles.RIVERSIDE, (canonical, college_board_ap, programme_files)),
         (profiles.LAKEVIEW, (oneroster, college_board_ap)),
         (profiles.CEDAR_VALLEY, (powerschool, college_board_ap, programme_files)),
-        (profiles.HARBORVIEW, (edfi, programme_files)),
+        (profiles.HARBORVIEW, (edfi, programme_files, survey_files)),
         (profiles.PRAIRIE_ROSE, (aggregate,)),
     )
     return [

@@ -42,6 +42,8 @@ PERCEPTIONS = {
     "culturally_responsive_teaching": {"student": 0.48, "staff": 0.66, "family": 0.60},
     "family_partnership": {"student": 0.60, "staff": 0.64, "family": 0.57},
 }
+# Favorable share of answers to the climate survey of Harborview, by construct with its items: Black students, and all others.
+CLIMATE = {"school_connectedness": (5, 0.41, 0.60), "caring_adults": (3, 0.55, 0.62)}
 INVITED = {
     "staff": 90,
     "family": 400,
@@ -118,8 +120,31 @@ def _communities_of_practice(tables: Tables, rng: np.random.Generator) -> Tables
              "AP or IB enrollment of Hispanic students at 30 percent", "ap_ib_enrollment", "race_ethnicity", "hispanic",
              "_all", 0.30, _day("2023-10-02"), _day("2024-06-14"), "Counselors meet every tenth grader",
              "Meetings reached nearly all tenth graders; enrollment stayed where it was", "abandon", _day("2024-06-28")),
-        )
+        ),
+        "survey_items": pl.concat(
+            _items("connectedness", construct, number, 5, "4;5", "chks") for construct, (number, *_) in CLIMATE.items()
+        ),
+        "survey_responses": _climate_answers(tables, rng),
     }  # fmt: skip
+
+
+def _climate_answers(tables: Tables, rng: np.random.Generator) -> pl.DataFrame:
+    """Answers of two of three high school students, spring 2026."""
+    asked = _of_high_schools(tables)
+    asked = asked.filter(pl.Series(rng.random(asked.height) < 0.66))
+    black = set(
+        tables["students"].filter(school_year=2026, hispanic_latino="no", races="BlackOrAfricanAmerican")["student_id"]
+    )  # fmt: skip
+    rows = []
+    for student, school in asked.select("student_id", "school_id").rows():
+        mood = rng.normal()
+        for construct, (items, of_black, of_others) in CLIMATE.items():
+            points = _points(mood, of_black if student in black else of_others, items, 5, rng)
+            rows += [
+                (2026, "connectedness", "student", student, student, school, f"{construct}_{number}", str(point), "2026-03-03")
+                for number, point in enumerate(points, 1)
+            ]  # fmt: skip
+    return _rows(_ANSWERS, *rows)
 
 
 # --- Opportunity Accelerator ----------------------------------------------------------------------------------------
@@ -210,7 +235,7 @@ def _implemented_partnership(tables: Tables, rng: np.random.Generator) -> Tables
     members = _mentored(tables["students"], rng)
     made = {
         "attendance": _less_absent(tables["attendance"], members),
-        "survey_items": pl.concat([tables["survey_items"].with_columns(instrument=pl.lit(None, pl.String)), _needs_items()], how="vertical_relaxed"),
+        "survey_items": pl.concat([tables["survey_items"].with_columns(instrument=pl.lit(None, pl.String)), pl.concat(_items("needs", construct, 3, 6, "5;6", "perts", reversed_item=3) for construct in PERCEPTIONS)], how="vertical_relaxed"),
         "survey_responses": pl.concat([tables["survey_responses"], _needs_answers(tables, rng)], how="vertical_relaxed"),
         "survey_invitations": _rows(
             "school_year survey_id respondent_type school_id invited",
@@ -233,6 +258,12 @@ def _implemented_partnership(tables: Tables, rng: np.random.Generator) -> Tables
             "team_id school_id policy adopted_on metric_id dimension subgroup",
             ("LAB-1", "0101", "Every tenth grader meets a counselor about AP before course requests", _day("2023-12-01"),
              "ap_ib_enrollment", "race_ethnicity", "black"),
+            ("LAB-1", "0101", "Every student in an AP course is registered for its exam, at the school's cost", _day("2024-08-19"),
+             "exam_taken", "economically_disadvantaged", "yes"),
+            ("LAB-2", "0102", "No grade threshold for any AP course", _day("2022-08-22"), "ap_ib_enrollment", "race_ethnicity",
+             "hispanic"),
+            ("LAB-3", "0103", "Families are called in their language before course requests", _day("2024-01-15"),
+             "ap_ib_enrollment", "economically_disadvantaged", "yes"),
         ),
     }  # fmt: skip
     items, answers = _voices(tables, rng)
@@ -326,16 +357,31 @@ def _less_absent(attendance: pl.DataFrame, members: pl.DataFrame) -> pl.DataFram
     )
 
 
-def _needs_items() -> pl.DataFrame:
+def _items(
+    survey: str,
+    construct: str,
+    number: int,
+    scale_max: int,
+    favorable: str,
+    instrument: str,
+    reversed_item: int = 0,
+) -> pl.DataFrame:
+    """The codebook of a construct: so many items from 1 to `scale_max`, one of them worded against it where it is named."""
     return pl.DataFrame(
         [
-            {"survey_id": "needs", "item_id": f"{construct}_{number}", "construct": construct,
-             "text": f"{construct.replace('_', ' ').capitalize()}, question {number}", "scale_min": 1, "scale_max": 6,
-             "favorable": "5;6", "reverse": "yes" if number == 3 else "no", "instrument": "perts"}
-            for construct in PERCEPTIONS
-            for number in (1, 2, 3)
+            {"survey_id": survey, "item_id": f"{construct}_{item}", "construct": construct,
+             "text": f"{construct.replace('_', ' ').capitalize()}, question {item}", "scale_min": 1, "scale_max": scale_max,
+             "favorable": favorable, "reverse": "yes" if item == reversed_item else "no", "instrument": instrument}
+            for item in range(1, number + 1)
         ]
     )  # fmt: skip
+
+
+def _points(mood: float, favorable: float, items: int, scale_max: int, rng: np.random.Generator) -> list[int]:
+    """One person's answers to the items of a scale, of which this share is in the upper two options."""
+    levels = 0.8 * mood + 0.6 * rng.normal(size=items)
+    points = np.floor((levels - _normal_cut(1 - favorable)) / 0.6) + scale_max - 1
+    return [int(point) for point in np.clip(points, 1, scale_max)]
 
 
 def _needs_answers(tables: Tables, rng: np.random.Generator) -> pl.DataFrame:
@@ -387,6 +433,8 @@ def _plan() -> Tables:
             ("mentoring", "Check and Connect style attendance mentoring", "engagement", "2", "What Works Clearinghouse, dropout prevention (2015)"),
             ("restorative_practice", "Restorative practices", "discipline", "3", "RAND, Pittsburgh randomized study (2018)"),
             ("culturally_responsive", "Culturally responsive teaching cycle", "school_culture", "4", "logic model of the task force (2025)"),
+            ("early_warning", "Early warning indicators with a response team", "engagement", "3", "IES Practice Guide NCEE 2017-4028"),
+            ("open_enrollment", "Open enrollment in AP with summer preparation", "academics", "4", "logic model of the task force (2025)"),
         ),
         "recommendations": _rows(
             "plan_id recommendation_id statement problem_id strategy_id status",

@@ -46,22 +46,32 @@ class _ContractBroken(Exception):
 
 def selected(manifest: Mapping[str, Any], empty: list[str]) -> tuple[list[Node], list[Node]]:
     """The seeds, models and tests of a build, each after what it rests on, and those that are left out because they
-    are about extracts that the partner has not sent (models say by the tag `with_<extract>` what they are about).
+    are about extracts of which the partner has sent none (models say by tags `with_<extract>` what they are about). What a
+    model that is built rests on is built too, of empty extracts if need be.
 
     Tests tagged `project` hold for all partners alike, and ephemeral models stand in the statements of others.
     """
     nodes = manifest["nodes"]
+    sorter = TopologicalSorter(
+        {key: sorted(node["depends_on"].get("nodes", ())) for key, node in sorted(nodes.items())}
+    )
+    order = [key for key in sorter.static_order() if key in nodes]
     absent = {f"with_{extract}" for extract in empty}
-    left_out = {key for key, node in nodes.items() if absent & set(node["tags"])}
+    needed: set[str] = set()
+    left_out: set[str] = set()
+    for key in reversed(order):
+        if nodes[key]["resource_type"] == "model":
+            about = {tag for tag in nodes[key]["tags"] if tag.startswith("with_")}
+            if about and about <= absent and key not in needed:
+                left_out.add(key)
+            else:
+                needed |= set(nodes[key]["depends_on"]["nodes"])
     left_out |= {
         key
         for key, node in nodes.items()
         if node["resource_type"] == "test" and left_out & set(node["depends_on"]["nodes"])
     }
-    order = TopologicalSorter(
-        {key: sorted(node["depends_on"].get("nodes", ())) for key, node in sorted(nodes.items())}
-    )
-    built = [nodes[key] for key in order.static_order() if key in nodes and _is_built(nodes[key])]
+    built = [nodes[key] for key in order if _is_built(nodes[key])]
     built.sort(key=lambda node: node["resource_type"] == "test")
     return (
         [node for node in built if node["unique_id"] not in left_out],

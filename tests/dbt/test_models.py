@@ -50,6 +50,17 @@ def test_each_comes_after_what_it_rests_on_and_what_is_about_nothing_sent_is_lef
     assert left_out == {"model.absent", "test.of_absent"}
 
 
+def test_what_a_built_model_rests_on_is_built_whatever_was_sent():
+    """Of two extracts one is enough; and who sent neither still gets what a plan of theirs rests on."""
+    nodes = (
+        node("seen", "select 1 as a", tags=["with_survey_responses", "with_samples"]),
+        node("plan", "select a from made.seen", after=["model.seen"], tags=["with_plan"]),
+    )
+    built = [set(run(*nodes, empty=empty)[0]) for empty in (
+        ["survey_responses", "samples"], ["survey_responses", "plan"], ["survey_responses", "samples", "plan"])]  # fmt: skip
+    assert built == [{"model.seen", "model.plan"}, {"model.seen"}, set()]
+
+
 @pytest.mark.parametrize(
     "sql",
     ["select 1 as a", "select 1 as a, 'x' as b, 2 as c", "select 'x' as b, 1 as a", "select 1 as a, 2 as b"],

@@ -56,10 +56,8 @@ class Workshop:
             if extract not in tables:
                 continue
             self.connection.register("given", tables[extract])
-            named = [name for name in ("school_year", *columns) if name in tables[extract]]
-            self.connection.execute(
-                f"insert into raw.{extract} ({', '.join(named)}) select {', '.join(named)} from given"
-            )
+            named = ", ".join(f'"{name}"' for name in ("school_year", *columns) if name in tables[extract])
+            self.connection.execute(f"insert into raw.{extract} ({named}) select {named} from given")
 
     def frame(self, query: str) -> pd.DataFrame:
         return self.connection.execute(query).df()

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -60,15 +61,26 @@ def daemons(delivered, tmp_path):
             os.killpg(daemon.pid, signal.SIGKILL)
 
 
+def _told(instance: dg.DagsterInstance, logs: Path) -> str:
+    """What stood still, for whoever reads of the failure."""
+    runs = [f"{run.run_id[:8]} {run.job_name} {run.status.value}" for run in instance.get_runs()]
+    last = [
+        f"{log.name}: {line}"
+        for log in sorted(logs.glob("daemon_*.log"))
+        for line in log.read_text().splitlines()[-40:]
+    ]
+    return "\n".join(["nothing was published in time", *runs, *last])
+
+
 @pytest.mark.slow
-def test_two_daemons_publish_what_one_process_does(delivered, daemons):
+def test_two_daemons_publish_what_one_process_does(delivered, daemons, tmp_path):
     home, undisturbed = delivered
     partner = registry.load(home.partner_file(PARTNER))
     end = time.monotonic() + PATIENCE_SECONDS
     with history.open_instance(home) as instance:
         under_way = dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])  # fmt: skip
         while not is_published(home, partner) or instance.get_runs_count(under_way):
-            assert time.monotonic() < end, "nothing was published in time"
+            assert time.monotonic() < end, _told(instance, tmp_path)
             assert all(daemon.poll() is None for daemon in daemons)
             time.sleep(2)
         runs = instance.get_runs()

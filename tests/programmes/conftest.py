@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from equity_pipeline.publishing.programmes.page import Reader
 from equity_pipeline.sample import SampleDistrict
 from equity_pipeline.storage.home import Home
 from equity_pipeline.warehouse import build
+from tests.end_to_end.truth import recompute
 
 SCALE = 0.2
 
@@ -46,6 +48,7 @@ class Built:
             for _, module in MODULES.values()
             for page in module.pages(Reader(self.context, marts, partner))
         }
+        self.partner = partner
         self._site = (marts, tracker.plain(tracker.view(marts, self.context)), partner)
         self.site = root / "site"
         for path, page in self.rendered(self.released).items():
@@ -61,6 +64,11 @@ class Built:
     @property
     def released(self) -> dict[str, pd.DataFrame]:
         return self.context.programmes
+
+    @functools.cached_property
+    def true_gaps(self) -> pd.DataFrame:
+        """`gap_metrics` worked out again from the truth."""
+        return recompute.gap_metrics(self.tables)
 
     def mart(self, name: str) -> pd.DataFrame:
         with duckdb.connect(str(self.warehouse), read_only=True) as con:

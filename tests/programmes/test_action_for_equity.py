@@ -30,6 +30,14 @@ def test_the_phase_comes_first(blocks):
     assert phases[0] == "Access" and phases == sorted(phases)
 
 
+def test_a_school_in_a_phase_of_its_own_shows_what_that_phase_asks(riverside, blocks):
+    rows = blocks["schools"].table.rows
+    assert rows[0] == "King High School: 2025-26 Experience Success"
+    assert {line[1] for line in rows[1:]} == {"Success"}
+    phases = riverside.mart("access").query("school_year == 2026").groupby("school_id")["phase"].first()
+    assert phases["0104"] == "success" and set(phases.drop("0104")) == {"access"}
+
+
 def test_voice_stands_beside_access(riverside, blocks):
     mart = riverside.mart("student_voice")
     mart = mart[
@@ -47,10 +55,10 @@ def test_voice_stands_beside_access(riverside, blocks):
     true = asked.groupby("construct")["respondent_id"].nunique()
     assert mart.groupby("construct")["respondents"].sum().to_dict() == true.to_dict()
     assert (mart["access_successes"] <= mart["access_n"]).all()
-    assert {line for line in blocks["voice"].table.rows if isinstance(line, str)} >= {
-        "Belonging",
-        "Expectations",
-    }
+    # What the needs assessment asks stands there.
+    assert [line for line in blocks["voice"].table.rows if isinstance(line, str)] == [
+        "Belonging", "Expectations", "Trusted adult",
+    ]  # fmt: skip
 
 
 def test_what_stands_in_the_way_is_found_in_its_order(riverside, blocks):
@@ -100,15 +108,23 @@ def test_eligibility_needs_every_gap_closed_or_narrowing():
 
 
 def test_the_lab_shows_the_gap_before_and_since(riverside, blocks):
-    [row] = riverside.mart("leader_lab_policies").to_dict("records")
-    gaps = riverside.mart("gap_metrics")
-    gaps = gaps[(gaps["school_id"] == "0101") & (gaps["metric_id"] == "ap_ib_enrollment") & (gaps["subgroup"] == "black")
-                & (gaps["dimension"] == "race_ethnicity") & (gaps["reference"] == "designated") & (gaps["grade_level"] == "_all")]  # fmt: skip
-    gaps = gaps.set_index("school_year")["gap"]
-    assert row["adopted_school_year"] == 2024
-    assert row["gap_before"] == pytest.approx(gaps[2023]) and row["latest_gap"] == pytest.approx(gaps[2026])
-    [line] = blocks["lab"].table.rows
-    assert line[0].startswith("Every tenth grader")
+    """Every policy of every team, against the gaps worked out again from the truth."""
+    gaps = riverside.true_gaps
+    gaps = gaps[(gaps["reference"] == "designated") & (gaps["grade_level"] == "_all")]
+    gaps = gaps.set_index(["metric_id", "dimension", "subgroup", "school_id", "school_year"])["gap"]
+    mart = riverside.mart("leader_lab_policies")
+    assert len(mart) == 4 and mart["team_id"].nunique() == 3
+    for row in mart.to_dict("records"):
+        about = (row["metric_id"], row["dimension"], row["subgroup"], row["school_id"])
+        adopted = row["adopted_on"].year + (row["adopted_on"].month >= 7)
+        assert row["adopted_school_year"] == adopted
+        assert row["gap_before"] == pytest.approx(gaps[(*about, adopted - 1)])
+        assert row["latest_gap"] == pytest.approx(gaps[(*about, 2026)])
+    lines = blocks["lab"].table.rows
+    assert [line for line in lines if isinstance(line, str)] == [
+        "LAB-1, Ramona High School", "LAB-2, Poly High School", "LAB-3, Arlington High School",
+    ]  # fmt: skip
+    assert lines[1][0].startswith("Every tenth grader")
 
 
 def test_a_rule_lets_nothing_out_that_it_does_not_name():

@@ -6,6 +6,9 @@ import re
 
 import pytest
 
+from equity_pipeline.publishing.programmes import needs
+from equity_pipeline.publishing.programmes.page import Reader
+from equity_pipeline.publishing.words import points
 from equity_pipeline.sample import programmes as planted
 from tests.dbt.workshop import Workshop
 from tests.end_to_end.truth import recompute
@@ -18,7 +21,7 @@ def harborview(built):
 
 @pytest.fixture(scope="module")
 def truth(harborview):
-    gaps = recompute.gap_metrics(harborview.tables)
+    gaps = harborview.true_gaps
     return gaps[gaps["grade_level"] == "_all"]
 
 
@@ -117,6 +120,19 @@ def test_scales_of_the_climate_survey_stand_by_group(built):
     assert f"{row['favorable_high']:.0%}" in table.rows[0][1]
 
 
+def test_planted_climate_is_found_by_group(harborview):
+    """Black students feel less connected than others, as planted, within what so many answers can tell."""
+    mart = harborview.mart("needs_assessment")
+    mart = mart[(mart["survey_id"] == "connectedness") & (mart["school_id"] == "_all")]
+    at = mart.set_index(["construct", "dimension", "subgroup"])
+    for construct, (items, of_black, of_others) in planted.CLIMATE.items():
+        for group, share in (("black", of_black), ("white", of_others)):
+            row = at.loc[(construct, "race_ethnicity", group)]
+            assert (row["scoring"], row["items"]) == ("mean_score", items)
+            assert abs(row["favorable_by_answers"] - share) < 4 * (share * (1 - share) / row["respondents"]) ** 0.5  # fmt: skip
+    assert at.loc[("school_connectedness", "race_ethnicity", "black"), "mean_score"] < at.loc[("school_connectedness", "race_ethnicity", "white"), "mean_score"]  # fmt: skip
+
+
 def test_areas_are_ranked_by_their_widest_clear_gap(harborview, truth):
     area = {"chronically_absent": "engagement"} | dict.fromkeys(recompute.ACTIONS, "discipline")
     one_way = ["race_ethnicity", "economically_disadvantaged", "english_learner", "disability_idea", "sex"]
@@ -164,13 +180,54 @@ def test_pages_and_packs(harborview):
     assert harborview.pages["programmes/climate.html"].values["blocks"][-1].id == "packs"
     minimum = harborview.context.minimum_cell
     for name in ("students", "staff", "parents"):
-        for block in harborview.pages[f"programmes/pack_{name}.html"].values["blocks"]:
+        blocks = {b.id: b for b in harborview.pages[f"programmes/pack_{name}.html"].values["blocks"]}
+        assert blocks.pop("survey-connectedness").table.rows
+        for block in blocks.values():
             rows = [row for row in block.table.rows if isinstance(row, list)] if block.table else []
             assert all(
                 int(re.search(r"n ~([\d,]+)", row[2])[1].replace(",", "")) >= 2 * minimum for row in rows
             )
-    cycle = next(b for b in harborview.pages["programmes/cycles.html"].values["blocks"] if b.id == "cycle-c1")
-    assert "C1 begins" in cycle.picture and "Adapt" in cycle.picture
+
+
+def test_a_group_stands_in_the_survey_of_a_pack_only_where_enough_of_it_answered(harborview):
+    answered = harborview.released["needs_assessment"]
+    answered = answered[(answered["school_id"] == "_all") & (answered["construct"] == "caring_adults") & ~answered["suppressed"]]  # fmt: skip
+    reader = Reader(harborview.context, {}, harborview.partner)
+    fewest = int(answered["respondents"].median())
+    kept = answered[(answered["respondents"] >= fewest) & (answered["subgroup"] != "unknown")]
+    [block] = needs.climate_surveys(reader, fewest)
+    shown = [row[0] for row in block.table.rows if isinstance(row, list)]
+    labels = harborview.context.labels
+    assert sorted(shown) == sorted(labels.subgroup(d, g) for d, g in zip(kept["dimension"], kept["subgroup"], strict=True))  # fmt: skip
+    assert len(kept) < len(answered)
+
+
+def test_a_cycle_stands_on_the_time_line_of_its_gap(harborview):
+    """The group and whom it is compared with, in every year that is released, as the released tables say them."""
+    blocks = {b.id: b for b in harborview.pages["programmes/cycles.html"].values["blocks"]}
+    discipline, access = blocks["cycle-c1"], blocks["cycle-c3"]
+    assert "C1 begins" in discipline.picture and "Adapt" in discipline.picture
+    for picture in (discipline.picture, access.picture):
+        assert picture.count('class="dot" cx') == picture.count('class="dot" role="presentation" cx') == 5
+    assert (
+        discipline.picture_note.endswith("everyone else.") and access.picture_note == "Full dot: the group. Hollow dot: White."
+    )  # fmt: skip
+    facts = dict(access.facts)
+    gaps = harborview.mart("gap_metrics")
+    gaps = gaps[(gaps["metric_id"] == "ap_ib_enrollment") & (gaps["dimension"] == "race_ethnicity") & (gaps["subgroup"] == "hispanic")
+                & (gaps["reference"] == "designated") & (gaps["school_id"] == "_all") & (gaps["grade_level"] == "_all")]  # fmt: skip
+    gaps = gaps.set_index("school_year")["gap"]
+    assert facts["Gap"] == f"{points(gaps[2023])} before, {points(gaps[2024])} since, in points from White"
+
+
+def test_the_presentation_says_on_each_sheet_what_it_shows(harborview):
+    blocks = harborview.pages["programmes/presentation.html"].values["blocks"]
+    assert (blocks[0].id, blocks[-1].id) == ("focus", "recommended")
+    told = next(b for b in blocks if b.id == "referred")
+    assert told.heading.startswith("Referred to the office: Black")
+    groups = [row for row in told.table.rows if isinstance(row, list)]
+    assert len(groups) > 1 and all("more often" in row[-1] or "less often" in row[-1] for row in groups[1:])
+    assert [row[2].split("> ")[-1] for row in blocks[-1].table.rows] == ["Abandon</span>", "Adapt</span>", "Not decided yet</span>"]  # fmt: skip
 
 
 def test_nothing_exact_leaves(harborview):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 import statsmodels.formula.api as smf
+from scipy import stats
 
 from equity_pipeline import sample
 from equity_pipeline.domain import evaluation
 from equity_pipeline.sample import programmes as planted
+from tests.dbt.workshop import Workshop
 from tests.end_to_end.truth import recompute
 from tests.programmes.conftest import SCALE
 
@@ -41,8 +45,8 @@ def told(panel):
     return evaluation.evaluate(panel).set_index(["design", "term"])
 
 
-def independent(panel, formula, term):
-    """The same model with a dummy for every unit and year, by statsmodels."""
+def fitted_by_statsmodels(panel, formula):
+    """A model with a dummy for every unit and year, errors clustered by unit."""
     data = panel.assign(y=panel["successes"] / panel["n"], start=panel["first_school_year"].astype(float))
     data["post"] = (data["school_year"] >= data["start"]).astype(float)
     for start in (2024, 2025):
@@ -53,9 +57,13 @@ def independent(panel, formula, term):
     for step in (-3, -2, 0, 1, 2):
         data[f"e{step + 5}"] = (data["school_year"] - data["start"] == step).astype(float)
     groups = pd.factorize(data["unit"])[0]
-    fitted = smf.wls(f"y ~ {formula} + C(unit) + C(school_year)", data, weights=data["n"]).fit(
-        cov_type="cluster", cov_kwds={"groups": groups, "use_correction": True}
+    return smf.wls(f"y ~ {formula}", data, weights=data["n"]).fit(
+        cov_type="cluster", cov_kwds={"groups": groups, "use_correction": True}, use_t=True
     )
+
+
+def independent(panel, formula, term):
+    fitted = fitted_by_statsmodels(panel, f"{formula} + C(unit) + C(school_year)")
     return fitted.params[term], fitted.bse[term]
 
 
@@ -78,6 +86,49 @@ def test_estimates_and_errors_agree_with_another_library(panel, told, design, te
     row = told.loc[(design, term)]
     assert row["estimate"] == pytest.approx(estimate, abs=1e-6)
     assert row["standard_error"] == pytest.approx(error, abs=1e-6)
+
+
+def test_the_change_of_those_who_took_part_agrees_with_another_library(panel, told):
+    """Before and after: those who ever start, against themselves. Units lie within clusters: their levels are taken out beforehand
+    (Frisch, Waugh and Lovell) and are no parameters of the clustered error."""
+    treated = panel[panel["first_school_year"].notna()]
+    post = treated["school_year"] >= treated["first_school_year"]
+    both = post.groupby(treated["unit"])
+    treated = treated.assign(y=treated["successes"] / treated["n"], post=post.astype(float))
+    treated = treated[both.transform("any") & ~both.transform("all")]
+    students = treated["n"].groupby(treated["unit"]).transform("sum")
+    y, x = (
+        treated[c] - (treated[c] * treated["n"]).groupby(treated["unit"]).transform("sum") / students
+        for c in ("y", "post")
+    )
+    fitted = sm.WLS(y, x, weights=treated["n"]).fit(
+        cov_type="cluster", cov_kwds={"groups": pd.factorize(treated["unit"])[0], "use_correction": True}
+    )
+    row = told.loc[("pre_post", "change")]
+    assert row["estimate"] == pytest.approx(fitted.params.iloc[0], abs=1e-6)
+    assert row["standard_error"] == pytest.approx(fitted.bse.iloc[0], abs=1e-6)
+
+
+def test_the_average_effect_and_the_test_of_no_trend_agree_with_another_library(panel, told):
+    fitted = fitted_by_statsmodels(panel, " + ".join(CELLS) + " + C(unit) + C(school_year)")
+    since = [c for c in CELLS if c[6:] >= c[1:5]]
+    started = panel["first_school_year"].astype(float)
+    students = [
+        panel.loc[(started == int(c[1:5])) & (panel["school_year"] == int(c[6:])), "n"].sum() for c in since
+    ]
+    weights = np.zeros(len(fitted.params))
+    weights[[fitted.params.index.get_loc(c) for c in since]] = np.array(students) / sum(students)
+    average, theirs = told.loc[("group_time", "average")], fitted.t_test(weights)
+    assert average["estimate"] == pytest.approx(theirs.effect[0], abs=1e-6)
+    assert average["standard_error"] == pytest.approx(theirs.sd[0, 0], abs=1e-6)
+    assert [average["estimate_low"], average["estimate_high"]] == pytest.approx(
+        theirs.conf_int()[0], abs=1e-6
+    )
+    steps = fitted_by_statsmodels(panel, "e2 + e3 + e5 + e6 + e7 + C(unit) + C(school_year)")
+    trend = steps.f_test("e2 = 0, e3 = 0")
+    assert told.loc[("event_study", "no trend before"), "p_value"] == pytest.approx(
+        float(trend.pvalue), abs=1e-6
+    )
 
 
 def test_names_of_units_change_no_bit(panel, told):
@@ -126,7 +177,31 @@ def test_baseline_indices():
     assert evaluation.cox_index(0, 100, 40, 100) is None
     one, other = np.array([1.0, 2, 3, 4]), np.array([2.0, 3, 4, 5])
     assert evaluation.hedges_g(one, other) == pytest.approx(-1 / math.sqrt(5 / 3) * (1 - 3 / 23))
-    assert evaluation.hedges_g(one, np.array([1.0])) is None
+    assert evaluation.hedges_g(one, np.array([1.0])) is None and evaluation.hedges_g(one * 0, one * 0) is None
+    unequal = np.array([0.41, 0.38, 0.52, 0.47, 0.44, 0.39, 0.60])
+    t = stats.ttest_ind(one, unequal).statistic
+    g = t * math.sqrt(1 / len(one) + 1 / len(unequal)) * (1 - 3 / (4 * (len(one) + len(unequal)) - 9))
+    assert evaluation.hedges_g(one, unequal) == pytest.approx(g, abs=1e-6)
+    counts = pd.DataFrame({"y": [1, 0, 1, 0], "treated": [1, 1, 0, 0], "n": [37, 83, 51, 49]})
+    logit = smf.glm("y ~ treated", counts, family=sm.families.Binomial(), freq_weights=counts["n"]).fit()
+    assert evaluation.cox_index(37, 120, 51, 100) == pytest.approx(logit.params["treated"] / 1.65, abs=1e-6)
+
+
+def test_a_section_is_that_of_the_year_in_which_it_begins(riverside, tmp_path):
+    """Sections are numbered anew each year: those who sat in one of the same name before take no part."""
+    workshop = Workshop.open(riverside.warehouse, tmp_path)
+    years = workshop.frame("select student_id from intermediate.int_student_year where school_year in (2024, 2025) "
+                           "group by 1 having count(*) = 2 order by 1 limit 4")["student_id"]  # fmt: skip
+    workshop.fill_raw({
+        "course_enrollments": pd.DataFrame({"student_id": years, "school_year": [2024, 2024, 2025, 2025], "school_id": "0101",
+                                            "course_id": "c", "section_id": "the section", "dropped": ["no", "no", "no", None]}),
+        "initiatives": pd.DataFrame({"initiative_id": ["S"], "start_date": [dt.date(2024, 8, 15)], "metric_id": ["ap_ib_enrollment"]}),
+        "initiative_members": pd.DataFrame({"initiative_id": ["S"], "section_id": ["the section"]}),
+    })  # fmt: skip
+    workshop.make("int_initiative_panel")
+    treated = workshop.frame("select distinct unit, assigned, first_school_year from intermediate.int_initiative_panel where first_school_year is not null")  # fmt: skip
+    assert set(treated["unit"]) == set(years[2:]) and set(treated["assigned"]) == {"the section"}
+    assert set(treated["first_school_year"]) == {2025}
 
 
 # --- the sample partner ---------------------------------------------------------------------------------------------

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.formula.api as smf
+from scipy.optimize import least_squares
+from statsmodels.stats.anova import anova_lm
 
 from equity_pipeline.domain import reliability
 from equity_pipeline.sample import programmes as planted
@@ -50,26 +55,52 @@ def test_scores_of_adults(riverside, answers, who):
     assert (mart["headline_score"] == mart["favorable_by_answers"]).all()  # the rule of PERTS
 
 
-def test_perts_composites_as_published(riverside, tmp_path):
+def scored(workshop, answers):
+    """The mart's rows of the whole partner by survey, of answers (survey, respondent, item, response, instrument, reverse) on six points."""
+    frame = pd.DataFrame(
+        answers, columns=["survey_id", "respondent_id", "item_id", "response", "instrument", "reverse"]
+    ).assign(school_year=2026, school_id="0101", respondent_type="staff")
+    codebook = frame[["survey_id", "item_id", "instrument", "reverse"]].drop_duplicates()
+    codebook = codebook.assign(
+        school_year=2026, construct="safety", scale_min=1, scale_max=6, favorable="5; 6"
+    )
+    workshop.fill_raw({"survey_responses": frame, "survey_items": codebook})
+    workshop.make("int_item_answer", "int_survey_scale", "needs_assessment", "survey_item_scores")
+    return workshop.frame("from marts.needs_assessment where school_id = '_all'").set_index("survey_id")
+
+
+@pytest.fixture(scope="module")
+def workshop(riverside, tmp_path_factory):
+    return Workshop.open(riverside.warehouse, tmp_path_factory.mktemp("scored"))
+
+
+def test_perts_composites_as_published(workshop):
     """20, 30 and 40 percent of equally many answers make 30 percent; twice the answers to the first, 27.5: through the mart."""
-    workshop = Workshop.open(riverside.warehouse, tmp_path)
-    items = [("q1", 0.2), ("q2", 0.3), ("q3", 0.4)]
-    responses = pd.DataFrame(
-        {"survey_id": survey, "respondent_id": f"{survey}-{item}-{i}", "item_id": item, "response": "6" if i < round(n * share) else "4"}
+    told = scored(workshop, [
+        (survey, f"{item}-{i}", item, "6" if i < round(n * share) else "4", "perts", "no")
         for survey, counts in (("even", (100, 100, 100)), ("uneven", (200, 100, 100)))
-        for (item, share), n in zip(items, counts, strict=True) for i in range(n)
-    ).assign(school_year=2026, respondent_type="staff", school_id="0101")  # fmt: skip
-    codebook = pd.DataFrame(
-        {"survey_id": survey, "item_id": item} for survey in ("even", "uneven") for item, _ in items
-    ).assign(school_year=2026, construct="identity_safety", scale_min=1, scale_max=6, favorable="5;6", reverse="no", instrument="perts")  # fmt: skip
-    workshop.fill_raw({"survey_responses": responses, "survey_items": codebook})
-    workshop.make("int_survey_scale", "needs_assessment")
-    told = workshop.frame(
-        "select survey_id, headline_score from marts.needs_assessment where school_id = '_all'"
-    )
-    assert told.set_index("survey_id")["headline_score"].to_dict() == pytest.approx(
-        {"even": 0.30, "uneven": 0.275}
-    )
+        for item, share, n in zip(("q1", "q2", "q3"), (0.2, 0.3, 0.4), counts, strict=True) for i in range(n)
+    ])  # fmt: skip
+    assert told["headline_score"].to_dict() == pytest.approx({"even": 0.30, "uneven": 0.275}, abs=1e-12)
+
+
+def test_each_instrument_is_scored_by_its_rules(workshop):
+    """PERTS: agree and strongly agree are positive, somewhat agree is not; of a negative item disagree and strongly disagree are.
+    CalSCHLS: the mean of those who answered half; EDSCLS: question by question alone."""
+    told = scored(workshop, [
+        *(("perts", f"p{answer}{reverse}", f"q{reverse}", str(answer), "PERTS", reverse) for answer in range(1, 7) for reverse in ("no", "yes")),
+        *(("chks", "whole", f"q{i}", answer, "chks", "no") for i, answer in enumerate("2466")),
+        *(("chks", "half", f"q{i}", answer, "chks", "no") for i, answer in enumerate("24")),
+        ("chks", "a quarter", "q0", "6", "chks", "no"),
+        *(("edscls", "one", f"q{i}", answer, "edscls", "no") for i, answer in enumerate("56")),
+        ("edscls", "other", "q0", "1", "edscls", "no"),
+    ])  # fmt: skip
+    perts, chks, edscls = (told.loc[survey] for survey in ("perts", "chks", "edscls"))
+    assert (perts["favorable_answers"], perts["headline_score"]) == (4, pytest.approx(4 / 12))
+    assert (chks["respondents"], chks["headline_score"]) == (2, pytest.approx((4.5 + 3) / 2))
+    assert edscls["scoring"] == "items_only" and pd.isna(edscls["headline_score"])
+    items = workshop.frame("from marts.survey_item_scores where survey_id = 'edscls'").set_index("item_id")
+    assert items["favorable_by_respondents"].to_dict() == {"q0": 0.5, "q1": 1.0}
 
 
 def test_planted_perceptions_are_found(riverside):
@@ -103,6 +134,24 @@ def test_reliability_is_that_of_the_answers(riverside, answers):
     assert row["omega"] == pytest.approx(row["alpha"], abs=0.02)
 
 
+@pytest.mark.parametrize("items", [3, 6])
+def test_reliability_agrees_with_other_ways_to_it(items):
+    """Alpha is Hoyt's: 1 less the ratio of the residual and the persons' mean squares of a two-way analysis of variance by statsmodels.
+    Omega's loadings solve the least squares of the correlations beside the diagonal, by scipy."""
+    dice = np.random.default_rng(items)
+    loadings = np.linspace(0.4, 0.9, items)
+    x = dice.normal(size=(400, 1)) * loadings + dice.normal(size=(400, items)) * np.sqrt(1 - loadings**2)
+    long = pd.DataFrame(x).stack().rename_axis(["person", "item"]).rename("y").reset_index()
+    squares = anova_lm(smf.ols("y ~ C(person) + C(item)", long[long["person"] < 60]).fit())["mean_sq"]
+    assert reliability.alpha(x[:60]) == pytest.approx(
+        1 - squares["Residual"] / squares["C(person)"], abs=1e-6
+    )
+    correlations, beside = np.corrcoef(x.T), ~np.eye(items, dtype=bool)
+    found = least_squares(lambda of: (correlations - np.outer(of, of))[beside], np.full(items, 0.5), xtol=1e-15, ftol=1e-15, gtol=1e-15).x  # fmt: skip
+    omega = found.sum() ** 2 / (found.sum() ** 2 + (1 - found**2).sum())
+    assert reliability.omega(x) == pytest.approx(omega, abs=1e-6)
+
+
 def test_alpha_of_a_known_matrix():
     """Two parallel items that correlate 0.5 have alpha 2 * 0.5 / 1.5."""
     x = np.array([[1, 1], [1, -1], [-1, 1], [-1, -1], [1, 1], [-1, -1], [1, 1], [-1, -1]], float)
@@ -125,12 +174,29 @@ def test_response_rates_and_who_did_not_answer(riverside, answers):
     assert races["responded"].sum() == everyone.loc["student", "responded"]
 
 
-def test_problems_are_ranked_by_evidence(riverside):
+def test_problems_are_ranked_by_evidence(riverside, answers):
+    """The order of Cohen's h, worked out again from the truth: of what students and staff said, and of the district's gaps."""
     mart = riverside.mart("problems_of_practice").sort_values("evidence_rank")
-    assert mart["evidence"].is_monotonic_decreasing
+    shares = answers.groupby(["construct", "respondent_type", "respondent_id"])["favorable"].mean()
+    shares = shares.groupby(["construct", "respondent_type"]).mean()
+    gaps = riverside.true_gaps
+    gaps = gaps[(gaps["school_year"] == 2026) & (gaps["school_id"] == "_all") & (gaps["grade_level"] == "_all")
+                & (gaps["reference"] == "designated")].set_index(["metric_id", "dimension", "subgroup"])["cohens_h"]  # fmt: skip
+
+    def h(one, other):
+        return abs(2 * np.arcsin(np.sqrt(one)) - 2 * np.arcsin(np.sqrt(other)))
+
+    true = {}
+    for row in riverside.table("problems_of_practice").to_dict("records"):
+        if isinstance(row["construct"], str):
+            of = shares[row["construct"]]
+            true[row["problem_id"]] = max(h(of["student"], of[who]) for who in ("staff", "family"))
+        else:
+            true[row["problem_id"]] = abs(gaps[row["metric_id"], row["dimension"], row["subgroup"]])
+    assert mart["problem_id"].tolist() == sorted(true, key=true.get, reverse=True)
     assert mart["problem_id"].iloc[0] == "P1"  # planted: 41 against 74 percent
-    closer = 2 * np.arcsin(np.sqrt(mart["rate"])) - 2 * np.arcsin(np.sqrt(mart["reference_rate"]))
-    assert mart["evidence"].tolist() == pytest.approx(closer.abs().tolist())
+    # Students of the roster of 2025-26 who had left by its snapshot are in the truth of the survey and not in the mart.
+    assert mart["evidence"].tolist() == pytest.approx([true[p] for p in mart["problem_id"]], abs=0.02)
 
 
 def test_feedback_by_stakeholder_group(riverside):
@@ -161,13 +227,57 @@ def test_the_plan_knows_what_is_overdue(riverside):
 
 def test_pages(riverside):
     needs = {block.id: block for block in riverside.pages["programmes/needs.html"].values["blocks"]}
-    assert list(needs) == ["perceptions", "groups", "responses", "scales"]
-    assert needs["perceptions"].table.rows[0][0] == "Fair discipline"
+    assert list(needs) == ["perceptions", "groups", "responses", "scales", "items"]
+    asked = [row[0] for row in needs["items"].table.rows if isinstance(row, list)]
+    assert (
+        len(asked) == 3 * len(planted.PERCEPTIONS)
+        and asked[0] == "Culturally responsive teaching, question 1"
+    )
+    bold = [[str(cell).startswith("<b>") for cell in row[3:6]] for row in needs["scales"].table.rows]
+    assert {tuple(row) for row in bold} == {(False, True, False)}  # PERTS: by answers
+    apart = sorted(
+        planted.PERCEPTIONS,
+        key=lambda of: planted.PERCEPTIONS[of]["student"] - planted.PERCEPTIONS[of]["staff"],
+    )
+    assert [row[0] for row in needs["perceptions"].table.rows] == [
+        of.replace("_", " ").capitalize() for of in apart
+    ]
     plan = {block.id: block for block in riverside.pages["programmes/plan.html"].values["blocks"]}
-    assert list(plan) == ["steps", "problems", "recommendations"]
+    assert list(plan) == ["steps", "problems", "recommendations", "library"]
     assert plan["problems"].table.rows[0][0].startswith("1. Students do not find discipline fair")
     assert [line[3].split("> ")[-1] for line in plan["steps"].table.rows] == [
         "Overdue</span>",
         "Done</span>",
         "Planned</span>",
     ]
+
+
+def test_the_library_says_what_is_recommended_and_tried(riverside):
+    mart = riverside.mart("strategy_library").set_index("strategy_id")
+    true = riverside.table("strategies").set_index("strategy_id")
+    assert mart[["evidence_tier", "evidence_source"]].to_dict() == true[["evidence_tier", "evidence_source"]].loc[mart.index].to_dict()  # fmt: skip
+    assert mart.loc["mentoring", ["recommended_in", "tried_in"]].tolist() == ["R1", "MENTOR"]
+    assert mart.loc["early_warning", ["recommended_in", "tried_in"]].isna().all()
+    blocks = {block.id: block for block in riverside.pages["programmes/plan.html"].values["blocks"]}
+    lines = blocks["library"].table.rows
+    assert [line for line in lines if isinstance(line, str)] == ["Academics", "Discipline", "School culture", "Engagement"]  # fmt: skip
+    tried = next(line for line in lines if "Check and Connect" in line[0])
+    assert tried[3] == '<a href="evaluation.html#initiative-mentor">Attendance mentoring</a>'
+
+
+def test_a_scale_without_a_score_of_its_own_shows_its_questions_alone(riverside):
+    tables = dict(riverside.released)
+    tables["needs_assessment"] = tables["needs_assessment"].assign(scoring="items_only")
+    page = riverside.rendered(tables)["programmes/needs.html"]
+    scales = page.partition('id="scales"')[2].partition("</section>")[0]
+    assert "%" not in re.sub(r"<p.*?</p>", "", scales) and 'id="items"' in page
+
+
+def test_without_invitations_the_newest_survey_of_students_and_adults_is_the_needs_assessment(riverside):
+    tables = dict(riverside.released)
+    rates = tables["survey_response_rates"]
+    tables["survey_response_rates"] = rates[rates["respondent_type"] == "student"]
+    newest = tables["perception_gaps"].query("school_id == '_all' and not suppressed")
+    newest = newest[newest["school_year"] == 2026]["survey_id"].max()
+    page = riverside.rendered(tables)["programmes/needs.html"]
+    assert f"Survey {newest}, 2025-26" in page

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +12,8 @@ import statsmodels.api as sm
 from scipy import stats
 
 from equity_pipeline.sample import programmes as planted
+from equity_pipeline.warehouse import project
+from tests.dbt.workshop import Workshop
 from tests.end_to_end.truth import recompute
 
 BAR = {"assignments": 2, "instruction": 3, "expectations": 5}
@@ -28,7 +33,9 @@ def exposures(cedar):
     classes = ratings.groupby([*key, "resource", "window"], as_index=False)["met"].mean()
     people = recompute.population({name: cedar.table(name) for name in ("students", "school_enrollments")})
     seats = seats.loc[seats["dropped"] != "yes", [*key, "student_id"]].drop_duplicates()
-    people = people[["school_year", "student_id", "economically_disadvantaged"]]
+    people = people.assign(race=np.select(
+        [people["hispanic_latino"] == "yes", people["races"] == "BlackOrAfricanAmerican", people["races"] == "White"], ["hispanic", "black", "white"], "other",
+    ))[["school_year", "student_id", "economically_disadvantaged", "race"]]  # fmt: skip
     return classes.merge(seats, on=key).merge(people, on=["school_year", "student_id"])
 
 
@@ -70,38 +77,96 @@ def test_the_interval_takes_classes_as_drawn(cedar, exposures):
         resource="instruction",
         dimension="all_students",
     )
-    assert told["margin_points"] == pytest.approx(100 * margin, rel=1e-4)
+    assert told["margin_points"] == pytest.approx(100 * margin, abs=1e-6)
     assert margin > 2 * np.sqrt(of["met"].var() / len(of))  # far wider than if students were drawn
 
 
-def test_planted_quality_is_found(cedar):
-    """Classes meet the bar as often as planted, and those in AP and honors classes have more of everything."""
-    mart = cedar.mart("opportunity_scorecard")
-    for resource, (general, advanced) in planted.CLASS_QUALITY.items():
-        told = row(
-            mart,
-            school_year=2026,
-            collection_window="_all",
-            school_id="_all",
-            resource=resource,
-            dimension="all_students",
-        )
-        if resource in ("instruction", "expectations"):
-            assert general - 0.15 < told["rate"] < advanced + 0.15
-        assert told["rate_low"] < told["rate"] < told["rate_high"]
-    white, black = (
-        row(
-            mart,
-            school_year=2026,
-            collection_window="_all",
-            school_id="_all",
-            resource="assignments",
-            dimension="race_ethnicity",
-            subgroup=s,
-        )
-        for s in ("white", "black")
+def seed_of(name):
+    return pd.read_csv(project.FOLDER / "seeds" / "policy" / f"{name}.csv")
+
+
+def test_students_t_is_that_of_scipy():
+    """The seed up to 200 degrees of freedom, at the confidence of the policy; the series past them."""
+    seed = seed_of("student_t")
+    confidence = float(seed_of("policy").set_index("key")["value"]["confidence_z"])
+    level = stats.norm.cdf(confidence)
+    assert seed["degrees_of_freedom"].tolist() == list(range(1, 201))
+    assert seed["quantile"].tolist() == pytest.approx(
+        stats.t.ppf(level, seed["degrees_of_freedom"]), abs=1e-12
     )
-    assert white["rate"] > black["rate"]
+    macro = (project.FOLDER / "macros" / "programmes.sql").read_text().partition("{% macro t_quantile(z, df) -%}")[2].partition("{%- endmacro")[0]  # fmt: skip
+    statement = macro.replace("{{ z }}", f"cast({confidence} as double)").replace("{{ df }}", "df")
+    past = duckdb.sql(f"select df, {statement} as t from range(201, 2000, 17) as of(df)").df()
+    assert past["t"].tolist() == pytest.approx(stats.t.ppf(level, past["df"]), abs=1e-8)
+
+
+# Of the ratings of a class that meets the bar, and of one that does not, the shares that reach it.
+REACHED = {
+    "assignments": (0.75, 0.25), "instruction": (1.0, 0.0), "expectations": (1.0, 0.0), "engagement": (0.75, 0.30),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("resource", planted.CLASS_QUALITY)
+@pytest.mark.parametrize("who", ["all", "black", "white"])
+def test_planted_quality_is_found(cedar, exposures, resource, who):
+    """What general and advanced classes are planted to give, weighted by who sits in them, lies within the interval of each group."""
+    seats = exposures if resource != "engagement" else cedar.table("experience_samples").merge(
+        exposures[["school_year", "student_id", "race"]].drop_duplicates(), on=["school_year", "student_id"]
+    ).assign(resource="engagement")  # fmt: skip
+    seats = seats[(seats["resource"] == resource) & (seats["school_year"] == 2026)]
+    sections = cedar.table("course_enrollments")[["school_year", "school_id", "section_id", "course_id"]].drop_duplicates()  # fmt: skip
+    levels = cedar.table("courses")[["school_year", "course_id", "course_level"]].drop_duplicates()
+    seats = seats.merge(sections, on=["school_year", "school_id", "section_id"]).merge(levels, on=["school_year", "course_id"])  # fmt: skip
+    general, advanced = planted.CLASS_QUALITY[resource]
+    met, unmet = REACHED[resource]
+    if who != "all":
+        seats = seats[seats["race"] == who]
+    good = np.where(seats["course_level"].isin(["ap", "honors"]), advanced, general)
+    expected = (good * met + (1 - good) * unmet).mean()
+    group = ("all_students", "all") if who == "all" else ("race_ethnicity", who)
+    told = row(cedar.mart("opportunity_scorecard"), school_year=2026, collection_window="_all", school_id="_all", resource=resource,
+               dimension=group[0], subgroup=group[1])  # fmt: skip
+    assert told["rate_low"] <= expected <= told["rate_high"]
+
+
+def test_a_new_bar_holds_from_its_year_on_and_counts_no_rating_twice(cedar, tmp_path):
+    """Six classes a year, each rated 4 and 3 of 4: all reach the old bar, half of the ratings the new one."""
+    workshop = Workshop.open(cedar.warehouse, tmp_path)
+    seats = workshop.frame("select school_year, student_id, school_id, cast(row_number() over (order by school_year, student_id) as varchar) as section_id "
+                           "from intermediate.int_student_year where school_year in (2025, 2026) "
+                           "qualify row_number() over (partition by school_year order by student_id) <= 6")  # fmt: skip
+    strange = seats.assign(
+        rating=1,
+        observed_on=dt.date(2026, 5, 1),
+        resource="instruction",
+        instrument="our own form",
+        rating_max=3,
+    )
+    rated = pd.concat(seats.assign(rating=rating, observed_on=dt.date(2026, 3, rating)) for rating in (4, 3))
+    workshop.fill_raw({
+        "course_enrollments": seats.assign(course_id="c"),
+        "class_ratings": pd.concat([
+            rated.assign(resource="instruction", instrument="instructional_practice_guide", rating_max=4), strange]),
+    })  # fmt: skip
+    workshop.connection.execute(
+        "insert into policy.scorecard_instruments select * replace "
+        "(2026 as first_school_year, 4 as threshold, '2' as threshold_version, 'the uppermost' as source) "
+        "from policy.scorecard_instruments where resource = 'instruction'"
+    )
+    workshop.make(
+        "int_scorecard_instrument", "int_scorecard_class", "opportunity_scorecard", "scorecard_measures"
+    )
+    told = workshop.frame(
+        "select observations, rate, threshold_version from marts.opportunity_scorecard "
+        "where school_id = '_all' and collection_window = '_all' and dimension = 'all_students' order by school_year"
+    )
+    assert told["threshold_version"].tolist() == ["1", "2"]
+    measures = workshop.frame("from marts.scorecard_measures where school_year = 2026 order by instrument")
+    assert measures["threshold_rule"].fillna("").tolist() == [
+        "the uppermost",
+        "",
+    ]  # what no bar is set for is not counted
+    assert told["observations"].tolist() == [12, 12] and told["rate"].tolist() == [1.0, 0.5]
 
 
 def test_engagement_is_what_students_said_themselves(cedar):
@@ -165,12 +230,16 @@ def test_a_cycle_is_tied_to_a_resource_by_its_metric_id(cedar):
     assert cedar.mart("cycles_of_inquiry").empty
     [block] = cedar.pages["programmes/cycles.html"].values["blocks"]
     assert block.picture_title.startswith("Strong instruction") and "A1 begins" in block.picture
+    assert block.picture_note == "Full dot: the group. Hollow dot: all students."
     assert "programmes/presentation.html" not in cedar.pages
 
 
 def test_the_page(cedar):
     blocks = {block.id: block for block in cedar.pages["programmes/scorecard.html"].values["blocks"]}
-    assert list(blocks) == ["card", "groups", "schools", "windows", "commitments"]
+    assert list(blocks) == ["card", "commitments", "groups", "schools", "windows", "bars", "print"]
+    assert [line[1].partition("<")[0] for line in blocks["bars"].table.rows] == [
+        "Assignment review protocol", "Instructional practice guide", "Experience sampling", "Teacher expectations survey",
+    ]  # fmt: skip
     assert [tile.title for tile in blocks["card"].tiles] == [
         "Grade-appropriate assignments", "Strong instruction", "Deep engagement", "High expectations",
     ]  # fmt: skip

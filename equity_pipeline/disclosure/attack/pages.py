@@ -6,19 +6,19 @@ attribute, must be one that is said of the page's place. Elements and attributes
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import itertools
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from lxml import etree, html
 
+from equity_pipeline.disclosure.attack import pictures
 from equity_pipeline.disclosure.attack.finding import Finding
 from equity_pipeline.disclosure.attack.order import Order
 from equity_pipeline.disclosure.attack.programmes import Told
@@ -30,12 +30,14 @@ from equity_pipeline.disclosure.attack.said import (
     Row,
     Said,
     ends,
+    has_gap,
     hidden,
     numbers,
     people,
     percent,
     points,
     rate,
+    words,
     written,
 )
 from equity_pipeline.disclosure.attack.tallies import Tallies
@@ -81,17 +83,12 @@ _FOLLOWS = re.compile(r"([\d,]+) (percentage points|KB|students|more \w+|expecte
 _NAMED = re.compile(r"\.\w{2,7}$|^School \S+$")
 _STUDENTS = re.compile(r"\d students|~\d")
 _COMPARED = re.compile(r"\d+ of \d+ (comparisons|goals?)")
-_PARTS = re.compile(r"(\d+) of (\d+)")
 _RANK = re.compile(r"^\s*\d+\. ")
 _DAY = re.compile(
     r"\d{1,2} (January|February|March|April|May|June|July|August|September|October|November|December) \d{4}|\d{4}-\d\d-\d\d"
 )
 _COLUMNS = ("now", "status", "needed", "interval", "trend")
 _FUNNEL = ("ap_ib_enrollment", "course_grade_c_or_better", "exam_taken", "exam_passed_of_takers")
-_SHAPES = {"grid", "parity", "scale", "goal", "goal-label", "year", "interval", "line", "dot", "value"}
-_NEAR = 0.06  # of a pixel
-_PERCENTS = re.compile(r"([\d.]+) to ([\d.]+)%|under ([\d.]+)%|([\d.]+)%")
-_LAST = re.compile(r"[ ]([+-]?\d+)$|^([+-]?\d+)$")
 
 
 def findings(
@@ -195,20 +192,18 @@ class _Site:
         self.students = {"100", str(minimum_cell), _APART}
         self.told = Told(programmes, said, self.always)
 
-    @functools.cache  # noqa: B019 (an audit's own, gone with it)
-    def sentences(self, school: str) -> tuple[frozenset[str], frozenset[str]]:
-        """The rates and the gaps of the newest year that a sentence about a place may name."""
-        rates: set[str] = set()
-        gaps: set[str] = set()
-        for (_, place, _, _), by_year in self.said.rows.items():
-            row = by_year.get(self.said.years[-1])
-            if place == school and row is not None:
-                for of in ("rate", "reference_rate"):
-                    if row[of] is not None:
-                        rates |= {*rate(row, of), percent(row[of])}
-                if row["gap"] is not None:
-                    gaps.add(points(row["gap"]).lstrip("−+"))
-        return frozenset(rates), frozenset(gaps)
+        # By place, the rates and the gaps of the newest year that a sentence may name.
+        self.rates: dict[str, set[str]] = defaultdict(set)
+        self.gaps: dict[str, set[str]] = defaultdict(set)
+        for (_, place, _, _), by_year in said.rows.items():
+            row = by_year.get(said.years[-1])
+            if row is None:
+                continue
+            for of in ("rate", "reference_rate"):
+                if row[of] is not None:
+                    self.rates[place] |= {*rate(row, of), percent(row[of])}
+            if row["gap"] is not None:
+                self.gaps[place].add(points(row["gap"]).lstrip("−+"))
 
 
 def _slug(identifier: str) -> str:
@@ -229,6 +224,7 @@ class _Page:
         self.metric = name if folder == "tables" and name in site.tallies.metrics else None
         self.programme = folder == "programmes"
         self.year = self.said.years[-1]
+        self.counted = site.tallies.told_of(self.school, self.metric)
         # Elements that were read with all that is in them, and cells whose texts were.
         self.known: set[html.HtmlElement] = set()
         self.read: set[html.HtmlElement] = set()
@@ -290,7 +286,7 @@ class _Page:
             if (
                 not said
                 or said["percent"]
-                and not (self.programme and _drawn_beside(element, float(said["percent"])))
+                and not (self.programme and pictures.drawn_beside(element, float(said["percent"])))
             ):
                 self.tell("a style that no rule knows", element.tag)
         elif set(numbers(value)) - self.site.always and not (self.programme and self._of_programme(value)):
@@ -309,15 +305,18 @@ class _Page:
             return
         text = _COMPARED.sub("", _DAY.sub("", text))
         left = Counter(numbers(text))
-        rates, gaps = self.site.sentences(self.school)
-        of = {"percentage points": gaps, "KB": self.site.sizes, "students": self.site.students}
+        rates = self.site.rates[self.school]
+        of = {
+            "percentage points": self.site.gaps[self.school],
+            "KB": self.site.sizes,
+            "students": self.site.students,
+        }
         for number, what in _FOLLOWS.findall(text):
             if number in of.get(what, ()) or _RECORDS.match(what):
                 left[number] -= 1
-        counted = self.site.tallies.told_of(self.school, self.metric)
         for number in list((+left).elements()):
             percents = number.endswith("%") or re.search(rf"(?<!\d){re.escape(number)} to ", text)
-            if number in self.site.always or number in (rates if percents else counted):
+            if number in self.site.always or number in (rates if percents else self.counted):
                 left[number] -= 1
         if any((+left).elements()) and not (self.programme and self._of_programme(text)):
             self.tell("a number that no rule knows", f"{element.tag} {element.get('class', '')}")
@@ -329,7 +328,7 @@ class _Page:
 
     def _programme(self, table: html.HtmlElement) -> None:
         """A table of a programme: each line is about the group or the school that it names."""
-        caption = _words(table.find("caption"))
+        caption = words(table.find("caption"))
         metric = next(
             (
                 label
@@ -339,7 +338,7 @@ class _Page:
             None,
         )
         for row in (row for row in table.iter("tr") if row.getparent().tag == "tbody"):
-            who = (row[0].text or "").strip() or _words(row[0])
+            who = (row[0].text or "").strip() or words(row[0])
             for cell in row[1:]:
                 for text in cell.itertext():
                     if numbers(text) and not self._of_programme(text, metric, who):
@@ -352,7 +351,7 @@ class _Page:
         kind = svg.get("class", "")
         right = self.programme and row is not None
         if right and kind == "dumbbell":
-            right = _dumbbell(svg, row)
+            right = pictures.dumbbell(svg, row)
         elif right and kind == "nano":
             who = svg.get("aria-label", "").rpartition(": ")[0]
             metric = next((label for label in self.site.metrics if who.startswith(label + ", ")), "")
@@ -363,9 +362,9 @@ class _Page:
                     self.site.metrics.get(metric), school, who.removeprefix(metric + ", ")
                 )
             ]
-            right = any(_nano(svg, sorted(told), told, _scale([told])) for told in gaps)
+            right = any(pictures.nano(svg, sorted(told), told, pictures.scale_of([told])) for told in gaps)
         elif right and kind == "trend":
-            right = _spoken(svg) and self._of_programme(svg.get("aria-label", ""))
+            right = pictures.spoken(svg) and self._of_programme(svg.get("aria-label", ""))
         else:
             right = False
         if not right:
@@ -400,7 +399,7 @@ class _Page:
             if row.getparent().tag == "thead":
                 continue
             if "gt_group_heading_row" in row.get("class", ""):
-                heading = _words(row)
+                heading = words(row)
                 continue
             label = (row[0].text or "").strip()
             dimension = (
@@ -416,8 +415,8 @@ class _Page:
                 )
         if not self.site.order.keeps(listed):
             self.tell("an order of its own", name)
-        drawn = [{y: row["gap"] for y, row in by_year.items() if _has_gap(row)} for _, by_year, _ in lines]
-        scale = _scale(drawn)
+        drawn = [{y: row["gap"] for y, row in by_year.items() if has_gap(row)} for _, by_year, _ in lines]
+        scale = pictures.scale_of(drawn)
         silent: set[bytes] = set()
         for (where, by_year, cells), gaps in zip(lines, drawn, strict=True):
             for column, cell in cells.items():
@@ -428,7 +427,7 @@ class _Page:
                         svg is None
                         and not len(cell)
                         or svg is not None
-                        and _nano(svg, self.said.years, gaps, scale)
+                        and pictures.nano(svg, self.said.years, gaps, scale)
                     )
                     wrong = None if right else "a point of a picture that the data files do not say"
                 else:
@@ -448,7 +447,7 @@ class _Page:
         ranks: list[int | None] = []
         tally: Counter[str] = Counter()
         for row in (row for row in box.iter("tr") if row.getparent().tag == "tbody"):
-            label, small = (row[0].text or "").strip(), _words(row[0].find("span"))
+            label, small = (row[0].text or "").strip(), words(row[0].find("span"))
             rows = self._rows(self.site.metrics.get(small), school, label)
             statuses = [_status(row[at]) for at in (1, 2)]
             right = [
@@ -474,7 +473,7 @@ class _Page:
         if known != sorted(known) or ranks[len(known) :] != [None] * (len(ranks) - len(known)):
             self.tell("an order of its own", slug)
         lede = box.getparent().find("p")
-        if lede is not None and not set(numbers(_words(lede))) - self.said.written <= {
+        if lede is not None and not set(numbers(words(lede))) - self.said.written <= {
             str(n) for n in tally.values()
         }:
             self.tell("a tally that the data files do not say", slug)
@@ -493,14 +492,14 @@ class _Page:
         for cell, row, what in told:
             value = None if row is None else row[what]
             said = [] if value is None else [_count(value) if what == "students_needed" else points(value)]
-            if numbers(_words(cell)) not in ([], said) or _status(cell) not in (None, _step(row)):
+            if numbers(words(cell)) not in ([], said) or _status(cell) not in (None, _step(row)):
                 return False
-        return not numbers(_words(line[5]))
+        return not numbers(words(line[5]))
 
     def _tally(self, listed: html.HtmlElement) -> None:
         """The ladder of a place: how many gaps stand on each step."""
         steps = self.site.tallies.steps[self.school, self.metric]
-        said = {_status(item): _words(item.find("b")) for item in listed}
+        said = {_status(item): words(item.find("b")) for item in listed}
         bar = listed.getprevious()
         drawn = (
             {}
@@ -523,10 +522,14 @@ class _Page:
         metric = "" if link is None else link.get("href", "").rpartition("/")[2].removesuffix(".html")
         order = []
         for item in listed:
-            label = _words(item.find_class("who")[0])
+            label = words(item.find_class("who")[0])
             rows = [by_year.get(self.year) for by_year in self._rows(metric, self.school, label)]
             right = [
-                row for row in rows if row is not None and row["gap"] is not None and _card(item, row, label)
+                row
+                for row in rows
+                if row is not None
+                and row["gap"] is not None
+                and _card(item, row, self.said.labels["subgroup"].values())
             ]
             if not right:
                 self.tell("a figure that the data files do not say", f"{metric} {label}")
@@ -557,15 +560,15 @@ class _Page:
             ways = (enrolled,), (enrolled, grade), (enrolled, taken), (enrolled, taken, passed)
             shares = [None if None in way else math.prod(way) for way in ways]
             n = None if rows[0] is None else rows[0]["n"]
-            right = numbers(_words(line[0].find("span"))) in ([], [] if n is None else [people(n)])
+            right = numbers(words(line[0].find("span"))) in ([], [] if n is None else [people(n)])
             for cell, share in zip(line[1:], shares, strict=True):
                 bar = cell.find("i")
                 if bar is None:
-                    right &= not numbers(_words(cell))
+                    right &= not numbers(words(cell))
                 else:
                     right &= (
                         share is not None
-                        and _words(cell) == str(round(100 * share))
+                        and words(cell) == str(round(100 * share))
                         and bar.get("style") == f"width:{100 * share:.1f}%"
                     )
             if not right:
@@ -577,10 +580,10 @@ class _Page:
             caption = figure.find("figcaption")
             label = (caption.find("b").text or "").strip()
             metric = self.metric or self.site.metrics.get(
-                _words(caption.find("span")).partition(", compared")[0]
+                words(caption.find("span")).partition(", compared")[0]
             )
             if not any(
-                _trend(figure.find("svg"), by_year, self.said)
+                pictures.trend(figure.find("svg"), by_year, self.said)
                 for by_year in self._rows(metric, self.school, label)
             ):
                 self.tell("a point of a picture that the data files do not say", f"{metric} {label}")
@@ -590,7 +593,7 @@ class _Page:
 
     def _table(self, table: html.HtmlElement) -> None:
         """Tables that name other places or other years than the page's own."""
-        heads = [_words(head) for head in table.iter("th") if head.get("scope") == "col"]
+        heads = [words(head) for head in table.iter("th") if head.get("scope") == "col"]
         read = {
             "School": self._school,
             "Measure": self._unknown,
@@ -605,7 +608,7 @@ class _Page:
             right = line(row)
             self._knows(row)
             if not right:
-                self.tell("a figure that the data files do not say", _words(row[0]))
+                self.tell("a figure that the data files do not say", words(row[0]))
 
     def _school(self, row: html.HtmlElement) -> bool:
         """A school, its widest gap, and how many stand where."""
@@ -624,20 +627,20 @@ class _Page:
         )
         small = row[1].find("span")
         if small is None:
-            return told == steps and not numbers(_words(row[1]))
-        found = self._rows(self.site.metrics.get(_words(small)), school, (row[1].text or "").strip())
+            return told == steps and not numbers(words(row[1]))
+        found = self._rows(self.site.metrics.get(words(small)), school, (row[1].text or "").strip())
         return told == steps and any(
-            _words(row[2]) == points(now["gap"]) and _status(row[3]) == now["status"]
+            words(row[2]) == points(now["gap"]) and _status(row[3]) == now["status"]
             for by_year in found
             if (now := by_year.get(self.year)) is not None and now["gap"] is not None
         )
 
     def _unknown(self, row: html.HtmlElement) -> bool:
         """How many gaps of a metric can't be told, and why."""
-        counted = self.site.tallies.groups((DISTRICT, self.site.metrics.get(_words(row[0]))))
-        return [_words(cell) for cell in row[1:5]] == [
+        counted = self.site.tallies.groups((DISTRICT, self.site.metrics.get(words(row[0]))))
+        return [words(cell) for cell in row[1:5]] == [
             str(counted[kind]) for kind in ("groups", "told", "privacy", "few")
-        ] and not (set(numbers(_words(row[5]))) - self.said.written)
+        ] and not (set(numbers(words(row[5]))) - self.said.written)
 
     def _goal(self, row: html.HtmlElement) -> bool:
         """A goal as it was set, and its gap now."""
@@ -646,35 +649,35 @@ class _Page:
             (
                 s
                 for s in self.site.slugs.values()
-                if small.find("bdi") is not None and self.said.school(s) == _words(small.find("bdi"))
+                if small.find("bdi") is not None and self.said.school(s) == words(small.find("bdi"))
             ),
             DISTRICT,
         )
         found = self._rows(self.site.metrics.get((small.text or "").removesuffix(", ")), school, label)
         now = [by_year.get(self.year) for by_year in found]
-        return not set(numbers(_words(row[1]))[1:]) - self.said.written and (
+        return not set(numbers(words(row[1]))[1:]) - self.said.written and (
             any(
                 _cell("now", row[2], told) is None and _status(row[3]) in (None, told["status"])
                 for told in now
                 if told
             )
-            or not numbers(_words(row[2]))
+            or not numbers(words(row[2]))
         )
 
     def _changed(self, row: html.HtmlElement) -> bool:
         """What the release before said of a group, in a form that the rules allow, and what this one says."""
-        year = next((y for y in self.said.years if written(y) == _words(row[1])), 0)
-        label, dimension = (row[0].text or "").strip(), _words(row[0].find("span"))
+        year = next((y for y in self.said.years if written(y) == words(row[1])), 0)
+        label, dimension = (row[0].text or "").strip(), words(row[0].find("span"))
         places = (
             [DISTRICT]
-            if _words(row[2]) == "District"
-            else [s for s in self.site.slugs.values() if self.said.school(s) == _words(row[2])]
+            if words(row[2]) == "District"
+            else [s for s in self.site.slugs.values() if self.said.school(s) == words(row[2])]
         )
-        metric = self.site.metrics.get(_words(row[3]))
+        metric = self.site.metrics.get(words(row[3]))
         now = [
             by_year.get(year) for place in places for by_year in self._rows(metric, place, label, dimension)
         ]
-        before = numbers(_words(row[4]))
+        before = numbers(words(row[4]))
         formed = (
             not before
             or before[-1].startswith("~")
@@ -683,7 +686,7 @@ class _Page:
             and len(before) <= 3
         )
         return formed and any(
-            numbers(_words(row[5]))
+            numbers(words(row[5]))
             in ([], [*rate(told), people(told["n"])] if told["rate"] is not None else [])
             for told in now
             if told
@@ -692,14 +695,10 @@ class _Page:
     def _delivered(self, row: html.HtmlElement) -> bool:
         """Rows that were delivered are loaded, rejected or duplicates; few of them are not counted out loud."""
         said = [cell for cell in row if cell.get("class") == "num"]
-        if len(said) < 4 or not all(_words(cell).replace(",", "").isdigit() for cell in said):
+        if len(said) < 4 or not all(words(cell).replace(",", "").isdigit() for cell in said):
             return True
-        delivered, *parts = (int(_words(cell).replace(",", "")) for cell in said)
+        delivered, *parts = (int(words(cell).replace(",", "")) for cell in said)
         return delivered == sum(parts)
-
-
-def _words(element: html.HtmlElement | None) -> str:
-    return "" if element is None else " ".join(" ".join(element.itertext()).split())
 
 
 def _count(number: float) -> str:
@@ -710,7 +709,7 @@ def _status(element: html.HtmlElement) -> str | None:
     """The status that an element shows, by its class; `?` where its words are those of another one."""
     for shown in element.find_class("status"):
         code = shown.get("class", "").partition(" s-")[2]
-        return code if _words(shown) == STATUSES.get(code) else "?"
+        return code if words(shown) == STATUSES.get(code) else "?"
     return None
 
 
@@ -719,13 +718,9 @@ def _step(row: Row | None) -> str | None:
     return None if row is None else row["status"] or "not_measurable"
 
 
-def _has_gap(row: Row | None) -> bool:
-    return row is not None and row["gap"] is not None and bool(row["reliable"])
-
-
 def _cell(column: str, cell: html.HtmlElement, row: Row | None) -> str | None:
     """What is wrong in a cell of a tracker; it may say less than the data files do."""
-    said = numbers(_words(cell))
+    said = numbers(words(cell))
     told: dict[str, list[str]] = {name: [] for name in ("n", "rate", "gap", "goal", "interval", "needed")}
     if row is not None:
         for name, of, write in (
@@ -753,192 +748,35 @@ def _cell(column: str, cell: html.HtmlElement, row: Row | None) -> str | None:
     if (
         row is not None
         and hidden(row)
-        and _words(cell) not in ("", f"— {HIDDEN}", f"— {HIDDEN} " + _words(cell.find("span[@class='n']")))
+        and words(cell) not in ("", f"— {HIDDEN}", f"— {HIDDEN} " + words(cell.find("span[@class='n']")))
     ):
         return "more than one mark for what is hidden"
     titles = {element.get("title") for element in cell.iter() if element.get("title")}
     return "a text behind a cell" if titles - {HIDDEN} else None
 
 
-def _near(value: str | None, expected: float, tolerance: float = _NEAR) -> bool:
-    try:
-        return abs(float((value or "").removesuffix("%")) - expected) <= tolerance
-    except ValueError:
-        return False
+def _card(item: html.HtmlElement, row: Row, names: Iterable[str]) -> bool:
+    """Whether a card says the gap as the data files do: in points, as rates, as status, as students and as a picture.
 
-
-def _scale(drawn: list[dict[int, float]]) -> tuple[float, float]:
-    """The least and the most of a small picture: those of all gaps that are drawn with it, and a little beside parity."""
-    gaps = [gap for told in drawn for gap in told.values()]
-    return min([-0.02, *gaps]), max([0.02, *gaps])
-
-
-def _nano(
-    svg: html.HtmlElement, years: list[int], gaps: dict[int, float], scale: tuple[float, float]
-) -> bool:
-    """Whether the small picture of a row draws its published gaps on the scale of the table, and no other point."""
-    told = {at: gaps[year] for at, year in enumerate(years) if year in gaps}
-    spoken = [text for at, gap in told.items() for text in (written(years[at]), points(gap))]
-    step, (low, high) = 88 / max(1, len(years) - 1), scale
-    expected = [(4 + step * at, 3 + 24 * (high - gap) / (high - low)) for at, gap in told.items()]
-    shapes = {(shape.tag, shape.get("class", "")): shape for shape in svg}
-    line, dot, parity = (shapes.get(key) for key in (("path", "line"), ("circle", ""), ("path", "parity")))
-    if (
-        len(svg) != 3
-        or line is None
-        or dot is None
-        or parity is None
-        or not expected
-        or numbers(svg.get("aria-label", "").rpartition(": ")[2]) != spoken
-    ):
-        return False
-    drawn = re.findall(r"[ML]([\d.]+) ([\d.]+)", line.get("d", ""))
-    return (
-        len(drawn) == len(expected)
-        and all(
-            _near(a, b)
-            for pair, place in zip(drawn, expected, strict=True)
-            for a, b in zip(pair, place, strict=True)
-        )
-        and all(_near(dot.get(key), place) for key, place in zip(("cx", "cy"), expected[-1], strict=True))
-        and parity.get("d") == f"M0 {3 + 24 * high / (high - low):.1f}H96"
-    )
-
-
-def _axis(svg: html.HtmlElement) -> Callable[[str | None], float] | None:
-    """What a height in a chart stands for, by the numbers at its scale, in percent."""
-    ticks = [
-        (float(t.get("y", "nan")) - 4, float((t.text or "").strip("%").replace("−", "-")))
-        for t in svg.find_class("scale")
-    ]
-    if len(ticks) < 2:
-        return None
-    (y, value), (other_y, other) = ticks[0], ticks[-1]
-    return lambda at: value + (float(at or "nan") - y) * (other - value) / (other_y - y)
-
-
-def _drawn(svg: html.HtmlElement, kind: str, *ends: str) -> list[tuple[Any, ...]]:
-    return [tuple(shape.get(end) for end in ends) for shape in svg.find_class(kind)]
-
-
-def _trend(svg: html.HtmlElement, by_year: dict[int, Row], said: Said) -> bool:
-    """Whether a chart draws the published gaps of a group, their intervals and its goal, and nothing else."""
-    value = _axis(svg)
-    told = {at: by_year[y] for at, y in enumerate(said.years) if _has_gap(by_year.get(y))}
-    if value is None or {shape.get("class") for shape in svg} - _SHAPES:
-        return False
-    across = [22 + 65 * (at / (len(said.years) - 1) if len(said.years) > 1 else 0.5) for at in told]
-    dots = _drawn(svg, "dot", "cx", "cy")
-    intervals = [(x, row) for x, row in zip(across, told.values(), strict=True) if row["gap_low"] is not None]
-    goals = {100 * row["goal_gap"] for row in told.values() if row["goal_gap"] is not None}
-    bars = _drawn(svg, "interval", "x1", "y2", "y1")
-    return (
-        numbers(svg.get("aria-label")) == [text for at, row in told.items() for text in (written(said.years[at]), points(row["gap"]))]
-        and len(dots) == len(told) and len(bars) == len(intervals)
-        and all(_near(x, place) and _close(value(y), 100 * row["gap"], svg) for (x, y), place, row in zip(dots, across, told.values(), strict=True))
-        and all(
-            _near(x, place) and _close(value(low), 100 * row["gap_low"], svg) and _close(value(high), 100 * row["gap_high"], svg)
-            for (x, low, high), (place, row) in zip(bars, intervals, strict=True)
-        )
-        and {end for line in _drawn(svg, "line", "x1", "y1", "x2", "y2") for end in (line[:2], line[2:])} <= set(dots)
-        and all(any(_close(value(y), goal, svg) for goal in goals) for (y,) in _drawn(svg, "goal", "y1"))
-        and {text.text for text in svg.find_class("value")} <= {points(row["gap"]) for row in told.values()}
-        and {n for text in svg.find_class("goal-label") for n in numbers(text.text)} <= {points(goal / 100, 1).removesuffix(".0") for goal in goals}
-        and {text.text for text in svg.find_class("year")} <= said.written
-    )  # fmt: skip
-
-
-def _close(drawn: float, told: float, svg: html.HtmlElement) -> bool:
-    """Within what a tenth of a pixel stands for on the chart's scale."""
-    value = _axis(svg)
-    return value is not None and abs(drawn - told) <= abs(value("0.12") - value("0")) + 1e-6
-
-
-def _ends_beside(element: html.HtmlElement) -> Iterator[tuple[float, float]]:
-    """The ranges of percents that stand in text within an element; the ends of a band may be halves, which are written whole."""
-    for text in element.itertext():
-        for low, high, over, number in _PERCENTS.findall(text):
-            if low:
-                yield from itertools.product(*(_halves(float(end)) for end in (low, high)))
-            elif over:
-                yield from ((0.0, end) for end in _halves(float(over)))
-            elif "or more" in text:
-                yield from ((end, 100.0) for end in _halves(float(number)))
-            else:
-                yield float(number), float(number)
-
-
-def _halves(written: float) -> tuple[float, ...]:
-    return (written, written - 0.5, written + 0.5) if written <= 2 or written >= 98 else (written,)
-
-
-def _drawn_beside(element: html.HtmlElement, drawn: float) -> bool:
-    """Whether a bar ends where a range of percents does that stands beside it, or where so many of so many do."""
-    beside = next(
-        (a for a in element.iterancestors() if a.tag in ("td", "li") and numbers(_words(a)) or a.tag == "tr"),
-        None,
-    )
-    if beside is None:
-        return False
-    parts = [100 * int(some) / int(of) for some, of in _PARTS.findall(_words(beside)) if int(of)]
-    return any(abs(drawn - end) <= 0.06 for end in [*itertools.chain(*_ends_beside(beside)), *parts])
-
-
-def _dumbbell(svg: html.HtmlElement, row: html.HtmlElement) -> bool:
-    """Whether dots and bars stand where the percents of a row are, on the scale that the head of the column names."""
-    table = next((a for a in row.iterancestors("table")), None)
-    tops = (
-        []
-        if table is None
-        else [float(n.rstrip("%")) for head in table.find_class("pic") for n in numbers(_words(head))[-1:]]
-    )
-    top = tops[0] if tops else 100.0
-    told = _ends_beside(row)
-    places = {100 * min(place, top) / top for low, high in told for place in (low, high, (low + high) / 2)}
-    drawn = [x for kind in ("own", "other") for (x,) in _drawn(svg, kind, "cx")] + [
-        x for (x,) in _drawn(svg, "third", "x")
-    ]
-    drawn += [x for pair in _drawn(svg, "band", "x1", "x2") + _drawn(svg, "gap", "x1", "x2") for x in pair]
-    return all(any(_near(x, place, 0.006) for place in places) for x in drawn)
-
-
-def _spoken(svg: html.HtmlElement) -> bool:
-    """Whether a chart draws what is said in its name: a number, or the middle of a range, to a whole."""
-    value = _axis(svg)
-    if value is None or {shape.get("class") for shape in svg} - _SHAPES - {"mark", "mark-label"}:
-        return False
-    said = re.split(r", |: ", svg.get("aria-label", "").replace("−", "-"))
-    told = [float(number) for part in said for number in map("".join, _LAST.findall(part))] + [
-        sum(pair) / 2 for part in said for pair in _ends_beside(_as_element(part))
-    ]
-    return all(
-        any(abs(value(y) - number) <= 0.51 for number in [*told, 0.0])
-        for _, y in _drawn(svg, "dot", "cx", "cy")
-    )
-
-
-def _as_element(text: str) -> html.HtmlElement:
-    made = html.Element("p")
-    made.text = text
-    return made
-
-
-def _card(item: html.HtmlElement, row: Row, label: str) -> bool:
-    """Whether a card says the gap as the data files do: in points, as rates, as status, as students and as a picture."""
+    Args:
+        names: those of all groups; "Section 504" has a number of its own.
+    """
     foot, svg = item.find_class("foot")[0], item.find("svg")
     rates = [ends(row, of) for of in ("rate", "reference_rate")]
     middles = [sum(of) / 2 for of in rates]
-    other = _words(foot).partition(label)[2]
-    needed = [] if not row["students_needed"] else [_count(row["students_needed"])]
-    said, spans = Counter(numbers(_words(foot))), rate(row) + rate(row, "reference_rate")
-    allowed = [Counter(spans + needed) + Counter(numbers(name)) for name in ("", "504")]
+    named = {n for name in names for n in numbers(name)}
+    spans = rate(row) + rate(row, "reference_rate")
+    needed = [_count(row["students_needed"])] if row["students_needed"] else []
+    said, *allowed = (
+        Counter(n for n in told if n not in named) for told in (numbers(words(foot)), spans, spans + needed)
+    )
     bands = [(low, high) for low, high in rates if low != high]
     return (
-        _words(item.find_class("pp")[0]).split()[0] == points(row["gap"])
+        words(item.find_class("pp")[0]).split()[0] == points(row["gap"])
         and _status(foot) == row["status"]
-        and (said in allowed or said == Counter(spans) or bool(other) and said in allowed)
-        and [_near(x, middle, 0.006) for (x,), middle in zip(_drawn(svg, "own", "cx"), middles[:1], strict=True)] == [True]
-        and [_near(x, middle, 0.006) for (x,), middle in zip(_drawn(svg, "other", "cx"), middles[1:], strict=True)] == [True]
-        and len(_drawn(svg, "band", "x1")) == len(bands)
-        and all(_near(a, low, 0.006) and _near(b, high, 0.006) for (a, b), (low, high) in zip(_drawn(svg, "band", "x1", "x2"), bands, strict=True))
+        and said in allowed
+        and [pictures.near(x, middle, 0.006) for (x,), middle in zip(pictures.shapes(svg, "own", "cx"), middles[:1], strict=True)] == [True]
+        and [pictures.near(x, middle, 0.006) for (x,), middle in zip(pictures.shapes(svg, "other", "cx"), middles[1:], strict=True)] == [True]
+        and len(pictures.shapes(svg, "band", "x1")) == len(bands)
+        and all(pictures.near(a, low, 0.006) and pictures.near(b, high, 0.006) for (a, b), (low, high) in zip(pictures.shapes(svg, "band", "x1", "x2"), bands, strict=True))
     )  # fmt: skip

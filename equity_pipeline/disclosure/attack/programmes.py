@@ -154,7 +154,7 @@ class Told:
             if "term" in table:  # years since the start, as a picture's scale names them
                 steps = pd.to_numeric(table["term"], errors="coerce").dropna().unique()
                 self.words |= {f"{int(step):+d}".replace("-", "−") for step in steps}
-            if "policy" in table:  # a school's own gap, through the years
+            if {"policy", "cycle_id"} & set(table):  # the gap that it is about, through the years
                 about = table[["metric_id", "school_id", "dimension", "subgroup"]].itertuples(
                     index=False, name=None
                 )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from lxml.html import HtmlElement
 
 from equity_pipeline.disclosure.figures import CELL, PAIR, Rules
 
@@ -48,6 +49,11 @@ def partner_name(release_dir: Path) -> str:
 def numbers(text: str | None) -> list[str]:
     """The numbers of a text, in their order."""
     return NUMBER.findall(text) if text else []
+
+
+def words(element: HtmlElement | None) -> str:
+    """The text of an element and of all in it."""
+    return "" if element is None else " ".join(" ".join(element.itertext()).split())
 
 
 def half_up(value: float, digits: int = 0) -> float:
@@ -104,6 +110,11 @@ def ends(row: Row, of: str = "rate") -> tuple[float, float]:
 def hidden(row: Row) -> bool:
     """Whether nothing is said of the group itself, for privacy."""
     return row["suppression_reason"] == "privacy" and row["rate"] is None
+
+
+def has_gap(row: Row | None) -> bool:
+    """Whether a gap is told of the group, and pictures may draw it."""
+    return row is not None and row["gap"] is not None and bool(row["reliable"])
 
 
 class Said:

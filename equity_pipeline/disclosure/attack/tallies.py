@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections import Counter, defaultdict
 
 from equity_pipeline.disclosure.attack.said import DISTRICT, Row, Said
@@ -38,6 +37,7 @@ class Tallies:
                 )
                 if kind == "told":
                     self.steps[key][row["status"]] += 1
+        self.schools = len({place for place, _ in self.kinds} - {DISTRICT})
 
     def groups(self, key: tuple[str, str | None]) -> Counter[str]:
         """What the table of unknown gaps counts: `groups`, `told`, `privacy`, `few` and `lacking`."""
@@ -45,20 +45,18 @@ class Tallies:
         of.pop("none", None)
         return of + Counter(groups=of.total())
 
-    @functools.cache  # noqa: B019 (an audit's own, gone with it)
     def told_of(self, school: str, metric: str | None = None) -> frozenset[str]:
         """Every number that a sentence about a place may count."""
         steps, kinds = self.steps[school, metric], self.groups((school, metric))
         unknown = kinds["privacy"] + kinds["few"] + kinds["lacking"]
         closed = steps["closed"] + steps["maintained_closed"]
-        schools = len({place for place, _ in self.kinds} - {DISTRICT})
         told = [
             *steps.values(),
             steps.total(),
             closed,
             *kinds.values(),
             unknown,
-            schools,
+            self.schools,
             self.leveled[school, metric],
             0,
         ]

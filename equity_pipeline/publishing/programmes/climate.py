@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
@@ -69,8 +70,9 @@ def pages(reader: Reader) -> Iterator[Page]:
         yield parts.page(
             f"programmes/pack_{name}.html", say(KICKER), say(title), say("What do you notice? What do you wonder?"),
             say("Read each table first by yourself, then with a neighbor. Groups of few students are left out."),
-            [*by_group(reader, kept, latest), Block("notes", say("What we notice, what we wonder, what we want to ask"), write=7)],
-            sheets=True,
+            [_how_to(reader), *by_group(reader, kept, latest), *climate_surveys(reader, PACK_STRICTER * reader.context.minimum_cell),
+             Block("notes", say("What we notice, what we wonder, what we want to ask"), write=12)],
+            paper="sheet",
         )  # fmt: skip
 
 
@@ -81,6 +83,18 @@ def district_now(reader: Reader) -> tuple[list[Row], int]:
     return _widest_first(
         [row for row in rows if row["school_year"] == latest and row["school_id"] == "_all"]
     ), latest
+
+
+def _how_to(reader: Reader) -> Block:
+    """The cover of a pack: how a group goes through it in an hour."""
+    say = reader.say
+    return Block("how", say("An hour with this pack"), points=[
+        say("Ten minutes: read in silence. Mark what surprises you. A group that is not shown is too small to be shown; it is not forgotten."),
+        say("Fifteen minutes: what do you notice? Say only what stands in the tables."),
+        say("Fifteen minutes: what do you wonder? Ask what schools do that could make it so, not what is wrong with students."),
+        say("Ten minutes: choose one area to work on: {areas}.", areas=say.listed([say(area).lower() for area in vocabulary.AREAS.values()])),
+        say("Ten minutes: write the question of a cycle of inquiry, and by which number you will know that it worked."),
+    ])  # fmt: skip
 
 
 def _to_print(reader: Reader, packs: dict[str, Any]) -> list[Block]:
@@ -180,6 +194,20 @@ def ranked(reader: Reader, latest: int) -> list[Block]:
                     [say("Area"), say("Clear gaps"), say("Widest: measure"), say("Group"), say("From 0 to {top}", top="100%"), say("Rate"), say("Compared with")],
                     lines, frozenset({1, 5, 6}), frozenset({4})),
     )]  # fmt: skip
+
+
+def differences(reader: Reader, district: list[Row], latest: int) -> list[Block]:
+    """One table each of the three measures with the widest comparisons, of all students and the groups that clearly differ; its heading
+    says what it shows."""
+    told = [row for row in district if row["subgroup"] == "all" or parts.clearly(row) in ("more", "less")]
+    blocks = by_group(reader, told, latest)
+    return [
+        dataclasses.replace(
+            block, heading=finding(reader, [row for row in told if row["metric_id"] == block.id])
+        )
+        for block in blocks[:3]
+        if any(row["metric_id"] == block.id for row in _more_often(told))
+    ]
 
 
 # A range wider than this says too little for a dot in its middle.

@@ -18,6 +18,7 @@ from equity_pipeline.publishing import charts, tables, tracker, words
 from equity_pipeline.publishing.page import Page
 from equity_pipeline.publishing.programmes import page as parts
 from equity_pipeline.publishing.programmes import vocabulary
+from equity_pipeline.publishing.programmes.needs import asked
 from equity_pipeline.publishing.programmes.page import HIDDEN, Answer, Block, Reader, Table
 from equity_pipeline.publishing.programmes.protect import Released, Share
 from equity_pipeline.publishing.programmes.vocabulary import BARRIER
@@ -53,7 +54,7 @@ def pages(reader: Reader) -> Iterator[Page]:
     yield parts.page(
         "programmes/action_for_equity.html", say(KICKER), say("Where the partnership stands"), _finding(reader, ready),
         say("What the phase asks first, what students and staff say beside it, and which schools are ready to lead the work themselves."),
-        [*_phase(reader), *_voice(reader), *_barriers(reader), *_beliefs(reader), *_eligibility(reader, ready), *_lab(reader)],
+        [*_phase(reader), *_schools(reader), *_voice(reader), *_barriers(reader), *_beliefs(reader), *_eligibility(reader, ready), *_lab(reader)],
         _answers(reader, ready),
     )  # fmt: skip
 
@@ -67,14 +68,30 @@ class _Phase(NamedTuple):
     phase: str
 
 
-def _phases(reader: Reader) -> list[_Phase]:
-    """The district's phases, oldest first."""
+def _phases(reader: Reader, school_id: str | None = None) -> list[_Phase]:
+    """The phases of the district, or those of a school that differ from it, oldest first."""
     of = [
         _Phase(p.school_year, p.phase)
         for p in reader.partner.programs
-        if p.program == "action_for_equity" and p.phase and p.school_id is None
+        if p.program == "action_for_equity" and p.phase and p.school_id == school_id
     ]
     return sorted(of, key=lambda p: p.school_year)
+
+
+def _history(reader: Reader, phases: list[_Phase]) -> str:
+    """`2022-23 to 2024-25 Access Opportunity; 2025-26 Experience Success`."""
+    spans: list[list[_Phase]] = []
+    for one in phases:
+        if spans and (spans[-1][-1].phase, spans[-1][-1].school_year) == (one.phase, one.school_year - 1):
+            spans[-1].append(one)
+        else:
+            spans.append([one])
+    say = reader.say
+    return "; ".join(
+        say("{years} {phase}", phase=say(words.PHASES[span[0].phase]), years=parts.year(span[0].school_year) if len(span) == 1
+            else say("{first} to {last}", first=parts.year(span[0].school_year), last=parts.year(span[-1].school_year)))
+        for span in spans
+    )  # fmt: skip
 
 
 def _finding(reader: Reader, ready: list[Row]) -> str:
@@ -88,7 +105,7 @@ def _finding(reader: Reader, ready: list[Row]) -> str:
 def _answers(reader: Reader, ready: list[Row]) -> Iterator[Answer]:
     say, phases = reader.say, _phases(reader)
     if phases:
-        yield Answer("#phase" if _measures(reader) else "../index.html#phase", say("Which phase?"), say(words.PHASES[phases[-1].phase]),
+        yield Answer("#phase" if _phase(reader) else "../index.html#phase", say("Which phase?"), say(words.PHASES[phases[-1].phase]),
                      say("since {year}", year=parts.year(min(p.school_year for p in phases if p.phase == phases[-1].phase))))  # fmt: skip
     if spoken := _spoken(reader):
         belonging = next(
@@ -113,20 +130,17 @@ def _answers(reader: Reader, ready: list[Row]) -> Iterator[Answer]:
                      say.listed([reader.place(row["school_id"]) for row in schools if row["eligible"]], 2))  # fmt: skip
 
 
-def _measures(reader: Reader) -> list[list[str]]:
-    """What the newest phase asks first: a line a measure, with how its gaps by race and income stand."""
-    phases = _phases(reader)
-    if not phases:
-        return []
+def _measures(reader: Reader, first: tuple[str, ...], school_id: str = "_all") -> list[list[object]]:
+    """What these phases ask, in their order: a line a measure, with how its gaps by race and income stand."""
     metrics = reader.context.labels.metrics
     closure = _designated(reader.frames["gap_closure"])
     newest = closure[
-        (closure["school_year"] == closure["school_year"].max()) & (closure["school_id"] == "_all")
+        (closure["school_year"] == closure["school_year"].max()) & (closure["school_id"] == school_id)
         & closure["dimension"].isin(_ELIGIBLE) & closure["status"].notna() & (closure["status"] != "not_measurable")
         & (closure["subgroup"] != "unknown")
     ]  # fmt: skip
-    lines = []
-    for phase in PHASE_FIRST[phases[-1].phase]:
+    lines: list[list[object]] = []
+    for phase in first:
         for metric in metrics[metrics["phase"] == phase].sort_values("sort")["metric_id"]:
             counts = newest.loc[newest["metric_id"] == metric, "status"].value_counts().to_dict()
             if counts:
@@ -142,20 +156,35 @@ def _measures(reader: Reader) -> list[list[str]]:
                         Markup(" &nbsp; ").join(told),
                     ]
                 )
-    return lines  # fmt: skip
+    return lines
 
 
 def _phase(reader: Reader) -> list[Block]:
     """The newest phase and how the gaps of its metrics stand, those that it is about first."""
-    lines, say = _measures(reader), reader.say
+    say, phases = reader.say, _phases(reader)
+    lines = _measures(reader, PHASE_FIRST[phases[-1].phase]) if phases else []
     if not lines:
         return []
-    phases = _phases(reader)
-    history = "; ".join(f"{parts.year(p.school_year)} {say(words.PHASES[p.phase])}" for p in phases)
     return [Block(
-        "phase", say(words.PHASES[phases[-1].phase]), [say("Phases so far: {history}.", history=history)],
+        "phase", say(words.PHASES[phases[-1].phase]), [say("Phases so far: {history}.", history=_history(reader, phases))],
         table=Table(say("Gaps by race and income that can be told, what the phase asks first"), [say("Measure"), say("Phase"), say("Gaps")], lines),
     )]  # fmt: skip
+
+
+def _schools(reader: Reader) -> list[Block]:
+    """Schools in a phase of their own, each with what that phase asks first."""
+    say = reader.say
+    lines: list[list[object] | str] = []
+    for school in sorted({p.school_id for p in reader.partner.programs if p.school_id}):
+        if phases := _phases(reader, school):
+            lines.append(f"{reader.place(school)}: {_history(reader, phases)}")
+            lines += _measures(reader, PHASE_FIRST[phases[-1].phase][:1], school) or [
+                [say("No gap can be told"), "", ""]
+            ]
+    return [Block(
+        "schools", say("Schools in a phase of their own"),
+        table=Table(say("Gaps by race and income that can be told, by school"), [say("Measure"), say("Phase"), say("Gaps")], lines),
+    )] if lines else []  # fmt: skip
 
 
 def _spoken(reader: Reader) -> dict[tuple[str, str, str, str], Row]:
@@ -174,9 +203,14 @@ def _spoken(reader: Reader) -> dict[tuple[str, str, str, str], Row]:
 
 
 def _voice(reader: Reader) -> list[Block]:
-    """One line a group and scale: those in an AP or IB course beside those in none, and the group's access."""
+    """One line a group and scale: those in an AP or IB course beside those in none, and the group's access. What a needs assessment
+    asks stands there."""
     say, spoken = reader.say, _spoken(reader)
-    at = {key: row for key, row in spoken.items() if not key[2].startswith(BARRIER)}
+    needs, _ = asked(reader) or (None, None)
+    compared = {row["construct"] for row in reader.rows("perception_gaps") if row["survey_id"] == needs}
+    at = {
+        key: row for key, row in spoken.items() if not key[2].startswith(BARRIER) and key[2] not in compared
+    }
     lines: list[list[object] | str] = []
     for construct in dict.fromkeys(key[2] for key in at):
         of = {key[:2]: row for key, row in at.items() if key[2] == construct}
@@ -333,27 +367,50 @@ def _eligibility(reader: Reader, ready: list[Row]) -> list[Block]:
     )]  # fmt: skip
 
 
-def _lab(reader: Reader) -> list[Block]:
-    """Each team's adopted policies with the released gap of the year before and the newest since."""
-    say, teams = reader.say, defaultdict(list)
+class _Adopted(NamedTuple):
+    """A team's policy with the released gap that it is about, by school year, and where it stood before and stands since."""
+
+    policy: Row
+    gaps: dict[int, float]
+    before: float | None
+    since: int | None
+
+
+def _adopted(reader: Reader) -> dict[str, list[_Adopted]]:
+    """Team → its policies, in the order in which they were adopted."""
     gaps = _designated(reader.frames["gap_metrics"]).dropna(subset=["gap"])
-    for row in reader.rows("leader_lab_policies"):
-        about = ["school_id", "metric_id", "dimension", "subgroup"]
+    about = ["school_id", "metric_id", "dimension", "subgroup"]
+    teams: dict[str, list[_Adopted]] = defaultdict(list)
+    for row in sorted(reader.rows("leader_lab_policies"), key=lambda r: (r["team_id"], r["adopted_on"], r["policy"])):  # fmt: skip
         of = gaps[(gaps[about] == [row[c] for c in about]).all(axis=1)].sort_values("school_year")
         at = dict(zip(of["school_year"], of["gap"], strict=True))
-        since = [y for y in at if y >= row["adopted_school_year"]]
-        before = at.get(row["adopted_school_year"] - 1)
-        measure = f"{reader.metric(row['metric_id'])}, {reader.group(row)}"
-        line = charts.nanoplot(list(at.values()), (min([-0.02, *at.values()]), max([0.02, *at.values()])),
-                               f"{measure}: {', '.join(f'{parts.year(y)} {words.points(g)}' for y, g in at.items())}") if len(at) > 1 else ""  # fmt: skip
-        teams[row["team_id"]].append([
-            parts.under(row["policy"], say("{place}, adopted {day}", place=reader.place(row["school_id"]), day=say.date(row["adopted_on"]))),
-            measure, line, HIDDEN if before is None else words.points(before),
-            parts.under(words.points(at[max(since)]), parts.year(max(since))) if since else HIDDEN,
-        ])  # fmt: skip
+        since = max((year for year in at if year >= row["adopted_school_year"]), default=None)
+        teams[row["team_id"]].append(_Adopted(row, at, at.get(row["adopted_school_year"] - 1), since))
+    return teams
+
+
+def _lab(reader: Reader) -> list[Block]:
+    """The cohort: each team's adopted policies with the released gap of the year before and the newest since."""
+    say, teams = reader.say, _adopted(reader)
+    told = [(one.before, one.gaps[one.since]) for of in teams.values() for one in of if one.before is not None and one.since is not None]  # fmt: skip
+    narrower = sum(abs(since) < abs(before) for before, since in told)
+    lines: list[list[object] | str] = []
+    for team, adopted in teams.items():
+        lines.append(
+            f"{team}, {say.listed(sorted({reader.place(one.policy['school_id']) for one in adopted}))}"
+        )
+        for row, at, before, since in adopted:
+            measure = f"{reader.metric(row['metric_id'])}, {reader.group(row)}"
+            line = charts.nanoplot(list(at.values()), (min([-0.02, *at.values()]), max([0.02, *at.values()])),
+                                   f"{measure}: {', '.join(f'{parts.year(y)} {words.points(g)}' for y, g in at.items())}") if len(at) > 1 else ""  # fmt: skip
+            lines.append([
+                parts.under(row["policy"], say("{place}, adopted {day}", place=reader.place(row["school_id"]), day=say.date(row["adopted_on"]))),
+                measure, line, HIDDEN if before is None else words.points(before),
+                HIDDEN if since is None else parts.under(words.points(at[since]), parts.year(since)),
+            ])  # fmt: skip
     return [Block(
         "lab", say("Equity Leader Lab"),
-        [say("What each team adopted, and the gap in the year before and the newest since, in percentage points.")],
-        table=Table(say("Adopted policies"), [say("Policy"), say("Gap"), say("Trend"), say("Before"), say("Since")],
-                    [line for _, of in sorted(teams.items()) for line in of], frozenset({3, 4})),
-    )] if teams else []  # fmt: skip
+        [say("What each team adopted, and the gap in the year before and the newest since, in percentage points. {number} of {gaps} that can be told are "
+             "narrower since.", number=str(narrower), gaps=say("{n} gaps", n=len(told)))],
+        table=Table(say("Adopted policies by team"), [say("Policy"), say("Gap"), say("Trend"), say("Before"), say("Since")], lines, frozenset({3, 4})),
+    )] if lines else []  # fmt: skip

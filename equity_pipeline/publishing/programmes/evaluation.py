@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from equity_pipeline.domain.rows import Row
 from equity_pipeline.publishing import charts, words
-from equity_pipeline.publishing.page import Page
+from equity_pipeline.publishing.page import Page, slug
 from equity_pipeline.publishing.programmes import page as parts
 from equity_pipeline.publishing.programmes import vocabulary
 from equity_pipeline.publishing.programmes.page import HIDDEN, Answer, Block, Reader, Table
@@ -40,7 +40,7 @@ def pages(reader: Reader) -> Iterator[Page]:
         say("Four designs, from the weakest to the strongest, and what each of them can and can’t show."),
         [_initiative(reader, rows) for rows in told],
         [
-            Answer(f"#{_anchor(rows[0])}", rows[0]["initiative_name"], _change(reader, rows), reader.status(_evidence(rows)))
+            Answer(f"#{anchor(rows[0]['initiative_id'])}", rows[0]["initiative_name"], _change(reader, rows), reader.status(_evidence(rows)))
             for rows in told[:4]
         ],
     )  # fmt: skip
@@ -71,8 +71,9 @@ def _finding(reader: Reader, rows: list[Row]) -> str:
     )
 
 
-def _anchor(row: Row) -> str:
-    return f"initiative-{row['initiative_id']}".lower()
+def anchor(initiative_id: str) -> str:
+    """Where an initiative stands on the page."""
+    return f"initiative-{slug(initiative_id.lower())}"
 
 
 def _compared(rows: list[Row]) -> Row | None:
@@ -128,7 +129,7 @@ def _initiative(reader: Reader, rows: list[Row]) -> Block:
             say("both sides moving alike has a p-value of {p}", p=f"{trend['p_value']:.2f}"), trend["verdict"])))  # fmt: skip
     picture = _picture(reader, rows)
     return Block(
-        _anchor(first), first["initiative_name"], facts=facts, picture=picture,
+        anchor(first["initiative_id"]), first["initiative_name"], facts=facts, picture=picture,
         picture_title=say("Percentage points beside those who were not part of it, by years since the start") if picture else "",
         table=Table(say("What each design says about {initiative}", initiative=first["initiative_name"]), [say("Design"), say("What"), say("Estimate"), say("95% interval"), say("What it can and can’t show")],
                     lines, frozenset({2, 3})) if lines else None,

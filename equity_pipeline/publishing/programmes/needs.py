@@ -12,17 +12,24 @@ from equity_pipeline.publishing import charts, words
 from equity_pipeline.publishing.page import Page, slug
 from equity_pipeline.publishing.programmes import page as parts
 from equity_pipeline.publishing.programmes import vocabulary
+from equity_pipeline.publishing.programmes.evaluation import anchor
 from equity_pipeline.publishing.programmes.page import HIDDEN, Answer, Block, Reader, Table
 from equity_pipeline.publishing.programmes.protect import Released, Share
 from equity_pipeline.publishing.programmes.vocabulary import BARRIER, WHO
 
 KICKER = "Equity Implemented Partnership"
+# How an instrument without scale scores of its own is scored (seed `survey_scoring`).
+ITEMS_ONLY = "items_only"
 TABLES = {
     "needs_assessment": Released(
         ("partner_id", "school_year", "survey_id", "school_id", "respondent_type", "construct", "dimension", "subgroup", "scoring", "items"),
         (Share("favorable", "respondents", "favorable_respondents"),),
         same_people=("favorable_by_answers",), means={"mean_score": "respondents"},
         indices={"alpha": "alpha_respondents", "omega": "alpha_respondents"},
+    ),
+    "survey_item_scores": Released(
+        ("partner_id", "school_year", "survey_id", "respondent_type", "construct", "item_id", "item_text"),
+        (Share("favorable", "respondents", "favorable_respondents"),),
     ),
     "survey_response_rates": Released(
         ("partner_id", "school_year", "survey_id", "school_id", "respondent_type", "dimension", "subgroup"),
@@ -36,6 +43,9 @@ TABLES = {
         ("partner_id", "evidence_rank", "problem_id", "statement", "focus_area", "construct", "metric_id", "dimension", "subgroup",
          "evidence_reason", "school_year"),
         (Share("rate", "n", "successes"), Share("reference_rate", "reference_n", "reference_successes")),
+    ),
+    "strategy_library": Released(
+        ("partner_id", "focus_area", "evidence_tier", "strategy_id", "strategy_name", "evidence_source", "recommended_in", "tried_in")
     ),
     "recommendations": Released(
         ("partner_id", "plan_id", "recommendation_id", "statement", "status", "problem_id", "strategy_id", "strategy_name", "evidence_tier",
@@ -51,11 +61,8 @@ TABLES = {
 def pages(reader: Reader) -> Iterator[Page]:
     """The needs assessment; then, where there is a plan, problems, recommendations and steps."""
     say = reader.say
-    asked = [
-        (row["survey_id"], row["school_year"]) for row in reader.rows("perception_gaps") if row["survey_id"] in _invited(reader)
-    ]  # fmt: skip
-    if asked:
-        survey, latest = max(asked)
+    if assessment := asked(reader):
+        survey, latest = assessment
         seen = _perceptions(reader, survey, latest)
         constructs = sorted(
             {r["construct"] for r in _in_district(reader, "needs_assessment", survey, latest)}
@@ -63,25 +70,28 @@ def pages(reader: Reader) -> Iterator[Page]:
         yield parts.page(
             "programmes/needs.html", say(KICKER), say("Needs assessment"), _finding(reader, seen),
             say("What students, staff and families said in {year}, where they see things differently, and who did not answer.", year=parts.year(latest)),
-            [*_gaps(reader, seen, latest), *by_group(reader, survey, latest, constructs, id="groups", heading=say("What students of each group said")), *_responses(reader, survey, latest), *_scales(reader, survey, latest)],
+            [*_gaps(reader, seen, latest), *by_group(reader, survey, latest, constructs, id="groups", heading=say("What students of each group said")), *_responses(reader, survey, latest), *_scales(reader, survey, latest), *_items(reader, survey, latest)],
             _heard(reader, survey, latest),
         )  # fmt: skip
-    if reader.rows("problems_of_practice") or reader.rows("implementation_plan"):
+    if any(map(reader.rows, ("problems_of_practice", "implementation_plan", "strategy_library"))):
         yield parts.page(
             "programmes/plan.html", say(KICKER), say("From problems to the plan"), _stands(reader),
             say("Problems in the order of their evidence, what is recommended and who supports it, and where the plan stands."),
-            [*_steps(reader), *_problems(reader), *_recommendations(reader)],
+            [*_steps(reader), *_problems(reader), *_recommendations(reader), *_library(reader)],
             _of_plan(reader),
         )  # fmt: skip
 
 
-def _invited(reader: Reader) -> set[str]:
-    """Surveys of which it is known how many adults were asked."""
-    return {
+def asked(reader: Reader) -> tuple[str, int] | None:
+    """The survey that is the needs assessment, with its year: one that students and adults answered; rather one of which it is known
+    how many adults were asked, then the newest."""
+    invited = {
         r["survey_id"]
         for r in reader.rows("survey_response_rates")
         if r["respondent_type"] != "student" and not r["suppressed"]
     }
+    both = {(r["survey_id"], r["school_year"]) for r in reader.rows("perception_gaps") if not r["suppressed"]}
+    return max(both, key=lambda of: (of[0] in invited, of[1], of[0]), default=None)
 
 
 def _in_district(reader: Reader, table: str, survey: str, latest: int) -> list[Row]:
@@ -168,31 +178,65 @@ def _gaps(reader: Reader, seen: list[dict[str, Row]], latest: int) -> list[Block
 
 
 def _scales(reader: Reader, survey: str, latest: int) -> list[Block]:
+    """The three scores of each scale, that in bold by which its instrument reports; none where it reports by questions alone."""
     say = reader.say
+
+    def scores(row: Row) -> list[object]:
+        told = {
+            "favorable_by_respondents": reader.share(row, "favorable"),
+            "favorable_by_answers": reader.share(row, "favorable_by_answers"),
+            "mean_score": HIDDEN if row["mean_score"] is None else f"{row['mean_score']:.1f}",
+        }
+        if row["scoring"] == ITEMS_ONLY:
+            return [HIDDEN for _ in told]
+        return [Markup("<b>{}</b>").format(said) if score == row["scoring"] else said for score, said in told.items()]  # fmt: skip
+
     lines = [
-        [words.said(r["construct"]), say(WHO[r["respondent_type"]]), parts.people(r["respondents"]), reader.share(r, "favorable"),
-         reader.share(r, "favorable_by_answers"), HIDDEN if r["mean_score"] is None else f"{r['mean_score']:.1f}",
+        [words.said(r["construct"]), say(WHO[r["respondent_type"]]), parts.people(r["respondents"]), *scores(r),
          *(HIDDEN if r[c] is None else f"{r[c]:.2f}" for c in ("alpha", "omega"))]
         for r in _in_district(reader, "needs_assessment", survey, latest) if r["dimension"] == "all_students"
     ]  # fmt: skip
     return [Block(
         "scales", say("Scale scores and how far they can be trusted"),
         [say("Favorable: the mean of each person’s share of answers in the favorable options, every person one weight. By answers: the same "
-             "with every answer one weight, as PERTS and Panorama report it. A skipped question is no answer. Reliability: Cronbach’s alpha "
-             "and McDonald’s omega of those who answered every question; 0.7 and more is usual for a comparison of groups.")],
+             "with every answer one weight, as PERTS and Panorama report it. A skipped question is no answer. In bold: the score that the "
+             "instrument reports; a scale without one is reported question by question. Reliability: Cronbach’s alpha and McDonald’s omega of "
+             "those who answered every question; 0.7 and more is usual for a comparison of groups.")],
         table=Table(say("Survey {survey}, {year}", survey=survey, year=parts.year(latest)),
                     [say("Construct"), say("Who"), say("Answered"), say("Favorable"), say("By answers"), say("Mean"), say("Alpha"), say("Omega")],
                     lines, frozenset({2, 3, 4, 5, 6, 7})),
     )] if lines else []  # fmt: skip
 
 
+def _items(reader: Reader, survey: str, latest: int) -> list[Block]:
+    """A line a question, under the heading of its construct."""
+    say = reader.say
+    of: dict[tuple[str, str], dict[str, Row]] = defaultdict(dict)
+    for row in reader.rows("survey_item_scores"):
+        if (row["survey_id"], row["school_year"]) == (survey, latest) and not row["suppressed"]:
+            of[row["construct"], row["item_id"]][row["respondent_type"]] = row
+    answered = [who for who in WHO if any(who in rows for rows in of.values())]
+    lines: list[list[object] | str] = []
+    for (construct, item), rows in sorted(of.items()):
+        if (heading := words.said(construct)) not in lines:
+            lines.append(heading)
+        text = next(iter(rows.values()))["item_text"] or item
+        lines.append([text, *(reader.bar(rows.get(who), "favorable") for who in answered)])
+    return [Block(
+        "items", say("Question by question"),
+        [say("Of those who answered a question, the share in the favorable options; of a question worded the other way round, in those that are unfavorable as written.")],
+        table=Table(say("Favorable answers by question, {year}", year=parts.year(latest)), [say("Question"), *(say(WHO[who]) for who in answered)], lines,
+                    frozenset(range(1, 1 + len(answered)))),
+    )] if lines else []  # fmt: skip
+
+
 def by_group(
-    reader: Reader, survey: str, latest: int, constructs: list[str], *, id: str, heading: str
+    reader: Reader, survey: str, latest: int, constructs: list[str], *, id: str, heading: str, fewest: int = 0
 ) -> list[Block]:
-    """A table of the favorable answers of students to scales of a survey, a line a group."""
+    """A table of the favorable answers of students to scales of a survey, a line a group of at least so many who answered."""
     of = [
         r for r in _in_district(reader, "needs_assessment", survey, latest)
-        if r["respondent_type"] == "student" and r["construct"] in constructs
+        if r["respondent_type"] == "student" and r["construct"] in constructs and r["respondents"] >= fewest
     ]  # fmt: skip
     at = {(r["dimension"], r["subgroup"], r["construct"]): r for r in of}
     groups = {key[:2]: row for key, row in at.items()}
@@ -206,19 +250,20 @@ def by_group(
     )] if lines else []  # fmt: skip
 
 
-def climate_surveys(reader: Reader) -> list[Block]:
-    """The scales of the newest year of each survey of students that is no needs assessment, by group; what is asked yes or no about
-    barriers stands beside access."""
-    asked: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+def climate_surveys(reader: Reader, fewest: int = 0) -> list[Block]:
+    """The scales of the newest year of each survey of students that is not the needs assessment, by group; what is asked yes or no
+    about barriers stands beside access. `fewest`: of how many who answered a group is shown at all."""
+    needs, _ = asked(reader) or (None, None)
+    surveys: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
     for row in reader.rows("needs_assessment"):
         if row["respondent_type"] == "student" and row["school_id"] == "_all" and not row["suppressed"]:
-            asked[row["survey_id"]][row["school_year"]].add(row["construct"])
+            surveys[row["survey_id"]][row["school_year"]].add(row["construct"])
     return [
         block
-        for survey, years in sorted(asked.items())
-        if survey not in _invited(reader) and not any(c.startswith(BARRIER) for c in years[max(years)])
+        for survey, years in sorted(surveys.items())
+        if survey != needs and not any(c.startswith(BARRIER) for c in years[max(years)])
         for block in by_group(reader, survey, max(years), sorted(years[max(years)]), id=f"survey-{slug(survey)}",
-                              heading=reader.say("What students of each group say: {survey}", survey=words.said(survey)))
+                              heading=reader.say("What students of each group say: {survey}", survey=words.said(survey)), fewest=fewest)
     ]  # fmt: skip
 
 
@@ -350,12 +395,46 @@ def _recommendations(reader: Reader) -> list[Block]:
         )  # fmt: skip
         status = reader.status(vocabulary.RECOMMENDED[first["status"]]) if first["status"] else Markup("")
         lines.append([parts.under(f"{name}. {first['statement']}", strategy), status,
-                      *(reader.bar(support.get(group), "support") for group in groups)])  # fmt: skip
+                      *(_supported(reader, support.get(group)) for group in groups)])  # fmt: skip
     return [Block(
         "recommendations", say("Recommendations, and who supports them"),
         [say("Support: the share of a stakeholder group of the task force that answered 4 or 5 of 5. Groups of fewer people than may be shown are left out.")],
         table=Table(say("Support by stakeholder group"), [say("Recommendation"), say("Status"), *(say(vocabulary.STAKEHOLDERS[group]) for group in groups)], lines,
                     frozenset(range(2, 2 + len(groups)))),
+    )] if lines else []  # fmt: skip
+
+
+def _supported(reader: Reader, row: Row | None) -> Markup:
+    """The share that supports it, and the mean answer."""
+    mean = "" if row is None or row["mean_support"] is None else reader.say("mean {mean} of 5", mean=f"{row['mean_support']:.1f}")  # fmt: skip
+    return parts.under(reader.bar(row, "support"), mean)
+
+
+def _library(reader: Reader) -> list[Block]:
+    """The strategies that were looked at, an area after the other, the strongest evidence first."""
+    say = reader.say
+    tried = {row["initiative_id"]: row["initiative_name"] for row in reader.rows("initiative_evaluation")}
+    lines: list[list[object] | str] = []
+    for row in sorted(
+        reader.rows("strategy_library"),
+        key=lambda r: (list(vocabulary.AREAS).index(r["focus_area"]), r["evidence_tier"], r["strategy_id"]),
+    ):
+        if (area := say(vocabulary.AREAS[row["focus_area"]])) not in lines:
+            lines.append(area)
+        here = [
+            Markup('<a href="evaluation.html#{}">{}</a>').format(anchor(initiative), tried[initiative])
+            for initiative in (row["tried_in"] or "").split(";") if initiative in tried
+        ]  # fmt: skip
+        lines.append([
+            parts.under(row["strategy_name"], row["evidence_source"]),
+            say("{tier}, {words}", tier=row["evidence_tier"], words=say(vocabulary.TIERS[row["evidence_tier"]])),
+            say.listed((row["recommended_in"] or HIDDEN).split(";")), say.listed(here) or HIDDEN,
+        ])  # fmt: skip
+    return [Block(
+        "library", say("Strategy library"),
+        [say("What the task force chose from. The tier says how strong the evidence is that a strategy works somewhere (Every Student Succeeds Act, 1 is the "
+             "strongest); whether it works here is for the evaluation to say.")],
+        table=Table(say("Strategies by focus area"), [say("Strategy"), say("ESSA tier"), say("Recommended in"), say("Tried here as")], lines),
     )] if lines else []  # fmt: skip
 
 

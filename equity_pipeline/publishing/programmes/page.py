@@ -69,6 +69,7 @@ class Block:
     facts: Sequence[tuple[str, object]] = ()
     picture: Markup | None = None
     picture_title: str = ""
+    picture_note: str = ""
     table: Table | None = None
     write: int = 0
 
@@ -85,12 +86,13 @@ class Answer:
 
 def page(
     path: str, kicker: str, title: str, finding: str, lede: str, blocks: Iterable[Block],
-    answers: Iterable[Answer] = (), *, sheets: bool = False,
+    answers: Iterable[Answer] = (), *, paper: str = "",
 ) -> Page:  # fmt: skip
-    """A page of the one layout of all programmes: what it found stands on top. `sheets`: each section is a sheet of paper."""
+    """A page of the one layout of all programmes: what it found stands on top. `paper`: how it is printed; each section on a `sheet`
+    of its own, or on a `slide`, which lies; or all of it on `one` sheet."""
     return Page(
         path, "programmes/page.html.j2", title,
-        {"kicker": kicker, "finding": finding, "lede": lede, "answers": list(answers), "blocks": list(blocks), "sheets": sheets},
+        {"kicker": kicker, "finding": finding, "lede": lede, "answers": list(answers), "blocks": list(blocks), "paper": paper},
     )  # fmt: skip
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from markupsafe import Markup
+
 from equity_pipeline.domain.rows import Row
 from equity_pipeline.publishing import charts, words
 from equity_pipeline.publishing.page import Page
@@ -20,6 +22,9 @@ TABLES = {
         ("partner_id", "school_year", "collection_window", "school_id", "resource", "metric_id", "dimension", "subgroup", "method",
          "instrument_version", "threshold_version", "goal_rate", "goal_due_on"),
         (Share("share", "seats", "met"),), means={"margin_points": "students"}, classes="classes", people="students",
+    ),
+    "scorecard_measures": Released(
+        ("partner_id", "school_year", "resource", "instrument", "instrument_version", "threshold_version", "threshold_rule")
     ),
     "equity_commitments": Released(
         ("partner_id", "commitment_id", "kind", "statement", "made_on", "due_on", "owner_role", "status", "is_overdue")
@@ -46,9 +51,14 @@ def pages(reader: Reader) -> Iterator[Page]:
     yield parts.page(
         "programmes/scorecard.html", say(KICKER), say("Opportunity scorecard"), _finding(reader, _everyone(now)),
         say("How often students had each of the four resources in {year}, and whether every group had them alike.", year=parts.year(latest)),
-        [*_card(reader, _everyone(now), before, latest), _groups(reader, now, latest),
-         *places(reader, of_schools, "resource", resources, "share", latest), *_windows(reader, district, latest), *_commitments(reader)],
+        [*_card(reader, _everyone(now), before, latest), *_commitments(reader), _groups(reader, now, latest),
+         *places(reader, of_schools, "resource", resources, "share", latest), *_windows(reader, district, latest), *_bars(reader, latest),
+         Block("print", say("To print and take along"), points=[Markup('<a href="scorecard_sheet.html">{}</a>').format(say("The scorecard on one page"))])],
         _answers(reader, now),
+    )  # fmt: skip
+    yield parts.page(
+        "programmes/scorecard_sheet.html", say(KICKER), say("The scorecard on one page"), _finding(reader, _everyone(now)), "",
+        [*_card(reader, _everyone(now), before, latest), _lines(reader, now, latest), *_commitments(reader)], paper="one",
     )  # fmt: skip
 
 
@@ -182,6 +192,23 @@ def _groups(reader: Reader, now: list[Row], latest: int) -> Block:
                              [reader.say("Group"), *map(reader.say, RESOURCES.values())], lines, frozenset({1, 2, 3, 4})))  # fmt: skip
 
 
+def _lines(reader: Reader, now: list[Row], latest: int) -> Block:
+    """The table of the one page: a line a group, each share with its margin in points."""
+    at = {(r["dimension"], r["subgroup"], r["resource"]): r for r in now}
+    groups = {key[:2]: row for key, row in at.items()}
+    lines = reader.by_dimension(groups.values(), lambda of: [
+        reader.group(of), *(_with_margin(reader, at.get((of["dimension"], of["subgroup"], resource))) for resource in RESOURCES)
+    ])  # fmt: skip
+    return Block("groups", reader.say("Does every group have them alike?"),
+                 table=Table(reader.say("Share of seats by group with its margin in points, {year}", year=parts.year(latest)),
+                             [reader.say("Group"), *map(reader.say, RESOURCES.values())], lines, frozenset({1, 2, 3, 4})))  # fmt: skip
+
+
+def _with_margin(reader: Reader, row: Row | None) -> str:
+    share = reader.share(row, "share")
+    return share if row is None or row["margin_points"] is None else f"{share} ± {row['margin_points']:.0f}"
+
+
 def _windows(reader: Reader, district: list[Row], latest: int) -> list[Block]:
     of = [
         r
@@ -200,6 +227,20 @@ def _windows(reader: Reader, district: list[Row], latest: int) -> list[Block]:
                   table=Table(reader.say("All students by window, {year}", year=parts.year(latest)), [reader.say("Window"), *map(reader.say, RESOURCES.values())],
                               [[reader.say(WINDOWS.get(w, words.said(w))), *(reader.bar(at.get((w, r)), "share") for r in RESOURCES)] for w in windows],
                               frozenset({1, 2, 3, 4})))]  # fmt: skip
+
+
+def _bars(reader: Reader, latest: int) -> list[Block]:
+    """What each resource is measured with, and the bar that a rating must reach; ratings without one are said not to count."""
+    say = reader.say
+    lines = [
+        [say(RESOURCES[row["resource"]]), parts.under(words.said(row["instrument"]), say("version {version}", version=row["instrument_version"]) if row["instrument_version"] else ""),
+         parts.under(row["threshold_rule"], say("version {version}", version=row["threshold_version"])) if row["threshold_rule"]
+         else say("Not counted: no bar is set for this instrument and its scale.")]
+        for row in sorted(reader.rows("scorecard_measures"), key=lambda r: (list(RESOURCES).index(r["resource"]), r["instrument"]))
+        if row["school_year"] == latest
+    ]  # fmt: skip
+    return [Block("bars", say("How each resource is measured"),
+                  table=Table(say("Instruments and bars"), [say("Resource"), say("Instrument"), say("The bar")], lines))] if lines else []  # fmt: skip
 
 
 def _commitments(reader: Reader) -> list[Block]:

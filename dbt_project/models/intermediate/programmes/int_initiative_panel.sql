@@ -1,6 +1,7 @@
 {{ config(tags=['with_initiatives'], materialized='table') }}
 -- Who is followed to judge an initiative: the unit it was given to (student or school), one row a school year, the outcome of its
--- metric, and the first school year with it (null: never). A section's students take part as students, clustered by section.
+-- metric, and the first school year with it (null: never). A section's students, those of its roster in the year that it begins, take
+-- part as students, clustered by section: a section of the same name in another year is another.
 with
 
 outcomes as (
@@ -15,7 +16,12 @@ outcomes as (
 sections as (
   select distinct members.initiative_id, rosters.student_id, members.section_id, members.start_date
   from {{ source('raw', 'initiative_members') }} as members
-  inner join {{ source('raw', 'course_enrollments') }} as rosters on rosters.section_id = members.section_id
+  inner join {{ source('raw', 'initiatives') }} as initiatives on initiatives.initiative_id = members.initiative_id
+  inner join {{ source('raw', 'course_enrollments') }} as rosters
+    on
+      rosters.section_id = members.section_id
+      and rosters.school_year = {{ school_year_of('coalesce(members.start_date, initiatives.start_date)') }}
+  where coalesce(rosters.dropped, 'no') <> 'yes'
 ),
 
 members as (

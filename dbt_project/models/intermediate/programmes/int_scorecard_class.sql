@@ -1,10 +1,10 @@
-{{ config(tags=['with_class_ratings'], materialized='table') }}
+{{ config(tags=['with_class_ratings', 'with_experience_samples'], materialized='table') }}
 -- One class's part in each group's scorecard. A rating is of the class: each student who sits in it counts once. A moment of
 -- experience sampling is a student's own.
 with
 
 instruments as (
-  select * from {{ ref('scorecard_instruments') }}
+  select * from {{ ref('int_scorecard_instrument') }} where threshold is not null
 ),
 
 students as (
@@ -32,7 +32,8 @@ classes as (
   from {{ source('raw', 'class_ratings') }} as ratings
   inner join instruments
     on
-      instruments.instrument = ratings.instrument
+      instruments.school_year = ratings.school_year
+      and instruments.instrument = ratings.instrument
       and instruments.resource = ratings.resource
       and instruments.rating_max = ratings.rating_max
   group by 1, 2, 3, 4, 5
@@ -50,7 +51,11 @@ moments as (
     sum(case when samples.rating >= instruments.threshold then 1.0e0 else 0.0e0 end) as met
   from {{ source('raw', 'experience_samples') }} as samples
   inner join instruments
-    on instruments.instrument = samples.instrument and instruments.rating_max = samples.rating_max
+    on
+      instruments.school_year = samples.school_year
+      and instruments.instrument = samples.instrument
+      and instruments.resource = 'engagement'
+      and instruments.rating_max = samples.rating_max
   group by 1, 2, 3, 4, 5, 6
 ),
 

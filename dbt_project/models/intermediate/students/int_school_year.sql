@@ -21,6 +21,7 @@ names as (
   inner join {{ ref('stg_schools') }} as schools on schools.school_id = places.school_id
 ),
 
+-- A school's own row of a programme, with its phase, stands in the place of the partner's.
 programs as (
   select
     places.school_year,
@@ -32,6 +33,9 @@ programs as (
     on
       programs.school_year = places.school_year
       and (programs.school_id is null or programs.school_id = places.school_id)
+  left join {{ ref('stg_programs') }} as own
+    on own.school_year = programs.school_year and own.program = programs.program and own.school_id = places.school_id
+  where programs.school_id is not null or own.program is null
   group by places.school_year, places.school_id
 )
 

@@ -1,4 +1,4 @@
-{{ config(tags=['with_class_ratings']) }}
+{{ config(tags=['with_class_ratings', 'with_experience_samples']) }}
 -- A share of seats is a ratio of two sums over classes; its variance is that of such a ratio with classes drawn as wholes
 -- (Cochran, Sampling Techniques, 3rd ed., section 6.3, without the finite population correction), with Student's t.
 with
@@ -38,17 +38,21 @@ estimated as (
     shares.*,
     {{ divide('shares.met', 'shares.seats') }} as rate,
     case when shares.classes > 4 then
-      {{ t_quantile('policy.confidence_z', '(shares.classes - 1)') }}
+      coalesce(student_t.quantile, {{ t_quantile('policy.confidence_z', '(shares.classes - 1)') }})
       * sqrt({{ divide('shares.classes', 'shares.classes - 1') }} * spread.squares) / shares.seats end as margin
   from shares
   inner join spread using (school_year, collection_window, school_id, resource, dimension, subgroup)
   cross join {{ ref('int_policy') }} as policy
+  left join {{ ref('student_t') }} as student_t on student_t.degrees_of_freedom = shares.classes - 1
 ),
 
 versions as (
-  select resource, max(metric_id) as metric_id, max(instrument_version) as instrument_version, max(threshold_version) as threshold_version
-  from {{ ref('scorecard_instruments') }}
-  group by 1
+  select
+    school_year, resource, max(metric_id) as metric_id, {{ text_list('instrument_version') }} as instrument_version,
+    {{ text_list('threshold_version') }} as threshold_version
+  from {{ ref('int_scorecard_instrument') }}
+  where threshold is not null
+  group by 1, 2
 ),
 
 goals as (
@@ -88,7 +92,7 @@ select
   estimated.rate >= goals.goal_rate as goal_met
 from estimated
 cross join {{ source('raw', 'partner') }} as partner
-inner join versions on versions.resource = estimated.resource
+inner join versions on versions.school_year = estimated.school_year and versions.resource = estimated.resource
 left join goals
   on
     goals.school_year = estimated.school_year

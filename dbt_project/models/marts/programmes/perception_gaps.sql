@@ -1,4 +1,4 @@
-{{ config(tags=['with_survey_invitations']) }}
+{{ config(tags=['with_survey_responses']) }}
 -- Who was asked together is compared: the same construct of the same survey, by shares of respondents.
 with
 

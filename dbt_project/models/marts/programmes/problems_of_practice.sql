@@ -23,7 +23,7 @@ perceptions as (
     seen.other_respondents as reference_n, seen.other_favorable as reference_successes, seen.other_rate as reference_rate,
     abs(seen.cohens_h) as evidence, concat('students and ', seen.compared_with) as evidence_reason
   from problems
-  inner join {{ ref('perception_gaps') }} as seen on seen.construct = problems.construct and seen.school_id = '_all'
+  inner join {{ ref('perception_gaps') }} as seen on seen.construct = lower(trim(problems.construct)) and seen.school_id = '_all'
 ),
 
 chosen as (

@@ -1,4 +1,4 @@
-{{ config(tags=['with_cycles_of_inquiry', 'with_class_ratings']) }}
+{{ config(tags=['with_cycles_of_inquiry']) }}
 -- Cycles about a resource of the opportunity scorecard, by the metric id that it has there. A share of fewer classes than policy
 -- asks for says something about single teachers, and is no evidence here either.
 with
