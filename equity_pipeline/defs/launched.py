@@ -20,7 +20,7 @@ from dagster._core.execution.retries import RetryMode
 from dagster._core.executor.in_process import InProcessExecutor
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 
-from equity_pipeline.defs.partitions import PARTITION, RANGE
+from equity_pipeline.defs.partitions import PARTITION, RANGE, found_by
 from equity_pipeline.storage import trail
 from equity_pipeline.storage.home import Home
 
@@ -81,6 +81,7 @@ class _Recorded(InProcessExecutor):
     ) -> Iterator[dg.DagsterEvent]:
         """All steps, one after the other."""
         run = plan_context.dagster_run
+        plan_context.instance.add_run_tags(run.run_id, found_by(run.tags))
         with at_work(self._home, run.run_id, run.job_name, run.tags):
             yield from super().execute(plan_context, execution_plan)
 

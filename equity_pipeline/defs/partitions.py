@@ -76,6 +76,15 @@ def range_tags(partner_id: str, first: int, last: int) -> dict[str, str]:
     }
 
 
+def found_by(tags: Mapping[str, str]) -> dict[str, str]:
+    """The tags by which a person finds a run, from those that Dagster gives it: its partner, and its school years."""
+    ends = [tags[one] for one in (*RANGE, PARTITION) if one in tags]
+    partners, years = ({end.partition("|")[part] for end in ends} - {""} for part in (0, 2))
+    if len(partners) != 1:
+        return {}
+    return {PARTNER: partners.pop()} | ({SCHOOL_YEAR: " to ".join(sorted(years))} if years else {})
+
+
 def partner_of(tags: Mapping[str, str]) -> str | None:
     """The partner that a run works for, however it was started; None for a run over no one partner."""
     partition = tags.get(RANGE_START) or tags.get(PARTITION) or ""

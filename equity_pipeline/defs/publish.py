@@ -2,7 +2,9 @@
 
 import datetime as dt
 import json
+import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -22,6 +24,7 @@ from equity_pipeline.storage import trail
 from equity_pipeline.storage.home import Home
 
 OWNERS = ["team:data-engineering"]
+RELEASES_URL = "EQUITY_RELEASES_URL"
 RELEASE, NETWORK_RELEASE, PROOF = dg.AssetKey("release"), dg.AssetKey("network_release"), "disclosure_proof"
 
 
@@ -73,8 +76,7 @@ def publish_assets(
                     "release_id": published.release_id,
                     "changed": published.changed,
                     "rows_restated": published.restated,
-                    "site": dg.MetadataValue.url((published.path / "index.html").as_uri()),
-                    "folder": dg.MetadataValue.path(published.path),
+                    "site": site(published.path),
                     "gap tracker": dg.MetadataValue.md(preview.markdown(published.path)),
                 },
             )
@@ -97,11 +99,19 @@ def publish_assets(
             metadata={
                 "release_id": published.release_id,
                 "changed": published.changed,
-                "site": dg.MetadataValue.url((published.path / "index.html").as_uri()),
+                "site": site(published.path),
             }
         )
 
     return [release, network_release]
+
+
+def site(release: Path) -> dg.MetadataValue[Any]:
+    """Where a release is read: a link to where `$EQUITY_RELEASES_URL` says that `releases/` is served, else its file, which no
+    browser opens from a page of the UI."""
+    if served := os.environ.get(RELEASES_URL):
+        return dg.MetadataValue.url(f"{served.rstrip('/')}/{release.parent.name}/{release.name}/index.html")
+    return dg.MetadataValue.path(release / "index.html")
 
 
 def _partner(home: Home, partner_id: str) -> Partner:

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import stat
 import subprocess
+import sys
 
 import dagster as dg
 import duckdb
@@ -131,7 +132,13 @@ def test_a_changed_extract_and_the_ledger_reach_the_marts(copy):
             "insert into loads values ('counts_sd', ?, 'aggregate_counts', 2026, 4, ?)",
             [("new", "loaded"), ("old", "superseded")],
         )
-    assert build(copy, worlds.COUNTS).changed
+    reads = "import duckdb, sys; open = duckdb.connect(sys.argv[1], read_only=True); print(flush=True); input(); print(open.sql(sys.argv[2]).fetchall())"
+    dated = "select count(*) from marts.gap_metrics where extract_as_of is not null"
+    command = [sys.executable, "-c", reads, copy.warehouse("counts_sd"), dated]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as reader:
+        reader.stdout.readline()
+        assert build(copy, worlds.COUNTS).changed
+        assert reader.communicate("\n")[0] == "[(0,)]\n", "who has the old warehouse open reads on in it"
     with duckdb.connect(copy.warehouse("counts_sd"), read_only=True) as connection:
         days = connection.execute(
             "select distinct school_year, extract_as_of from marts.gap_metrics where extract_as_of is not null"

@@ -116,6 +116,10 @@ def test_a_backfill_is_fair_can_be_stopped_and_resumed_and_comes_to_its_end(daem
     for partner in PARTNERS:
         assert ledger.Ledger(home).pending(partner) == set()
         assert len(list((home.root / "extracts/students" / f"partner_id={partner}").iterdir())) == len(YEARS)
+    assert {
+        one.tags["partner"] + one.tags["school_year"]
+        for one in daemon.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS]))
+    } == {key.replace("|", "") for key in KEYS}
     ran = [entry["detail"] for entry in trail.entries(home, "ran")]
     assert [one["partition"] for one in ran] == daemon.done
     assert [one["started_by"] for one in ran] == ["backfill first"] * 4 + ["backfill second"] * 2

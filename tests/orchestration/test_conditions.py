@@ -95,6 +95,7 @@ def test_what_a_person_rebuilt_is_published_and_not_where_a_blocking_check_faile
         )
         assert made.success == succeeds
     event = daemon.instance.get_latest_materialization_event(MART).asset_materialization
+    assert "\n| rate | int_references.n, int_references.successes |\n" in event.metadata["made of"].value
     [rate] = {
         dep.asset_key.path[-1]
         for dep in event.metadata["dagster/column_lineage"].value.deps_by_column["rate"]

@@ -9,12 +9,14 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import dagster as dg
 import pytest
 import yaml
 from dagster._config import validate_config
 
 from equity_pipeline.defs import history
 from equity_pipeline.defs.automation import ENVIRONMENTS
+from equity_pipeline.defs.publish import site
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
@@ -92,6 +94,14 @@ def test_every_variable_of_the_environment_file_is_one_that_the_code_reads():
     for name in re.findall(r"^#?(EQUITY_\w+)=", text, re.MULTILINE):
         assert name in code or "EQUITY_ALERT_{name}" in code and name.startswith("EQUITY_ALERT_"), name
     assert re.search(r"^EQUITY_ENVIRONMENT=(\w+)$", text, re.MULTILINE)[1] in ENVIRONMENTS
+
+
+def test_the_ui_links_to_where_releases_are_served_and_names_the_file_where_they_are_not(monkeypatch):
+    release = Path("/srv/equity/releases/north/0123456789abcdef")
+    assert site(release) == dg.MetadataValue.path(release / "index.html")
+    monkeypatch.setenv("EQUITY_RELEASES_URL", "https://equity.example.org/releases/")
+    page = "https://equity.example.org/releases/north/0123456789abcdef/index.html"
+    assert site(release) == dg.MetadataValue.url(page)
 
 
 def test_systemd_accepts_the_units(tmp_path):

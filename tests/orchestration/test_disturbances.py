@@ -18,7 +18,7 @@ from equity_pipeline.defs.turns import turn
 from equity_pipeline.domain.errors import EquityError
 from equity_pipeline.extracts import intake, ledger
 from equity_pipeline.partners import registry
-from equity_pipeline.storage import atomic
+from equity_pipeline.storage import atomic, sealed
 from equity_pipeline.storage.home import Home
 
 HEADER = "school_year,student_id,grade_level\n"
@@ -79,6 +79,33 @@ def test_a_landing_folder_that_is_read_only_is_enough(home, add_partner, mounted
     subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
     ingest(home, "north")
     assert stored(home, "north")
+
+
+@pytest.mark.parametrize("grows", ["before", "while"])
+def test_a_file_that_changes_while_it_is_read_is_taken_in_when_it_is_complete(
+    home, add_partner, monkeypatch, grows
+):
+    """`before`: between the look at its bytes and their copy; `while`: in the middle of the copy."""
+    add_partner("north")
+    partner, file = registry.load(home.partner_file("north")), home.landing("north") / "students.csv"
+    file.write_text(STUDENTS)
+    copied = sealed.copied
+
+    def growing(path, target):
+        if grows == "while":
+            digest = copied(path, target)
+            target.write_bytes(target.read_bytes()[:-9])
+        file.write_text(STUDENTS + "2026,s3,11\n")
+        return copied(path, target) if grows == "before" else digest[::-1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sealed, "copied", growing)
+        [first] = intake.take_delivery(home, partner)
+    assert (first.status, "changed while it was read" in first.message) == ("refused", True)
+    assert [path for path in home.archive("north").rglob("*") if path.is_file()] == []
+    assert ledger.Ledger(home).deliveries("north") == []
+    [second] = intake.take_delivery(home, partner)
+    assert (second.status, second.rows) == ("accepted", {"students": {2026: 3}})
 
 
 def test_a_second_writer_of_a_partner_waits_and_one_of_another_partner_does_not(home, add_partner):

@@ -1,6 +1,9 @@
 import datetime as dt
 
+import pytest
+
 from equity_pipeline.defs.partitions import (
+    found_by,
     partitions,
     partner_of,
     partner_year_key,
@@ -56,6 +59,20 @@ def test_range_tags_name_both_ends_and_the_partner():
         "school_year": "2021-22 to 2023-24",
     }
     assert range_tags("north", 2024, 2024)["school_year"] == "2023-24"
+
+
+@pytest.mark.parametrize(
+    ("tags", "found"),
+    [
+        ({}, {}),
+        ({"dagster/partition": "north"}, {"partner": "north"}),
+        ({"dagster/partition": "north|2021-22"}, {"partner": "north", "school_year": "2021-22"}),
+        (range_tags("north", 2022, 2024), {"partner": "north", "school_year": "2021-22 to 2023-24"}),
+        ({"dagster/asset_partition_range_start": "a", "dagster/asset_partition_range_end": "b"}, {}),
+    ],
+)
+def test_a_run_is_found_by_its_partner_and_school_years(tags, found):
+    assert found_by(tags) == found
 
 
 def test_a_run_says_whom_it_works_for_however_it_was_started():

@@ -30,7 +30,13 @@ STATUSES = {
     "maintained_closed": "✓✓ stays closed", "reversed": "⇄ reversed", "not_measurable": "? not enough data",
 }  # fmt: skip
 HIDDEN = "not shown: privacy"
+_KEPT_FROM_RUNNING = re.compile(r"(^|;)'(?=[\s\"']*[=+\-@＝＋－＠﹢﹣﹦﹫])")
 _BRAND = re.compile(r'<div class="brand"><a [^>]*><bdi>(.*?)</bdi>')
+
+
+def _as_shown(name: str) -> str:
+    """A name without the apostrophes that keep spreadsheets from running it: data files have them, pages and workbook not."""
+    return _KEPT_FROM_RUNNING.sub(r"\1", name)
 
 
 def partner_name(release_dir: Path) -> str:
@@ -155,7 +161,8 @@ class Said:
             self.labels[what] |= {a: str(label) for a, label in pairs}
         # The name of the newest year, as readers are shown it.
         names = mart[["school_id", "school_name", "school_year"]].dropna().sort_values("school_year")
-        self.labels["school"] |= dict(zip(names["school_id"], names["school_name"].astype(str), strict=True))
+        shown = names["school_name"].astype(str).map(_as_shown)
+        self.labels["school"] |= dict(zip(names["school_id"], shown, strict=True))
 
     @cached_property
     def called(self) -> dict[tuple[str, str], tuple[str, str]]:
