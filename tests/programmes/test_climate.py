@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
+from statsmodels.stats.proportion import confint_proportions_2indep
+from statsmodels.stats.proportion import proportion_effectsize as effect_size
 
 from equity_pipeline.publishing.programmes import needs
 from equity_pipeline.publishing.programmes.page import Reader
@@ -146,7 +148,7 @@ def test_areas_are_ranked_by_their_widest_clear_gap(harborview, truth):
     clear = clear[(lower & (clear["gap_low"] > 0)) | (~lower & (clear["gap_high"] < 0))]
     clear = clear.assign(area=clear["metric_id"].map(area).fillna("academics"), h=clear["cohens_h"].abs())
     mart = harborview.mart("focus_areas")
-    mart = mart[mart["focus_area"] != "engagement"]
+    mart = mart[~mart["focus_area"].isin(["engagement", "school_culture"])]
     for (year, school), of in mart.groupby(["school_year", "school_id"]):
         here = clear[(clear["school_year"] == year) & (clear["school_id"] == school)]
         widest = here.groupby("area")["h"].max().sort_values(ascending=False)
@@ -154,6 +156,34 @@ def test_areas_are_ranked_by_their_widest_clear_gap(harborview, truth):
         assert ranked["focus_area"].tolist()[: len(widest)] == widest.index.tolist()
         counted = dict(zip(ranked["focus_area"], ranked["clear_gaps"], strict=True))
         assert {a: n for a, n in counted.items() if n} == here.groupby("area").size().to_dict()
+
+
+def test_school_culture_is_ranked_by_the_scales_of_the_climate_survey(harborview):
+    """Every scale and group against its reference again, with the interval of statsmodels; and all areas stand by their widest clear gap."""
+    areas = harborview.mart("focus_areas")
+    areas = areas[(areas["school_year"] == 2026) & (areas["school_id"] == "_all")].sort_values(
+        "evidence_rank"
+    )
+    assert set(areas["focus_area"]) == {"academics", "discipline", "school_culture", "engagement"}
+    clear = areas[areas["clear_gaps"] > 0]
+    assert clear["cohens_h"].abs().is_monotonic_decreasing and clear.index.tolist() == areas.index[: len(clear)].tolist()  # fmt: skip
+    scales = harborview.mart("needs_assessment")
+    scales = scales[(scales["school_year"] == 2026) & (scales["school_id"] == "_all")].set_index(["construct", "dimension", "subgroup"])  # fmt: skip
+    references = {"race_ethnicity": "white", "economically_disadvantaged": "no", "english_learner": "no", "disability_idea": "no", "sex": "male"}  # fmt: skip
+    found, measured = {}, 0
+    for (construct, dimension, subgroup), own in scales.iterrows():
+        if dimension not in references or subgroup in ("unknown", references[dimension]):
+            continue
+        other, measured = scales.loc[(construct, dimension, references[dimension])], measured + 1
+        high = confint_proportions_2indep(own["favorable_respondents"], own["respondents"], other["favorable_respondents"],
+                                          other["respondents"], method="newcomb")[1]  # fmt: skip
+        if min(own["respondents"], other["respondents"]) >= 10 and high < 0:
+            found[construct, dimension, subgroup] = abs(effect_size(own["favorable_by_respondents"], other["favorable_by_respondents"]))  # fmt: skip
+    [culture] = areas[areas["focus_area"] == "school_culture"].to_dict("records")
+    assert (culture["measured_gaps"], culture["clear_gaps"]) == (measured, len(found))
+    widest = max(found, key=found.get)
+    assert (culture["metric_id"], culture["dimension"], culture["subgroup"]) == widest == ("school_connectedness", "race_ethnicity", "black")  # fmt: skip
+    assert abs(culture["cohens_h"]) == pytest.approx(found[widest], abs=1e-6)
 
 
 def test_a_cycle_is_tied_to_the_rate_it_is_about(harborview, truth):

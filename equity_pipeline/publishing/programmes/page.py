@@ -111,11 +111,13 @@ class Reader:
         return [] if frame is None else pa.Table.from_pandas(frame, preserve_index=False).to_pylist()
 
     def metric(self, metric_id: str) -> str:
-        """A plan may name a measure that is none of ours: it is called what the plan calls it."""
+        """The label of a metric; a scale of a survey is called by its construct, and a measure of a plan that is none of ours what the
+        plan calls it."""
         if metric_id in RESOURCE_METRICS:
             return self.say(RESOURCE_METRICS[metric_id])
-        known = metric_id in set(self.context.labels.metrics["metric_id"])
-        return self.say(self.context.labels.metric(metric_id)) if known else metric_id
+        if metric_id in set(self.context.labels.metrics["metric_id"]):
+            return self.say(self.context.labels.metric(metric_id))
+        return words.said(metric_id) if metric_id.islower() else metric_id
 
     def group(self, row: Row) -> str:
         """The label of a row's subgroup."""
