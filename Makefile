@@ -4,7 +4,7 @@ HOME_DIR ?= equity_home
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: setup run check test test-spark test-workers lock ui benchmark
+.PHONY: setup run check docs test test-spark test-workers lock ui benchmark
 
 setup: $(STAMP)
 
@@ -24,6 +24,11 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python .ci/lint_sql.py
+	$(MAKE) --no-print-directory docs
+
+# What mkdocs-material says of a MkDocs 2 to come is no warning about these pages.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 test: setup
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadgroup

@@ -26,7 +26,12 @@ from equity_pipeline.storage.home import Home
 Format = Literal[
     "canonical", "delimited", "oneroster", "edfi", "college_board_ap", "ib", "survey", "aggregate"
 ]
-SchoolYear = Annotated[int, BeforeValidator(school_years.parse)]
+SchoolYear = Annotated[
+    int,
+    BeforeValidator(
+        school_years.parse, json_schema_input_type=Annotated[str, Field(pattern=r"^\d{4}-\d{2}$")]
+    ),
+]
 
 
 class _Strict(BaseModel):
