@@ -54,13 +54,13 @@ def test_links_and_paths_lead_somewhere(document):
 
 def wrong_with(line, whole):
     """What is wrong with a command; None where it can be typed. `whole`: it is shown to be typed as it stands."""
-    program, *arguments = shlex.split(line, comments=True)
+    program, *arguments = shlex.split(line.removesuffix(" …"), comments=True)  # …: and so on
     if program == "make":
         unknown = [target for target in arguments if "=" not in target and target not in TARGETS]
         return f"make knows no {unknown[0]}" if unknown else None
     if not arguments or arguments[0].startswith("-"):
         return None
-    name, *arguments = (argument for argument in arguments if argument != "…")
+    name, *arguments = arguments
     if name not in cli.main.commands:
         return f"there is no command {name}"
     command = cli.main.commands[name]
