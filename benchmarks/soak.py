@@ -35,7 +35,7 @@ from equity_pipeline.partners import registry
 from equity_pipeline.stewardship.status import latest_release
 from equity_pipeline.storage.home import Home
 
-PARTNER, HELD_BACK, SCALE = "harborview_ps", "edfi_2025-26.zip", 0.1
+PARTNER, HELD_BACK, SCALE = "harborview_ps", "edfi_2025-26.zip", 0.03
 KILLS_IN_A_ROW = 5
 STAGES = ("taking in", "loading", "building", "disclosure and publishing", "network")
 _FORK = get_context("fork")  # so that a child starts with everything imported

@@ -37,7 +37,8 @@ _LF, _CR, _QUOTE = b'\n\r"'
 
 def without_the_longest(frame: pl.DataFrame) -> tuple[pl.DataFrame, tuple[BadRecord, ...]]:
     """The records of a table that did not come from text, and those with a cell longer than one of a text may be."""
-    longest = frame.select(pl.max_horizontal(pl.exclude(LINE).str.len_chars()).fill_null(0)).to_series()
+    cells = pl.col(LINE) * 0, pl.exclude(LINE).str.len_chars()  # there may be none but the line
+    longest = frame.select(pl.max_horizontal(*cells)).to_series()
     bad = tuple(BadRecord(line, "", _TOO_LONG) for line in frame.filter(longest > _LONGEST_CELL)[LINE])
     return frame.filter(longest <= _LONGEST_CELL), bad
 

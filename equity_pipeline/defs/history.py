@@ -165,6 +165,8 @@ def settings(home: Home) -> dict[str, Any]:
                 ],
             }
         },
+        # A code location that is being loaded anew is asked again.
+        "run_queue": {"max_user_code_failure_retries": 3, "user_code_failure_retry_delay": 30},
         "freshness": {"enabled": True},
         "run_monitoring": {
             "enabled": True,

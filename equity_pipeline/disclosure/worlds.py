@@ -823,8 +823,9 @@ def _highs(
     if whole:
         kinds = [highspy.HighsVarType.kInteger, highspy.HighsVarType.kContinuous]
         model.integrality_ = [kinds[0]] * whole + [kinds[1]] * (matrix.shape[1] - whole)
-        # A limit of time would make the result hang on the machine.
+        # A limit of time would make the result hang on the machine. Cuts are what takes long: few are kept, and not for long.
         options |= {"mip_rel_gap": 0.1, "mip_max_nodes": nodes, "mip_heuristic_effort": 0.1}
+        options |= {"mip_pool_age_limit": 1, "mip_pool_soft_limit": 100}
     highs = highspy.Highs()
     for option, value in options.items():
         highs.setOptionValue(option, value)

@@ -100,6 +100,13 @@ def test_a_broken_parquet_is_refused(tmp_path, content):
         mapped(path)
 
 
+def test_a_parquet_without_a_column_is_refused(tmp_path):
+    path = tmp_path / "students.parquet"
+    pl.DataFrame().write_parquet(path)
+    with pytest.raises(DeliveryError, match="student_id"):
+        mapped(path)
+
+
 def test_a_parquet_of_a_million_columns_is_refused_and_a_huge_cell_is_a_rejected_record(tmp_path):
     path = tmp_path / "students.parquet"
     pl.DataFrame({f"c{number}": [1] for number in range(5_001)}).write_parquet(path)
