@@ -4,7 +4,7 @@ HOME_DIR ?= equity_home
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: setup run check docs test test-spark test-workers lock ui benchmark
+.PHONY: setup run check docs test coverage test-spark test-workers lock ui benchmark
 
 setup: $(STAMP)
 
@@ -37,6 +37,13 @@ test: setup
 .venv/%/installed: requirements-%.txt | setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --upgrade --target .venv/$* -r $<
 	touch $@
+
+# Lines and branches that the tests run; of what decides a number or a disclosure, or reads files, 95 % or it fails.
+coverage: setup
+	mkdir -p .coverage
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadgroup --cov --cov-report=term
+	$(BIN)/coverage report --fail-under=95 --show-missing \
+		--include='equity_pipeline/domain/*,equity_pipeline/disclosure/*,equity_pipeline/adapters/*'
 
 test-spark: setup .venv/spark/installed
 	PYTHONPATH=.venv/spark $(BIN)/python -m pytest --durations=0 tests/spark

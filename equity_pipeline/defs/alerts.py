@@ -72,7 +72,7 @@ class Message:
     def text(self) -> str:
         """The lines, and where it stands what to do."""
         more = [f"… and {len(self.lines) - _LINES} more"] if len(self.lines) > _LINES else []
-        what_to_do = f"docs/operations.md, “{self.cause[0].upper()}{self.cause[1:]}”, says what to do."
+        what_to_do = f"docs/how_to/alerts.md, “{self.cause[0].upper()}{self.cause[1:]}”, says what to do."
         return "\n".join([*(f"- {line}" for line in self.lines[:_LINES]), *more, "", what_to_do])
 
 
