@@ -37,9 +37,10 @@ _IN_PROCESS = threading.Lock()  # dbt keeps its adapter and flags in module glob
 
 
 def metric_ids() -> list[str]:
-    """The metric ids of `seeds/policy/metrics.csv`, in its order. Each needs a model `int_metric__<metric_id>`."""
+    """The metrics of `seeds/policy/metrics.csv` that are counts, in its order. Each needs a model `int_metric__<metric_id>`;
+    shares weighted by exposure are the scorecard's."""
     with (FOLDER / "seeds/policy/metrics.csv").open(encoding="utf-8", newline="") as file:
-        return [row["metric_id"] for row in csv.DictReader(file)]
+        return [row["metric_id"] for row in csv.DictReader(file) if row["unit"] != "exposure"]
 
 
 def _crossed_attributes() -> list[str]:

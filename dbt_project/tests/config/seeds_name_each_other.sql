@@ -45,7 +45,7 @@ where direction not in ('higher_is_better', 'lower_is_better')
 union all
 
 select 'metrics.requires' as place, token as name
-from (select distinct {{ split_rows('requires') }} as token from {{ ref('metrics') }}) as required
+from (select distinct {{ split_rows('requires') }} as token from {{ ref('metrics') }} where unit <> 'exposure') as required
 where token not in ('{{ known_tokens | join("', '") }}') and token not like 'survey\_%' escape '\'
 
 union all
@@ -57,3 +57,9 @@ from (
   {% endfor %}
 ) as statuses
 where statuses.status not in (select status from {{ ref('status_actions') }} where prior_status = 'any')
+
+union all
+
+select 'scorecard_instruments.metric_id' as place, metric_id as name
+from {{ ref('scorecard_instruments') }}
+where metric_id not in (select metric_id from {{ ref('metrics') }} where unit = 'exposure')

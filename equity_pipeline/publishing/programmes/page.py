@@ -16,7 +16,7 @@ from equity_pipeline.partners.registry import Partner
 from equity_pipeline.publishing import charts, tables, words
 from equity_pipeline.publishing.context import Context
 from equity_pipeline.publishing.page import Page
-from equity_pipeline.publishing.programmes.vocabulary import AT_INCIDENT, RESOURCE_METRICS, Step
+from equity_pipeline.publishing.programmes.vocabulary import AT_INCIDENT, Step
 from equity_pipeline.publishing.words import ENGLISH, Language
 
 HIDDEN = words.HIDDEN
@@ -113,8 +113,6 @@ class Reader:
     def metric(self, metric_id: str) -> str:
         """The label of a metric; a scale of a survey is called by its construct, and a measure of a plan that is none of ours what the
         plan calls it."""
-        if metric_id in RESOURCE_METRICS:
-            return self.say(RESOURCE_METRICS[metric_id])
         if metric_id in set(self.context.labels.metrics["metric_id"]):
             return self.say(self.context.labels.metric(metric_id))
         return words.said(metric_id) if metric_id.islower() else metric_id

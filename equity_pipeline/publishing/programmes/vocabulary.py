@@ -30,13 +30,6 @@ RESOURCES = {
     "engagement": "Deep engagement",
     "expectations": "High expectations",
 }
-# The metric id of each resource in the seed `scorecard_instruments`: no rows of the gap tables, which count students.
-RESOURCE_METRICS = {
-    "grade_appropriate_assignments": RESOURCES["assignments"],
-    "strong_instruction": RESOURCES["instruction"],
-    "deep_engagement": RESOURCES["engagement"],
-    "high_expectations": RESOURCES["expectations"],
-}
 WINDOWS = {"fall": "Fall", "winter": "Winter", "spring": "Spring", "year": "Year"}
 # Constructs that begin so are asked as yes or no: what stands in the way of a course. An answer is favorable where it does not.
 BARRIER = "barrier_"

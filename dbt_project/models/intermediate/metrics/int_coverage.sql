@@ -56,6 +56,7 @@ on_file as (
 known_tokens as (
   select distinct {{ split_rows('requires') }} as token
   from {{ ref('metrics') }}
+  where unit <> 'exposure'
 )
 
 select school_years.school_year, known_tokens.token, on_file.token is not null as on_file

@@ -5,6 +5,7 @@ with
 metrics as (
   select metric_id, requires
   from {{ ref('metrics') }}
+  where unit <> 'exposure'
 ),
 
 first_gap_in_coverage as (

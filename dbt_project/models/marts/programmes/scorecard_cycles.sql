@@ -4,7 +4,7 @@
 with
 
 resources as (
-  select distinct metric_id, 'higher_is_better' as direction from {{ ref('scorecard_instruments') }}
+  select metric_id, direction from {{ ref('metrics') }} where unit = 'exposure'
 ),
 
 rates as (
