@@ -2,6 +2,8 @@
 PYTHON ?= python3
 HOME_DIR ?= equity_home
 BIN := .venv/bin
+# In the order of tests/conftest.py: by the number of tests in a file, what takes longest would begin last.
+PARALLEL := --numprocesses=auto --dist=loadgroup --no-loadscope-reorder
 STAMP := .venv/installed
 
 .PHONY: setup run check docs test coverage test-spark test-workers lock ui benchmark
@@ -31,7 +33,7 @@ docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 test: setup
-	$(BIN)/python -m pytest --numprocesses=auto --dist=loadgroup
+	$(BIN)/python -m pytest $(PARALLEL)
 
 # What only runs past one machine need (pyspark alone is 480 MB) stays beside the rest, and only their tests see it.
 .venv/%/installed: requirements-%.txt | setup
@@ -41,7 +43,7 @@ test: setup
 # Lines and branches that the tests run; of what decides a number or a disclosure, or reads files, 95 % or it fails.
 coverage: setup
 	mkdir -p .coverage
-	$(BIN)/python -m pytest --numprocesses=auto --dist=loadgroup --cov --cov-report=term
+	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term
 	$(BIN)/coverage report --fail-under=95 --show-missing \
 		--include='equity_pipeline/domain/*,equity_pipeline/disclosure/*,equity_pipeline/adapters/*'
 

@@ -32,6 +32,10 @@ sources:
 """
 
 
+# Folders whose files take longest, the longest first: begun at last, they would keep one process busy and the others idle.
+LONG = ("end_to_end", "orchestration", "programmes", "publishing")
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What shares costly fixtures runs in one process: a file, all of the whole-product tests, all of the programmes'."""
@@ -40,6 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(
             pytest.mark.xdist_group(folder if folder in ("end_to_end", "programmes") else str(item.path))
         )
+    items.sort(key=lambda item: [*LONG, item.path.parent.name].index(item.path.parent.name))
 
 
 @pytest.fixture(autouse=True)

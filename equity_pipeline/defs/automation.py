@@ -2,7 +2,8 @@
 look, so a missed tick or a doubled run changes nothing.
 
     landing/ changed, then stable      `landing`     → take_in
-    taken in, not yet loaded           `due`         → load (or refresh, where only that is left)
+    taken in, not yet loaded           `due`         → load
+    loaded, not yet published          `due`         → refresh: what conditions missed
     extracts or partner file changed   `conditions`  → warehouse → release → network_release   (conditions.py)
     every night, Monday, school term   `nightly_…`, `weekly_…`, `term_…` per time zone → take_in: what a sensor missed
 
@@ -222,8 +223,8 @@ def _due(
         jobs=[load, refresh],
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="After each taking in, once: loads the school years that have something not yet loaded, however old; "
-        "where nothing has, publishes what was built and never published.",
+        description="After each taking in and each load, once: loads the school years that have something not yet loaded, however "
+        "old; where nothing has, builds and publishes what is not published, should the conditions have missed it.",
     )
     def due(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         before = json.loads(context.cursor) if context.cursor else {}
@@ -232,10 +233,11 @@ def _due(
         )
         requests = []
         for partner_id in sorted(set(partners) & set(taken_in)):
-            if before.get(partner_id) == taken_in[partner_id] or _busy(context.instance, partner_id):
+            state = [taken_in[partner_id], sorted(Ledger(home).pending(partner_id))]
+            if before.get(partner_id) == state or _busy(context.instance, partner_id):
                 continue
-            before[partner_id] = taken_in[partner_id]
-            requests += _next_runs(context.instance, home, partner_id)
+            before[partner_id] = state
+            requests += _next_runs(home, partner_id)
         return dg.SensorResult(run_requests=requests, cursor=json.dumps(before, sort_keys=True))
 
     return due
@@ -246,7 +248,7 @@ def _busy(instance: dg.DagsterInstance, partner_id: str) -> bool:
     return bool(instance.get_runs(dg.RunsFilter(tags={PARTNER: partner_id}, statuses=_BUSY), limit=1))
 
 
-def _next_runs(instance: dg.DagsterInstance, home: Home, partner_id: str) -> list[dg.RunRequest]:
+def _next_runs(home: Home, partner_id: str) -> list[dg.RunRequest]:
     ledger = Ledger(home)
     if years := ledger.pending(partner_id):
         return list(load_requests(partner_id, years))
@@ -259,8 +261,8 @@ def _next_runs(instance: dg.DagsterInstance, home: Home, partner_id: str) -> lis
     return [] if published else [refresh_request(partner_id)]
 
 
-def _has_work(instance: dg.DagsterInstance, home: Home, partner_id: str) -> bool:
-    return _holds_news(home, partner_id) or bool(_next_runs(instance, home, partner_id))
+def _has_work(home: Home, partner_id: str) -> bool:
+    return _holds_news(home, partner_id) or bool(_next_runs(home, partner_id))
 
 
 def _conditions() -> dg.SensorDefinition:
@@ -297,9 +299,7 @@ def _looking(
     def looking(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest]:
         # A schedule's run key is remembered for its own tick only.
         tags = {"term": moment_on(context.scheduled_execution_time.date())} if kind == "term" else {}
-        chosen = (
-            here if kind != "nightly" else [one for one in here if _has_work(context.instance, home, one)]
-        )
+        chosen = here if kind != "nightly" else [one for one in here if _has_work(home, one)]
         return [take_in_request(partner_id, tags=tags, run_key=partner_id) for partner_id in chosen]
 
     return looking

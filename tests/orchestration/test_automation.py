@@ -173,6 +173,20 @@ def test_after_taking_in_pending_years_are_loaded_once_however_old(home, locatio
     assert tick(location, instance, "due", first.cursor).run_requests
 
 
+def test_what_is_loaded_and_not_published_is_built_once_should_the_conditions_have_missed_it(
+    home, location, instance
+):
+    (home.landing("north") / "students.csv").write_text(STUDENTS)
+    partner = registry.load(home.partner_file("north"))
+    intake.take_delivery(home, partner)
+    _took_in(instance, "north")
+    first = tick(location, instance, "due")
+    intake.load_extracts(home, partner, 2026)
+    second = tick(location, instance, "due", first.cursor)
+    assert [run.job_name for run in first.run_requests + second.run_requests] == ["load", "refresh"]
+    assert not tick(location, instance, "due", second.cursor).run_requests
+
+
 def test_a_partner_that_a_run_works_for_is_left_to_it(home, location, instance):
     (home.landing("north") / "students.csv").write_text(STUDENTS)
     intake.take_delivery(home, registry.load(home.partner_file("north")))

@@ -63,6 +63,15 @@ def test_a_correction_to_any_year_rebuilds_its_partner_and_no_other_though_other
     assert daemon.tick().total_requested == 0
 
 
+def test_nothing_is_built_between_taking_in_and_loading(daemon):
+    """Such a build has nothing of the delivery, and the load that ends before the next tick would count as handled by it."""
+    daemon.tick()
+    daemon.made("deliveries", "north")
+    assert daemon.tick().total_requested == 0
+    daemon.made(dg.AssetKey(["extracts", "students"]), "north|2025-26")
+    assert daemon.tick().get_requested_partitions(RELEASE) == {"north"}
+
+
 def test_an_edited_partner_file_rebuilds(daemon):
     daemon.tick()
     daemon.made("partner_file", "south")
