@@ -231,9 +231,9 @@ def _due(
         taken_in = context.instance.get_latest_storage_id_by_partition(
             DELIVERIES, dg.DagsterEventType.ASSET_MATERIALIZATION
         )
-        requests = []
+        requests, ledger = [], Ledger(home)
         for partner_id in sorted(set(partners) & set(taken_in)):
-            state = [taken_in[partner_id], sorted(Ledger(home).pending(partner_id))]
+            state = [taken_in[partner_id], sorted(ledger.pending(partner_id))]
             if before.get(partner_id) == state or _busy(context.instance, partner_id):
                 continue
             before[partner_id] = state

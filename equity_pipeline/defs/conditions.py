@@ -17,7 +17,9 @@ _QUIET = ~dg.AutomationCondition.any_deps_in_progress() & ~dg.AutomationConditio
 
 WAREHOUSE = (_LOADED & _QUIET).with_label("an extract or the partner file changed")
 """What was taken in is not built from before it is loaded: a build in between has nothing of it, and what changes until the next
-tick counts as handled by it. Stock `eager()` waits until no upstream partition is missing: a partner × year that nobody will ever deliver would hold the
+tick counts as handled by it.
+
+Stock `eager()` waits until no upstream partition is missing: a partner × year that nobody will ever deliver would hold the
 warehouse for ever, and July 1 adds one for everybody. So a missing year does not matter here, and a correction to any past
 year counts. A new partner without data fires nothing: nothing of it has been updated."""
 

@@ -172,9 +172,8 @@ def settings(home: Home) -> dict[str, Any]:
             "enabled": True,
             "free_slots_after_run_end_seconds": 60,
             "start_timeout_seconds": 300,
-            "max_runtime_seconds": 6
-            * 60
-            * 60,  # a run takes minutes: one that hangs gives its partner's place back
+            # A run takes minutes; one that hangs gives its partner's place back.
+            "max_runtime_seconds": 6 * 60 * 60,
         },
         # Of a run whose process died; what a step said is final, it has been tried again by its own policy.
         "run_retries": {"enabled": True, "max_retries": 1, "retry_on_asset_or_op_failure": False},

@@ -2,11 +2,15 @@
 
 import csv
 import re
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+
+from equity_pipeline.disclosure.attack import audit
+from equity_pipeline.disclosure.derive import Derivation
 
 POLICY = Path(__file__).parents[2] / "dbt_project" / "seeds" / "policy"
 ROWS = """() => {
@@ -89,3 +93,21 @@ def test_every_page_opens_without_an_error_and_reaches_nothing_outside(demo, bro
             page.goto(path.as_uri())
             assert page.title(), path.name
     assert problems == []
+
+
+def test_a_count_of_closed_gaps_is_held_against_the_data_files(demo, tmp_path):
+    """Of the gaps that were closed only those count of which this year is known."""
+    home, partner_id = demo.home, "lakeview_sd"
+    rules = Derivation(home.warehouse(partner_id)).rules()
+    release = shutil.copytree((home.releases(partner_id) / "latest").resolve(), tmp_path / "release")
+    page = release / "tables" / "tools_package.html"
+    assert audit(release, rules, 10).findings == ()
+    planted, times = re.subn(
+        r"\d+ of (\d+) (gaps?) closed",
+        lambda of: f"{of[1]}0 of {of[1]}0 {of[2]} closed",
+        page.read_text(),
+        count=1,
+    )
+    assert times
+    page.write_text(planted)
+    assert [found.mart for found in audit(release, rules, 10).findings] == ["tables/tools_package.html"]

@@ -59,6 +59,7 @@ def test_a_person_launches_a_partition_watches_it_and_finds_why_a_check_failed(u
     page.get_by_role("button", name=re.compile("Materialize")).first.click()
     page.get_by_text("All", exact=True).last.click()
     page.get_by_role("button", name=re.compile("Launch")).last.click()
+    page.get_by_text("Launched run").first.wait_for()  # leaving earlier takes the request back
     page.goto(f"{ui}/runs")
     page.get_by_text("Success", exact=True).first.wait_for()
 
