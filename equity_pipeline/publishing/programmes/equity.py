@@ -294,7 +294,9 @@ def _barriers(reader: Reader) -> list[Block]:
 def _access(reader: Reader) -> dict[tuple[object, ...], str]:
     """School year, school, dimension, subgroup → the group's access as the gap tables tell it, where they do: a rate or a band."""
     gaps = _all_grades(reader.frames["gap_metrics"])
-    told = gaps[(gaps["metric_id"] == "ap_ib_enrollment") & (gaps["reference"] == "overall") & gaps["rate"].notna()]
+    told = gaps[
+        (gaps["metric_id"] == "ap_ib_enrollment") & (gaps["reference"] == "overall") & gaps["rate"].notna()
+    ]
     return {
         tuple(row[column] for column in _GROUP): reader.say.rate(row["rate"], row["rate_band"])
         for row in tracker.plain(told.reindex(columns=[*_GROUP, "rate", "rate_band"]))
