@@ -9,7 +9,7 @@ events as (
     discipline.school_id,
     discipline.student_id,
     discipline.incident_id,
-    lower(trim(discipline.action)) as action,
+    discipline.action,
     discipline.days,
     students.cell_1,
     students.cell_2,
@@ -20,7 +20,7 @@ events as (
       when {{ answer_of_student('disability_idea', 'students') }} = 'no' then 'none'
       else 'unknown'
     end as disability_at_incident
-  from {{ source('raw', 'discipline') }} as discipline
+  from {{ ref('stg_discipline') }} as discipline
   inner join {{ ref('int_student_year') }} as students
     on students.school_year = discipline.school_year and students.student_id = discipline.student_id
 ),
@@ -81,7 +81,7 @@ select
   counted.days,
   {{ divide('100 * counted.incidents', 'enrolled.n') }} as incidents_per_100_students
 from counted
-cross join {{ source('raw', 'partner') }} as partner
+cross join {{ ref('stg_partner') }} as partner
 left join {{ ref('int_student_counts') }} as enrolled
   on
     enrolled.metric_id = '_students'
