@@ -13,7 +13,7 @@
 {% macro one_way_dimensions() %}'all_students', 'race_ethnicity', 'student_of_color', 'economically_disadvantaged', 'english_learner', 'disability_idea', 'sex'{% endmacro %}
 
 {# The newest day that the data knows of: no clock, so that the same files give the same answer. #}
-{% macro newest_day() %}(select coalesce(max(as_of), max({{ date_of('school_year', 6, 30) }})) from {{ source('raw', 'deliveries') }}){% endmacro %}
+{% macro newest_day() %}(select coalesce(max(as_of), max({{ date_of('school_year', 6, 30) }})) from {{ ref('stg_deliveries') }}){% endmacro %}
 
 {# Each cycle with the rate of its group in the year before it began and in the last year that it reached.
    `metrics`: a relation of metric_id and direction, the metrics whose cycles are meant; `rates`: one of school_year, school_id,
@@ -26,7 +26,7 @@ cycles as (
     {{ school_year_of('cycles.started_on') }} as start_school_year,
     {{ school_year_of('coalesce(cycles.due_on, cycles.decided_on)') }} as end_school_year,
     metrics.direction
-  from {{ source('raw', 'cycles_of_inquiry') }} as cycles
+  from {{ ref('stg_cycles_of_inquiry') }} as cycles
   inner join {{ metrics }} as metrics on metrics.metric_id = cycles.metric_id
 ),
 
@@ -68,7 +68,7 @@ select
   now.rate as latest_rate,
   case when cycles.direction = 'lower_is_better' then now.rate <= cycles.target_rate else now.rate >= cycles.target_rate end as target_met
 from cycles
-cross join {{ source('raw', 'partner') }} as partner
+cross join {{ ref('stg_partner') }} as partner
 left join {{ rates }} as baseline
   on baseline.school_year = cycles.start_school_year - 1 and baseline.school_id = cycles.place
   and baseline.metric_id = cycles.metric_id and baseline.dimension = cycles.dimension and baseline.subgroup = cycles.subgroup

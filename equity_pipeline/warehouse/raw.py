@@ -197,8 +197,8 @@ def _tables_of(
 ) -> Iterator[tuple[str, dict[str, str], list[tuple[object, ...]]]]:
     yield (
         "partner",
-        {"partner_id": _TEXT, "name": _TEXT, "state": _TEXT, "first_school_year": _WHOLE},
-        [(partner.partner_id, partner.name, partner.state, partner.first_school_year)],
+        {"partner_id": _TEXT, "name": _TEXT, "state": _TEXT},
+        [(partner.partner_id, partner.name, partner.state)],
     )
     yield (
         "programs",

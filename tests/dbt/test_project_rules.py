@@ -17,8 +17,8 @@ KEY_FOLLOWS = {"gap_metrics", "access", "success"}
 PREFIX = {"staging": "stg_", "intermediate": "int_"}
 BELOW = {
     "staging": {"source", "seed"},
-    "intermediate": {"source", "seed", "staging", "intermediate"},
-    "marts": {"source", "seed", "staging", "intermediate", "marts"},
+    "intermediate": {"seed", "staging", "intermediate"},
+    "marts": {"seed", "staging", "intermediate", "marts"},
 }
 # A gap's level is judged on the gap that is published.
 READS_A_MART = {("int_gap_level", "gap_metrics")}

@@ -3,6 +3,7 @@ select
   student_id,
   school_id,
   course_id,
+  section_id,
   upper(trim(term)) as term,
   entry_date,
   upper(trim(final_grade)) as final_grade,

@@ -5,7 +5,7 @@ with
 courses as (
   select courses.*, partner.state
   from {{ ref('stg_courses') }} as courses
-  cross join {{ source('raw', 'partner') }} as partner
+  cross join {{ ref('stg_partner') }} as partner
 ),
 
 decided as (

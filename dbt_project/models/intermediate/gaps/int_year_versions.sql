@@ -25,7 +25,7 @@ learners as (
 
 deliveries as (
   select school_year, max(as_of) as extract_as_of
-  from {{ source('raw', 'deliveries') }}
+  from {{ ref('stg_deliveries') }}
   group by school_year
 ),
 

@@ -8,30 +8,30 @@ outcomes as (
   {% for metric_id in metric_ids() -%}
   select '{{ metric_id }}' as metric_id, school_year, student_id, school_id, n, successes
   from {{ ref('int_metric__' ~ metric_id) }}
-  where exists (select 1 from {{ source('raw', 'initiatives') }} where metric_id = '{{ metric_id }}')
+  where exists (select 1 from {{ ref('stg_initiatives') }} where metric_id = '{{ metric_id }}')
   {% if not loop.last %}union all {% endif -%}
   {% endfor %}
 ),
 
 sections as (
   select distinct members.initiative_id, rosters.student_id, members.section_id, members.start_date
-  from {{ source('raw', 'initiative_members') }} as members
-  inner join {{ source('raw', 'initiatives') }} as initiatives on initiatives.initiative_id = members.initiative_id
-  inner join {{ source('raw', 'course_enrollments') }} as rosters
+  from {{ ref('stg_initiative_members') }} as members
+  inner join {{ ref('stg_initiatives') }} as initiatives on initiatives.initiative_id = members.initiative_id
+  inner join {{ ref('stg_course_enrollments') }} as rosters
     on
       rosters.section_id = members.section_id
       and rosters.school_year = {{ school_year_of('coalesce(members.start_date, initiatives.start_date)') }}
-  where coalesce(rosters.dropped, 'no') <> 'yes'
+  where rosters.dropped <> 'yes'
 ),
 
 members as (
   select initiative_id, 'student' as unit_type, student_id as unit, student_id as assigned, start_date
-  from {{ source('raw', 'initiative_members') }} where student_id is not null
+  from {{ ref('stg_initiative_members') }} where student_id is not null
   union all
   select initiative_id, 'student' as unit_type, student_id as unit, section_id as assigned, start_date from sections
   union all
   select initiative_id, 'school' as unit_type, school_id as unit, school_id as assigned, start_date
-  from {{ source('raw', 'initiative_members') }} where school_id is not null
+  from {{ ref('stg_initiative_members') }} where school_id is not null
 ),
 
 treated as (
@@ -40,7 +40,7 @@ treated as (
     min(members.assigned) as assigned,
     min({{ school_year_of('coalesce(members.start_date, initiatives.start_date)') }}) as first_school_year
   from members
-  inner join {{ source('raw', 'initiatives') }} as initiatives on initiatives.initiative_id = members.initiative_id
+  inner join {{ ref('stg_initiatives') }} as initiatives on initiatives.initiative_id = members.initiative_id
   group by 1, 2, 3
 ),
 
@@ -56,7 +56,7 @@ of_units as (
     outcomes.school_year,
     {{ sum_whole('outcomes.n') }} as n,
     {{ sum_whole('outcomes.successes') }} as successes
-  from {{ source('raw', 'initiatives') }} as initiatives
+  from {{ ref('stg_initiatives') }} as initiatives
   inner join kinds on kinds.initiative_id = initiatives.initiative_id
   inner join outcomes on outcomes.metric_id = initiatives.metric_id
   group by 1, 2, 3, 4, 5

@@ -16,20 +16,20 @@ students as (
 
 rosters as (
   select distinct school_year, school_id, section_id, student_id
-  from {{ source('raw', 'course_enrollments') }}
-  where section_id is not null and coalesce(dropped, 'no') <> 'yes'
+  from {{ ref('stg_course_enrollments') }}
+  where section_id is not null and dropped <> 'yes'
 ),
 
 classes as (
   select
     ratings.school_year,
-    coalesce(ratings.{{ adapter.quote('window') }}, 'year') as collection_window,
+    ratings.collection_window,
     ratings.school_id,
     ratings.section_id,
     ratings.resource,
     count(*) as observations,
     avg(case when ratings.rating >= instruments.threshold then 1.0e0 else 0.0e0 end) as share_met
-  from {{ source('raw', 'class_ratings') }} as ratings
+  from {{ ref('stg_class_ratings') }} as ratings
   inner join instruments
     on
       instruments.school_year = ratings.school_year
@@ -42,14 +42,14 @@ classes as (
 moments as (
   select
     samples.school_year,
-    coalesce(samples.{{ adapter.quote('window') }}, 'year') as collection_window,
+    samples.collection_window,
     samples.school_id,
     samples.section_id,
     instruments.resource,
     samples.student_id,
     count(*) as moments,
     sum(case when samples.rating >= instruments.threshold then 1.0e0 else 0.0e0 end) as met
-  from {{ source('raw', 'experience_samples') }} as samples
+  from {{ ref('stg_experience_samples') }} as samples
   inner join instruments
     on
       instruments.school_year = samples.school_year

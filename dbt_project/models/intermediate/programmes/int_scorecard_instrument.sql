@@ -4,9 +4,9 @@
 with
 
 used as (
-  select distinct school_year, instrument, resource, rating_max from {{ source('raw', 'class_ratings') }}
+  select distinct school_year, instrument, resource, rating_max from {{ ref('stg_class_ratings') }}
   union
-  select distinct school_year, instrument, 'engagement' as resource, rating_max from {{ source('raw', 'experience_samples') }}
+  select distinct school_year, instrument, 'engagement' as resource, rating_max from {{ ref('stg_experience_samples') }}
 ),
 
 begun as (

@@ -47,6 +47,6 @@ select
   programs.program,
   programs.phase
 from places
-cross join {{ source('raw', 'partner') }} as partner
+cross join {{ ref('stg_partner') }} as partner
 left join names on names.school_year = places.school_year and names.school_id = places.school_id and names.choice = 1
 left join programs on programs.school_year = places.school_year and programs.school_id = places.school_id

@@ -102,4 +102,4 @@ final as (
 
 select partner.partner_id, final.school_year, final.extract, final.measure, final.item, final.n, final.of_n, {{ divide('final.n', 'final.of_n') }} as share
 from final
-cross join {{ source('raw', 'partner') }} as partner
+cross join {{ ref('stg_partner') }} as partner

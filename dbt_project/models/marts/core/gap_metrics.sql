@@ -149,6 +149,6 @@ select
   versions.extract_as_of
 from adjusted as rates
 cross join policy
-cross join {{ source('raw', 'partner') }} as partner
+cross join {{ ref('stg_partner') }} as partner
 inner join {{ ref('metrics') }} as metrics on metrics.metric_id = rates.metric_id
 inner join {{ ref('int_year_versions') }} as versions on versions.school_year = rates.school_year

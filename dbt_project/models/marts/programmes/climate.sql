@@ -4,7 +4,7 @@ with
 
 state_totals as (
   select school_year, metric_id, dimension, sum(n) as n, sum(successes) as successes
-  from {{ source('raw', 'state_counts') }}
+  from {{ ref('stg_state_counts') }}
   where subgroup <> 'unknown'
   group by school_year, metric_id, dimension
 ),
@@ -12,7 +12,7 @@ state_totals as (
 state_rest as (
   select counts.school_year, counts.metric_id, counts.dimension, counts.subgroup,
     {{ divide('totals.successes - counts.successes', 'totals.n - counts.n') }} as rate
-  from {{ source('raw', 'state_counts') }} as counts
+  from {{ ref('stg_state_counts') }} as counts
   inner join state_totals as totals
     on totals.school_year = counts.school_year and totals.metric_id = counts.metric_id and totals.dimension = counts.dimension
 )

@@ -9,5 +9,5 @@ select
   commitments.owner_role,
   commitments.status,
   coalesce(commitments.due_on < {{ newest_day() }} and commitments.status not in ('kept', 'dropped'), false) as is_overdue
-from {{ source('raw', 'commitments') }} as commitments
-cross join {{ source('raw', 'partner') }} as partner
+from {{ ref('stg_commitments') }} as commitments
+cross join {{ ref('stg_partner') }} as partner

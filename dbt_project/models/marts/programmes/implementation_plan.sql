@@ -11,5 +11,5 @@ select
   steps.decided_by,
   steps.decided_on,
   coalesce(steps.due_date < {{ newest_day() }} and lower(steps.status) not in ('done', 'dropped'), false) as is_overdue
-from {{ source('raw', 'action_steps') }} as steps
-cross join {{ source('raw', 'partner') }} as partner
+from {{ ref('stg_action_steps') }} as steps
+cross join {{ ref('stg_partner') }} as partner

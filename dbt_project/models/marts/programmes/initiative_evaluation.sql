@@ -2,7 +2,7 @@
 select
   partner.partner_id,
   initiatives.initiative_id,
-  initiatives.name as initiative_name,
+  initiatives.initiative_name,
   initiatives.focus_area,
   initiatives.strategy_id,
   initiatives.metric_id as outcome_metric_id,
@@ -21,5 +21,5 @@ select
   estimates.clusters,
   estimates.verdict
 from {{ ref('int_initiative_estimate') }} as estimates
-cross join {{ source('raw', 'partner') }} as partner
-inner join {{ source('raw', 'initiatives') }} as initiatives on initiatives.initiative_id = estimates.initiative_id
+cross join {{ ref('stg_partner') }} as partner
+inner join {{ ref('stg_initiatives') }} as initiatives on initiatives.initiative_id = estimates.initiative_id

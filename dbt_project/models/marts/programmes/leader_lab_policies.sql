@@ -5,19 +5,19 @@ select
   policies.school_id,
   policies.policy,
   policies.adopted_on,
-  cast({{ school_year_of('policies.adopted_on') }} as int) as adopted_school_year,
+  cast(policies.adopted_school_year as int) as adopted_school_year,
   policies.metric_id,
   policies.dimension,
   policies.subgroup,
   before.gap as gap_before,
   now.school_year as latest_school_year,
   now.gap as latest_gap
-from {{ source('raw', 'leader_lab_policies') }} as policies
-cross join {{ source('raw', 'partner') }} as partner
+from {{ ref('stg_leader_lab_policies') }} as policies
+cross join {{ ref('stg_partner') }} as partner
 left join {{ ref('gap_metrics') }} as before
   on
     before.grade_level = '_all' and before.reference = 'designated'
-    and before.school_year = {{ school_year_of('policies.adopted_on') }} - 1
+    and before.school_year = policies.adopted_school_year - 1
     and before.school_id = policies.school_id and before.metric_id = policies.metric_id
     and before.dimension = policies.dimension and before.subgroup = policies.subgroup
 left join {{ ref('gap_metrics') }} as now

@@ -71,7 +71,7 @@ select
   reliability.omega,
   reliability.respondents as alpha_respondents
 from scores
-cross join {{ source('raw', 'partner') }} as partner
+cross join {{ ref('stg_partner') }} as partner
 left join {{ ref('int_scale_reliability') }} as reliability
   on
     reliability.school_year = scores.school_year

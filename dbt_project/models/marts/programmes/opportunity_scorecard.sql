@@ -61,7 +61,7 @@ goals as (
     row_number() over (
       partition by estimated.school_year, goals.resource, goals.school_id, goals.dimension, goals.subgroup order by goals.due_on
     ) as choice
-  from {{ source('raw', 'scorecard_goals') }} as goals
+  from {{ ref('stg_scorecard_goals') }} as goals
   inner join (select distinct school_year from estimated) as estimated
     on {{ school_year_of('goals.due_on') }} >= estimated.school_year
 )
@@ -91,7 +91,7 @@ select
   goals.due_on as goal_due_on,
   estimated.rate >= goals.goal_rate as goal_met
 from estimated
-cross join {{ source('raw', 'partner') }} as partner
+cross join {{ ref('stg_partner') }} as partner
 inner join versions on versions.school_year = estimated.school_year and versions.resource = estimated.resource
 left join goals
   on

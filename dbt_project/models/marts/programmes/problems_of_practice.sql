@@ -4,7 +4,7 @@
 with
 
 problems as (
-  select * from {{ source('raw', 'problems_of_practice') }}
+  select * from {{ ref('stg_problems_of_practice') }}
 ),
 
 gaps as (
@@ -51,5 +51,5 @@ select
   cast(chosen.reference_successes as double) as reference_successes,
   chosen.reference_rate
 from problems
-cross join {{ source('raw', 'partner') }} as partner
+cross join {{ ref('stg_partner') }} as partner
 left join chosen on chosen.problem_id = problems.problem_id and chosen.choice = 1

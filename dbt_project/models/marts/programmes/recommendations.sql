@@ -7,8 +7,8 @@ feedback as (
     count(support) as feedback_answers,
     avg(support) as mean_support,
     {{ sum_whole('case when support >= 4 then 1 else 0 end') }} as supporters,
-    {{ text_list("nullif(comment_theme, '_free_text')") }} as themes
-  from {{ source('raw', 'task_force_feedback') }}
+    {{ text_list('comment_theme') }} as themes
+  from {{ ref('stg_task_force_feedback') }}
   group by 1, 2, 3
 )
 
@@ -28,8 +28,8 @@ select
   feedback.mean_support,
   feedback.supporters,
   feedback.themes
-from {{ source('raw', 'recommendations') }} as recommendations
-cross join {{ source('raw', 'partner') }} as partner
-left join {{ source('raw', 'strategies') }} as strategies on strategies.strategy_id = recommendations.strategy_id
+from {{ ref('stg_recommendations') }} as recommendations
+cross join {{ ref('stg_partner') }} as partner
+left join {{ ref('stg_strategies') }} as strategies on strategies.strategy_id = recommendations.strategy_id
 left join feedback
   on feedback.plan_id = recommendations.plan_id and feedback.recommendation_id = recommendations.recommendation_id

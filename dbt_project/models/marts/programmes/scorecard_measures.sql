@@ -9,4 +9,4 @@ select distinct
   measures.threshold_version,
   measures.threshold_rule
 from {{ ref('int_scorecard_instrument') }} as measures
-cross join {{ source('raw', 'partner') }} as partner
+cross join {{ ref('stg_partner') }} as partner

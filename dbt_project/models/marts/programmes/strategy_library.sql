@@ -4,13 +4,13 @@ with
 
 recommended as (
   select strategy_id, {{ text_list('recommendation_id') }} as recommended_in
-  from {{ source('raw', 'recommendations') }}
+  from {{ ref('stg_recommendations') }}
   group by 1
 ),
 
 tried as (
   select strategy_id, {{ text_list('initiative_id') }} as tried_in
-  from {{ source('raw', 'initiatives') }}
+  from {{ ref('stg_initiatives') }}
   group by 1
 )
 
@@ -23,7 +23,7 @@ select
   strategies.evidence_source,
   recommended.recommended_in,
   tried.tried_in
-from {{ source('raw', 'strategies') }} as strategies
-cross join {{ source('raw', 'partner') }} as partner
+from {{ ref('stg_strategies') }} as strategies
+cross join {{ ref('stg_partner') }} as partner
 left join recommended on recommended.strategy_id = strategies.strategy_id
 left join tried on tried.strategy_id = strategies.strategy_id

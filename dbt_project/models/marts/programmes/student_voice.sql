@@ -39,7 +39,7 @@ select
   access.n as access_n,
   access.successes as access_successes
 from voices
-cross join {{ source('raw', 'partner') }} as partner
+cross join {{ ref('stg_partner') }} as partner
 left join {{ ref('gap_metrics') }} as access
   on
     access.metric_id = 'ap_ib_enrollment' and access.reference = 'overall' and access.grade_level = '_all'

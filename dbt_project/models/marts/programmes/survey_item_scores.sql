@@ -12,5 +12,5 @@ select
   cast({{ sum_whole('answers.is_favorable') }} as double) as favorable_respondents,
   {{ divide(sum_whole('answers.is_favorable'), 'count(*)') }} as favorable_by_respondents
 from {{ ref('int_item_answer') }} as answers
-cross join {{ source('raw', 'partner') }} as partner
+cross join {{ ref('stg_partner') }} as partner
 group by 1, 2, 3, 4, 5, 6

@@ -41,7 +41,7 @@ answered as (
 
 invited as (
   select school_year, survey_id, respondent_type, coalesce(school_id, '_all') as school_id, {{ sum_whole('invited') }} as asked
-  from {{ source('raw', 'survey_invitations') }}
+  from {{ ref('stg_survey_invitations') }}
   where respondent_type <> 'student'
   group by grouping sets ((school_year, survey_id, respondent_type), (school_year, survey_id, respondent_type, school_id))
 ),
@@ -69,4 +69,4 @@ select
   case when rates.responded <= rates.asked then rates.asked - rates.responded end as did_not_respond,
   case when rates.responded <= rates.asked then {{ divide('rates.responded', 'rates.asked') }} end as response_rate
 from rates
-cross join {{ source('raw', 'partner') }} as partner
+cross join {{ ref('stg_partner') }} as partner

@@ -1,0 +1,2 @@
+select initiative_id, student_id, section_id, school_id, start_date
+from {{ source('raw', 'initiative_members') }}

@@ -1,0 +1,3 @@
+{{ config(materialized='ephemeral') }}
+select school_year, as_of
+from {{ source('raw', 'deliveries') }}

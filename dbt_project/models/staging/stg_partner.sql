@@ -1,0 +1,3 @@
+{{ config(materialized='ephemeral') }}
+select partner_id, name, state
+from {{ source('raw', 'partner') }}
