@@ -230,7 +230,7 @@ class _Piece:
     path: Path
 
     def columns(self, names: Iterable[str]) -> pl.DataFrame:
-        return pl.read_ipc(sealed.source(self.path), columns=list(names))
+        return sealed.read_ipc(self.path, list(names))
 
     @cached_property
     def hashes(self) -> np.ndarray:
