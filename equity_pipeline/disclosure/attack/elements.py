@@ -16,7 +16,7 @@ TAGS = {
 # Attributes of which nothing can follow, and those whose numbers are looked at.
 SILENT = {
     "class", "lang", "hreflang", "charset", "name", "content", "http-equiv", "rel", "href", "scope", "tabindex", "role", "aria-hidden",
-    "aria-current", "aria-labelledby", "colspan", "rowspan", "focusable", "download", "type", "id", "text-anchor",
+    "aria-current", "aria-labelledby", "colspan", "rowspan", "focusable", "download", "type", "id", "text-anchor", "open",
 }  # fmt: skip
 READ = {"aria-label", "title", "data-label", "style"}
 GEOMETRY = {

@@ -51,7 +51,7 @@ _ALWAYS = {"0", "100%", "95%", "9", "12", "−10", "10", "100"}
 _APART = "3"
 # What is counted of releases and deliveries, and not of students.
 _RECORDS = re.compile(r"(rows?|more groups?|more gaps?|expected deliver\w+|deliver\w+|files?)$")
-_FOLLOWS = re.compile(r"([\d,]+) (percentage points|KB|students|more \w+|expected \w+|\w+)")
+_FOLLOWS = re.compile(r"(\d[\d,]*) (percentage points|KB|students|more \w+|expected \w+|\w+)")
 # Names that a partner gave: of files, and of schools that have none but their id.
 _NAMED = re.compile(r"\.\w{2,7}$|^School \S+$")
 _STUDENTS = re.compile(r"\d students|~\d")
