@@ -2,13 +2,14 @@
 
 A small district of the sample generator gets values at random; each writer delivers it; the delivered files are made a
 mess of (order of records and columns, quotes, line ends, encodings, blank lines, repeated records and headers, titles,
-totals, arrays for lines); they are taken in by the district's own partner file.
+totals, arrays or XML for lines, workbooks and fixed widths for delimited text); they are taken in by the district's own partner file.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import random
 import tempfile
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import yaml
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -31,6 +33,7 @@ from equity_pipeline.extracts.reading import UNREADABLE_YEAR
 from equity_pipeline.partners import registry
 from equity_pipeline.sample.district import SampleDistrict
 from equity_pipeline.storage.home import Home
+from tests.adapters.test_edfi_xml import interchange
 from tests.unmasked import unmasked
 
 YEAR = 2026
@@ -91,16 +94,72 @@ def shaken(tables: dict[str, pl.DataFrame], luck: random.Random) -> dict[str, pl
     return result
 
 
-def messed_csv(
-    content: bytes, luck: random.Random, encodings: tuple[str, ...], titled: bool
-) -> tuple[bytes, int]:
-    """The file, and how many records in it are no rows. `titled`: lines may stand before the header."""
+def parted(content: bytes) -> tuple[str, list[str], list[list[str]]]:
+    """The delimiter, the header and the records of a written file."""
     try:
         text = content.decode()
     except UnicodeDecodeError:
         text = content.decode("cp1252")
     delimiter = max(",\t;|", key=text.partition("\n")[0].count)
     header, *records = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    return delimiter, header, records
+
+
+def reclothed(partner_file: str, landing: Path, luck: random.Random) -> tuple[str, set[str]]:
+    """Some of the `delimited` sources as workbooks or in fixed widths, and the partner file that says so; the names of those files."""
+    said, made = yaml.safe_load(partner_file), set()
+    for source in said["sources"]:
+        kind = luck.choice(("text", "workbook", "fixed"))
+        if source["format"] != "delimited" or kind == "text":
+            continue
+        files = [path for pattern in source["files"] for path in sorted(landing.glob(pattern))]
+        tables = {path: parted(path.read_bytes())[1:] for path in files}
+        if kind == "fixed":
+            header = next(iter(tables.values()))[0]
+            cells = [header, *(record for _, records in tables.values() for record in records)]
+            ends = list(
+                itertools.accumulate(
+                    max(map(len, column)) + luck.randint(0, 3) for column in zip(*cells, strict=True)
+                )
+            )
+            widths = {
+                name: f"{begin + 1}-{end}" for name, begin, end in zip(header, [0, *ends], ends, strict=False)
+            }
+            source.setdefault("options", {})["fixed_widths"] = widths
+        for path, (header, records) in tables.items():
+            records += luck.choices(records, k=luck.randint(0, 4)) if records else []
+            luck.shuffle(records)
+            path.unlink()
+            if kind == "workbook":
+                path = path.with_suffix(".xlsx")
+                pl.DataFrame(records, schema=dict.fromkeys(header, pl.String), orient="row").write_excel(
+                    path, autofilter=False
+                )
+            else:
+                lines = (
+                    "".join(
+                        cell.ljust(end - begin)
+                        for cell, begin, end in zip(record, [0, *ends], ends, strict=False)
+                    )
+                    for record in records
+                )
+                path = path.with_suffix(".txt")
+                path.write_bytes(
+                    "\r\n".join(lines).encode(source.get("options", {}).get("encoding", "utf-8"))
+                )
+            made.add(path.name)
+        source["files"] = [
+            str(Path(pattern).with_suffix(".xlsx" if kind == "workbook" else ".txt"))
+            for pattern in source["files"]
+        ]
+    return yaml.safe_dump(said), made
+
+
+def messed_csv(
+    content: bytes, luck: random.Random, encodings: tuple[str, ...], titled: bool
+) -> tuple[bytes, int]:
+    """The file, and how many records in it are no rows. `titled`: lines may stand before the header."""
+    delimiter, header, records = parted(content)
     records += luck.choices(records, k=luck.randint(0, 4)) if records else []
     luck.shuffle(records)
     order = luck.sample(range(len(header)), len(header))
@@ -127,11 +186,20 @@ def messed_csv(
     return out.getvalue().encode(), len(totals)
 
 
-def messed_json(content: bytes, luck: random.Random) -> tuple[str, bytes]:
-    """The end of the name and the content: lines or an array."""
+def said(record: object) -> object:
+    """A record without its nulls, which XML has no word for."""
+    if isinstance(record, dict):
+        return {name: said(value) for name, value in record.items() if value is not None}
+    return [said(item) for item in record] if isinstance(record, list) else record
+
+
+def messed_json(resource: str, content: bytes, luck: random.Random) -> tuple[str, bytes]:
+    """The end of the name and the content: lines, an array, or interchange XML."""
     lines = content.decode().splitlines()
     lines += luck.choices(lines, k=luck.randint(0, 4)) if lines else []
     luck.shuffle(lines)
+    if luck.random() < 0.3:
+        return ".xml", interchange({resource: [said(json.loads(line)) for line in lines]}).encode()
     if luck.random() < 0.4:
         return ".json", json.dumps(
             [json.loads(line) for line in lines], indent=luck.choice((None, 2))
@@ -141,10 +209,14 @@ def messed_json(content: bytes, luck: random.Random) -> tuple[str, bytes]:
     return ".jsonl", "\r\n".join(lines).encode(luck.choice(("utf-8", "utf-8-sig")))
 
 
-def mess_up(landing: Path, luck: random.Random, encodings: tuple[str, ...]) -> dict[str, int]:
-    """Make a mess of every file; the records in each that are no rows."""
+def mess_up(
+    landing: Path, luck: random.Random, encodings: tuple[str, ...], messed: set[str]
+) -> dict[str, int]:
+    """Make a mess of every file that is none yet; the records in each that are no rows."""
     noise = {}
     for path in sorted(landing.iterdir()):
+        if path.name in messed:
+            continue
         if path.suffix != ".zip":
             # A datafile of an exam programme is no report of the district's.
             content, noise[path.name] = messed_csv(
@@ -157,8 +229,9 @@ def mess_up(landing: Path, luck: random.Random, encodings: tuple[str, ...]) -> d
         with zipfile.ZipFile(path, "w") as archive:
             for name in luck.sample(sorted(members), len(members)):
                 if name.endswith(".jsonl"):
-                    end, content = messed_json(members[name], luck)
-                    archive.writestr(name.removesuffix(".jsonl") + end, content)
+                    resource = name.removesuffix(".jsonl")
+                    end, content = messed_json(resource, members[name], luck)
+                    archive.writestr(resource + end, content)
                 else:
                     content, noise[f"{path.name}!{name}"] = messed_csv(
                         members[name], luck, encodings, titled=False
@@ -200,13 +273,13 @@ def test_what_is_loaded_is_what_was_written(partner_id, seed):
         home = Home(Path(folder))
         home.partners.mkdir(parents=True)
         file = home.partners / f"{partner_id}.yml"
-        file.write_text(district.partner_file, encoding="utf-8")
         landing = home.landing(partner_id)
         district.deliver(landing)
-        states_one = "encoding:" in district.partner_file
-        noise = mess_up(
-            landing, luck, ("cp1252",) if states_one else ("utf-8", "utf-8-sig", "utf-16", "cp1252")
-        )
+        partner_file, messed = reclothed(district.partner_file, landing, luck)
+        file.write_text(partner_file, encoding="utf-8")
+        states_one = "encoding:" in partner_file
+        encodings = ("cp1252",) if states_one else ("utf-8", "utf-8-sig", "utf-16", "cp1252")
+        noise = mess_up(landing, luck, encodings, messed)
         partner = registry.load(file)
         refused = [result.message for result in take_delivery(home, partner) if result.status != "accepted"]
         assert not refused
