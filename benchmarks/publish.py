@@ -1,12 +1,14 @@
-"""Publishing many partners on two processes: `PYTHONPATH=. python benchmarks/publish.py [partners, else 200]`.
+"""Publishing many partners on two processes: `PYTHONPATH=. python benchmarks/publish.py [partners, else 200] [scale of the samples, else 1]`.
 
-A sample district of 12,400 students and five years is taken in and built once; each partner then publishes that warehouse under
-its own name: disclosure control, pages, workbook, data files, and the attack on the result. Prints seconds a partner and what a second
-pass over unchanged partners costs. Asserts that the second pass renders nothing.
+The sample districts are taken in, built and published once. Then partners in equal parts have the warehouse of each of them under a name of
+their own and publish it: disclosure control, pages, workbook, data files, and the attack on the result. Their counts were proven
+before, as they are on every night that changed something else than counts; what a release costs whose counts are new is
+measured apart, with one partner of each district. Prints seconds a partner, and asserts that a second pass renders nothing.
 """
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import statistics
@@ -14,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -22,26 +25,33 @@ from equity_pipeline.partners import registry
 from equity_pipeline.publishing import release, site
 from equity_pipeline.storage.home import Home
 
-DISTRICT = "riverside_usd"
+PROCESSES = 2
 
 
-def _partners(home: Home, number: int) -> list[str]:
-    """Partners that all have the warehouse of the sample district."""
-    sample.write(home)
-    command = ["-m", "equity_pipeline.cli", "run", "--home", str(home.root), "--partner", DISTRICT]
-    subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL)
-    stated = home.partner_file(DISTRICT).read_text(encoding="utf-8")
-    names = [f"partner_{position:03d}" for position in range(number)]
-    for name in names:
-        home.partner_file(name).write_text(stated.replace(DISTRICT, name), encoding="utf-8")
-        home.warehouse(name).parent.mkdir(parents=True)
-        os.link(home.warehouse(DISTRICT), home.warehouse(name))
-    return names
+def _districts(home: Home, scale: float) -> list[str]:
+    """The sample districts, each with a finished warehouse and a proof of its counts."""
+    districts = sample.write(home, scale=scale)
+    command = [sys.executable, "-m", "equity_pipeline.cli", "run", "--home", str(home.root)]
+    subprocess.run(
+        [*command, *(word for district in districts for word in ("--partner", district))],
+        check=True, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    return districts
 
 
-def _publish(asked: tuple[str, str]) -> tuple[float, float, bool]:
+def _partner(home: Home, district: str, name: str, *, proven: bool) -> str:
+    """A partner that has the warehouse of a district, and the proof of its counts."""
+    stated = home.partner_file(district).read_text(encoding="utf-8")
+    home.partner_file(name).write_text(stated.replace(district, name), encoding="utf-8")
+    home.warehouse(name).parent.mkdir(parents=True)
+    for file in (home.warehouse(district).name, *(["witness.npz"] if proven else [])):
+        os.link(home.warehouse(district).with_name(file), home.warehouse(name).with_name(file))
+    return name
+
+
+def _publish(asked: tuple[Path, str]) -> tuple[float, float, bool]:
     """Seconds and processor seconds for one partner, and whether a page was rendered."""
-    home = Home(Path(asked[0]))
+    home = Home(asked[0])
     partner = registry.load(home.partner_file(asked[1]))
     rendered = []
     pages, site.pages = site.pages, lambda *given: rendered.append(1) or pages(*given)
@@ -52,22 +62,41 @@ def _publish(asked: tuple[str, str]) -> tuple[float, float, bool]:
     return *spent, bool(rendered)
 
 
-def main(number: int) -> None:
+def _line(title: str, partners: int, seconds: float, walls: list[float], cpus: list[float]) -> None:
+    print(f"{title:40} {partners:8} {seconds / partners:18.2f} {statistics.median(walls):12.2f} {max(walls):8.2f} {statistics.mean(cpus):12.2f}")  # fmt: skip
+
+
+def main(number: int, scale: float) -> None:
     with (
         tempfile.TemporaryDirectory() as root,
-        ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as workers,
+        ProcessPoolExecutor(PROCESSES, mp_context=multiprocessing.get_context("spawn")) as workers,
     ):
-        names = _partners(Home(Path(root)), number)
-        for title in ("first pass", "unchanged"):
+        home = Home(Path(root))
+        districts = _districts(home, scale)
+        of = {
+            f"partner_{at:03d}": district
+            for at, district in zip(range(number), itertools.cycle(districts), strict=False)
+        }
+        fresh = [_partner(home, district, f"new_{district}", proven=False) for district in districts]
+        known = [_partner(home, district, name, proven=True) for name, district in of.items()]
+        print(f"{'':40} {'partners':>8} {'wall s a partner':>18} {'median wall':>12} {'slowest':>8} {'processor s':>12}")  # fmt: skip
+        for title, names, renders in (
+            ("new counts, proof and all", fresh, True), ("counts proven before", known, True), ("unchanged", known, False),
+        ):  # fmt: skip
             start = time.perf_counter()
-            walls, cpus, rendered = zip(*workers.map(_publish, [(root, name) for name in names]), strict=True)
-            assert all(rendered) if title == "first pass" else not any(rendered)
-            whole = time.perf_counter() - start
-            print(
-                f"{title}: {number} partners in {whole:.0f} s on 2 processes, {whole / number:.2f} s a partner; of one process "
-                f"{statistics.median(walls):.2f} s (slowest {max(walls):.2f} s, processor {statistics.median(cpus):.2f} s)"
+            walls, cpus, rendered = zip(
+                *workers.map(_publish, [(home.root, name) for name in names]), strict=True
             )
+            assert set(rendered) == {renders}
+            _line(title, len(names), time.perf_counter() - start, walls, cpus)
+            if names is known and renders:
+                parts = defaultdict(list)
+                for name, spent in zip(names, zip(walls, cpus, strict=True), strict=True):
+                    parts[of[name]].append(spent)
+                for district, spent in parts.items():
+                    of_district = [list(part) for part in zip(*spent, strict=True)]
+                    _line(f"  as {district}", len(spent), sum(of_district[0]) / PROCESSES, *of_district)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200, float(sys.argv[2]) if len(sys.argv) > 2 else 1.0)

@@ -204,12 +204,10 @@ def status(home: Home, partner_ids: tuple[str, ...], as_json: bool, audit: bool)
     partners, problems = registry.load_valid(home)
     _known(home, partner_ids)
     today = dt.date.today()
-    rows = [
-        row
-        for partner in partners.values()
-        if not partner_ids or partner.partner_id in partner_ids
-        for row in statuses.status(home, partner, today)
+    chosen = [
+        partner for partner in partners.values() if not partner_ids or partner.partner_id in partner_ids
     ]
+    rows = [row for partner in chosen for row in statuses.status(home, partner, today)]
     if as_json:
         click.echo(json.dumps([row.as_dict() for row in rows], indent=2))
     else:
@@ -218,6 +216,7 @@ def status(home: Home, partner_ids: tuple[str, ...], as_json: bool, audit: bool)
             "school year",
             "extract",
             "files",
+            "held back",
             "rows in",
             "loaded",
             "rejected",
@@ -233,16 +232,22 @@ def status(home: Home, partner_ids: tuple[str, ...], as_json: bool, audit: bool)
                         row.partner_id,
                         _year(row.school_year),
                         row.extract,
-                        *(f"{count:,}" for count in (row.deliveries, row.rows_in, row.loaded, row.rejected)),
+                        *(
+                            f"{count:,}"
+                            for count in (row.deliveries, row.held, row.rows_in, row.loaded, row.rejected)
+                        ),
                         "yes" if row.built else "no",
                         row.release or "none",
                         "OVERDUE" if row.overdue else "",
                     )
                     for row in rows
                 ],
-                numbers=range(3, 7),
+                numbers=range(3, 8),
             )
         )
+        for partner in chosen:
+            for message in statuses.not_taken(home, partner):
+                click.echo(f"{partner.partner_id}: {message}")
     for problem in problems:
         click.echo(problem, err=True)
     if problems:

@@ -11,6 +11,7 @@ metrics). A count that the sender has suppressed is not known: it is never zero,
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import polars as pl
 
@@ -53,7 +54,7 @@ def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped
     shown = result.rows.filter(~pl.any_horizontal(counts))
     hidden = result.rows.height - shown.height
     skipped = {"suppressed by the sender": hidden} if hidden else {}
-    return [Mapped(result.extract, shown, result.skipped | skipped, result.warnings)]
+    return [replace(result, rows=shown, skipped=result.skipped | skipped)]
 
 
 def says(table: RawTable, source: Source) -> dict[str, str]:

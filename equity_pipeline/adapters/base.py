@@ -57,12 +57,14 @@ class Mapped:
     `_reject` (Utf8) may be present: where it is not null, the row goes to quarantine with this reason, for what only
     the adapter can see (an enrollment whose class is not in the delivery, say).
     `skipped`: delivered records that rightly give no row, counted by reason (`role is teacher`).
+    `unused`: table → the delivered columns that the mapping does not read.
     """
 
     extract: str
     rows: pl.DataFrame
     skipped: dict[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    unused: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Adapter(Protocol):

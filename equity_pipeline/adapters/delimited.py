@@ -207,9 +207,9 @@ def mapped(
     Raises:
         DeliveryError: see `map`.
     """
-    frames, warnings, skipped, left_out = [], [], 0, 0
+    frames, warnings, unused, skipped, left_out = [], [], {}, 0, 0
     for table in tables:
-        found, warning = _headers(table, contract, columns, source)
+        found, warning, unused[table.name] = _headers(table, contract, columns, source)
         warnings += warning
         taken = _where(table.frame, source)
         left_out += table.frame.height - taken.height
@@ -244,13 +244,13 @@ def mapped(
     reasons = {"enrollment of no days (exit on the entry date)": skipped, "left out by `where`": left_out}
     reasons["a further record of a student's days, counted in them"] = records - rows.height
     reasons = {reason: count for reason, count in reasons.items() if count}
-    return Mapped(contract.name, rows, skipped=reasons, warnings=tuple(warnings))
+    return Mapped(contract.name, rows, reasons, tuple(warnings), unused)
 
 
 def _headers(
     table: RawTable, contract: Extract, columns: Mapping[str, str | list[str]], source: Source
-) -> tuple[dict[str, str], list[str]]:
-    """Canonical column → delivered header, and what to tell about the others."""
+) -> tuple[dict[str, str], list[str], tuple[str, ...]]:
+    """Canonical column → delivered header, what to tell about the columns that have none, and the headers not used."""
     delivered = [header for header in table.frame.columns if header != LINE]
     found, absent = {}, {}
     for column, aliases in columns.items():
@@ -268,10 +268,8 @@ def _headers(
     if absent:
         warnings.append(f"{table.name}: no header for {', '.join(absent)}; taken as not known")
     computing = " ".join([*source.computed.values(), source.where or ""])
-    unused = [header for header in delivered if header not in found.values() and header not in computing]
-    if unused:
-        warnings.append(f"{table.name}: not used: {', '.join(unused)}")
-    return found, warnings
+    unused = (header for header in delivered if header not in found.values() and header not in computing)
+    return found, warnings, tuple(unused)
 
 
 def with_values(rows: pl.DataFrame, source: Source) -> pl.DataFrame:

@@ -537,7 +537,7 @@ def _finished(mapped: Mapped, source: Source) -> Mapped:
     }
     rows = mapped.rows.with_columns(pl.lit(value).alias(column) for column, value in constants.items())
     rows = with_values(rows.with_columns(pl.exclude(LINE).cast(pl.String)), source)
-    return Mapped(mapped.extract, rows, mapped.skipped, mapped.warnings)
+    return replace(mapped, rows=rows)
 
 
 def _code(descriptor: pl.Expr) -> pl.Expr:

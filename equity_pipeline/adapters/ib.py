@@ -6,6 +6,8 @@ The IB knows candidates by a session code; a district adds its own student id (`
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 
 from equity_pipeline.adapters import delimited
@@ -58,7 +60,7 @@ def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped
     )  # fmt: skip
     reasons = result.rows.select(reason.alias("reason")).to_series()
     skipped = dict(reasons.drop_nulls().value_counts().sort("reason").iter_rows())
-    return [Mapped("exam_results", result.rows.filter(reasons.is_null()), skipped, result.warnings)]
+    return [replace(result, rows=result.rows.filter(reasons.is_null()), skipped=skipped)]
 
 
 def says(table: RawTable, source: Source) -> dict[str, str]:

@@ -20,6 +20,7 @@ for both:
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -88,7 +89,8 @@ def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped
     rows = _several(result.rows, several or {})
     rows = _submitted(rows, options.get("date_format"))
     rows, told = _marked(rows, source)
-    return [Mapped(extract, rows, result.skipped | skipped, (*warnings, *result.warnings, *told))]
+    told = [*warnings, *result.warnings, *told]
+    return [replace(result, rows=rows, skipped=result.skipped | skipped, warnings=tuple(told))]
 
 
 says = delimited.says

@@ -24,6 +24,7 @@ from equity_pipeline.storage.home import Home
 
 GROUP, OWNERS = "ingest", ["team:data-engineering"]
 DELIVERIES = dg.AssetKey("deliveries")
+OUTCOMES = ("accepted", "held back", "refused", "unclaimed")
 NO_UNCLAIMED, NO_REFUSED, ACCOUNTED = "no_unclaimed_files", "no_refused_files", "rows_accounted_for"
 CONTRACT, STABLE, ON_TIME = "few_rows_break_the_contract", "groups_as_last_year", "delivered_in_time"
 MANY_REJECTED = 0.05
@@ -66,11 +67,12 @@ def ingest_assets(home: Home, partitions: Partitions) -> list[dg.AssetsDefinitio
             results = intake.take_delivery(home, partner)
         if new := sorted({result.delivery_id for result in results if result.new}):
             context.instance.add_run_tags(context.run_id, {"delivery": ", ".join(new[:20])})
-        statuses = Counter(result.status for result in results)
+        outcomes = Counter(result.outcome for result in results)
         return dg.MaterializeResult(
             asset_key=DELIVERIES,
             metadata={
-                **{status: statuses[status] for status in ("accepted", "refused", "unclaimed")},
+                **{outcome: outcomes[outcome] for outcome in OUTCOMES},
+                "replaces_nothing": [one.message for one in results if one.outcome == "held back"],
                 "rows_by_extract": dg.MetadataValue.json(_rows_by_extract(results)),
             },
             check_results=[

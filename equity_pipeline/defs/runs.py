@@ -17,7 +17,7 @@ from dagster._core.utils import make_new_run_id
 
 from equity_pipeline import contracts
 from equity_pipeline.defs import history
-from equity_pipeline.defs.ingest import extract_key
+from equity_pipeline.defs.ingest import OUTCOMES, extract_key
 from equity_pipeline.defs.jobs import LOAD, NETWORK, REFRESH, TAKE_IN
 from equity_pipeline.defs.launched import COMMAND_LINE, STARTED_BY, at_work
 from equity_pipeline.defs.location import definitions
@@ -196,8 +196,9 @@ def one_partner(
         done = run(TAKE_IN, **of_partner)
         counts = done.metadata["deliveries"]
         problems = [line for metadata in done.failed_checks.values() for line in metadata["found"]]
-        line = f"{counts['accepted']} files accepted, {counts['refused']} refused, {counts['unclaimed']} unclaimed"
-        yield Step(partner_id, TAKE_IN, "\n  ".join([line, *problems]), not problems)
+        line = "files: " + ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES)
+        told = [line, *counts["replaces_nothing"], *problems]
+        yield Step(partner_id, TAKE_IN, "\n  ".join(told), not problems)
     pending = sorted(years or Ledger(home).pending(partner_id))
     for first, last in year_ranges(pending):
         run(LOAD, tags=range_tags(partner_id, first, last), assets=_extracts(home, partner_id, first, last))

@@ -93,6 +93,11 @@ class DeliveryResult:
     rows: dict[str, dict[int, int]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
+    @property
+    def outcome(self) -> str:
+        """Its status, or `held back` where it could be read and yet replaces nothing, as the message says."""
+        return "held back" if self.status == "accepted" and self.message else self.status
+
 
 @dataclass(frozen=True)
 class ExtractLoad:

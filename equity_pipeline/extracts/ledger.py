@@ -253,6 +253,7 @@ class Ledger:
             f"SELECT partner_id, school_year, extract, {counted}, "
             "count(DISTINCT CASE WHEN l.status NOT IN ('superseded', 'held') THEN delivery_id END) AS deliveries, "
             "count(DISTINCT CASE WHEN l.status IN ('superseded', 'held') THEN delivery_id END) AS superseded, "
+            "count(DISTINCT CASE WHEN l.status = 'held' THEN delivery_id END) AS held, "
             "max(l.status = 'pending') AS pending, max(d.as_of) AS as_of "
             "FROM loads l JOIN deliveries d USING (partner_id, delivery_id) WHERE ? IS NULL OR partner_id = ? "
             "GROUP BY partner_id, school_year, extract ORDER BY partner_id, school_year, extract",

@@ -16,8 +16,10 @@ import hashlib
 import re
 import unicodedata
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from threading import Lock
 
+import numpy as np
 import polars as pl
 
 from equity_pipeline.adapters.base import LINE
@@ -47,7 +49,8 @@ _BYTES, _LETTERS = 9, 12
 """Of the HMAC: 72 bits, twelve letters. Two of a million people get the same pseudonym once in ten billion partners, and
 engines keep a text of twelve letters in its place in the column."""
 _SHA256_BLOCK = 64
-_ID, _HASH, _HIDDEN = "_id", "_hash", "_hidden"
+_SLOTS = 1024**2
+_ID, _HASH, _PLACE = "_id", "_hash", "_place"
 
 
 class Pseudonyms:
@@ -60,14 +63,17 @@ class Pseudonyms:
         self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in padded))
         self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in padded))
         [self.key_id] = self._of("key id", [""])
+        self._known = _Known()
 
     def _of(self, kind: str, texts: Iterable[str]) -> list[str]:
         """The first 72 bits of each HMAC, in base64url; all in one text, because that is the cheapest way."""
-        inner_of, outer_of, before = self._inner.copy, self._outer.copy, f"{kind}\0".encode()
+        begun = self._inner.copy()
+        begun.update(f"{kind}\0".encode())
+        inner_of, outer_of = begun.copy, self._outer.copy
         macs = []
         for text in texts:
             inner, outer = inner_of(), outer_of()
-            inner.update(before + text.encode())
+            inner.update(text.encode())
             outer.update(inner.digest())
             macs.append(outer.digest()[:_BYTES])
         letters = urlsafe_b64encode(b"".join(macs)).decode()
@@ -84,14 +90,11 @@ class Pseudonyms:
 
     def persons(self, ids: pl.Series) -> pl.Series:
         """The pseudonyms of a column of ids, each worked out once; what is null or blank stays."""
-        rows = pl.DataFrame({_HASH: ids.hash(), _ID: ids})
-        distinct = rows.unique(_HASH, keep="any")  # numbers are told apart faster than texts
-        known = distinct.with_columns(self._persons(distinct[_ID]).alias(_HIDDEN))
-        found = rows.select(_HASH).join(known, on=_HASH, how="left", maintain_order="left")
-        if found[_ID].equals(ids):
-            return found[_HIDDEN].alias(ids.name)
-        texts = ids.unique()  # two of them have one hash
-        return ids.replace_strict(texts, self._persons(texts), return_dtype=pl.String)
+        hidden = self._known.of(ids, self._persons)
+        if hidden is None:  # two of them have one hash
+            texts = ids.unique()
+            hidden = ids.replace_strict(texts, self._persons(texts), return_dtype=pl.String)
+        return hidden.alias(ids.name)
 
     def _persons(self, texts: pl.Series) -> pl.Series:
         return pl.Series(
@@ -144,6 +147,33 @@ class Pseudonyms:
         return self.hidden(rows, says, choices).with_columns(
             pl.lit(None, pl.String).alias(name) for name in unknown
         )
+
+
+class _Known:
+    """Pseudonyms worked out for earlier blocks of a file: where a text stands is found by its hash, and of two texts with
+    one slot the later is remembered."""
+
+    def __init__(self) -> None:
+        self._hashes, self._places = np.zeros(_SLOTS, np.uint64), np.zeros(_SLOTS, np.uint32)
+        self._texts, self._hidden = pl.Series([None], dtype=pl.String), pl.Series([None], dtype=pl.String)
+        self._lock = Lock()
+
+    def of(self, texts: pl.Series, made: Callable[[pl.Series], pl.Series]) -> pl.Series | None:
+        """The pseudonyms of a column, those of texts not yet known as they are `made`; None where a hash misled."""
+        hashes = texts.hash().to_numpy()
+        slots = hashes % _SLOTS
+        with self._lock:
+            places, new = self._places[slots], self._hashes[slots] != hashes
+            if new.any():
+                unknown = pl.DataFrame({_HASH: hashes[new], _ID: texts.filter(new)})
+                distinct = unknown.unique(_HASH, keep="any").with_row_index(_PLACE, len(self._texts))
+                placed = unknown.join(distinct, on=_HASH, how="left", maintain_order="left")
+                places[new] = placed[_PLACE].to_numpy()
+                self._hashes[slots[new]], self._places[slots[new]] = hashes[new], places[new]
+                self._texts = pl.concat([self._texts, distinct[_ID]], rechunk=True)
+                self._hidden = pl.concat([self._hidden, made(distinct[_ID])], rechunk=True)
+            known, hidden = self._texts, self._hidden
+        return hidden.gather(places) if known.gather(places).equals(texts) else None
 
 
 def _letters(text: str | None) -> str:

@@ -96,6 +96,7 @@ class Part:
     bad: tuple[RawTable, ...]
     skipped: dict[str, int]
     warnings: tuple[str, ...]
+    unused: dict[str, tuple[str, ...]]
     people: Pseudonyms
 
     def shown(self, table: RawTable, records: pl.DataFrame) -> pl.DataFrame:
@@ -347,6 +348,7 @@ def _parts(
                         for column in withheld_in(rows[extract])
                     ),
                 ),
+                unused={name: headers for one in several for name, headers in one.unused.items()},
                 people=people,
             )
         )
@@ -427,6 +429,7 @@ class Told:
         self._rows: Counter[str] = Counter()
         self._bad: dict[str, tuple[int, int]] = {}
         self._warnings: list[str] = []
+        self._unused: dict[str, dict[tuple[str, str], tuple[str, ...]]] = {}
         self._readers: dict[str, str] = {}
         self.add(parts)
 
@@ -435,6 +438,8 @@ class Told:
         tables: dict[str, RawTable] = {}
         for part in parts:
             self._warnings += part.warnings
+            for name, unused in part.unused.items():
+                self._unused.setdefault(name, {})[part.source.name, part.extract.name] = unused
             tables |= {
                 name: table
                 for name, table in part.tables.items()
@@ -452,6 +457,9 @@ class Told:
         """Of the mapping, then of each table."""
         warnings = list(self._warnings)
         for name, found in self.inferred.items():
+            by_reader = list(self._unused.get(name, {}).values()) or [()]
+            if unused := [header for header in by_reader[0] if all(header in one for one in by_reader)]:
+                warnings.append(f"{name}: not used: {', '.join(unused)}")
             if passed := found.get("repeated_headers"):
                 warnings.append(f"{name}: header repeated {passed} times in the body, passed over")
             if passed := found.get("lines_before_header"):

@@ -3,9 +3,9 @@
 Belongs here: typed rows and rejected rows of one delivery as Parquet, and the extracts of a school year made of them.
 Does not belong here: the ledger, and rows of one key from several sources, which are merged in memory (resolve).
 
-A reading is a folder: `<source>-<extract>/<school year>/rows-<n>.parquet` holds what is stored, `keys-<n>.parquet`
-beside it a hash of each row's key and where the row stood, `rejects-<n>.parquet` the quarantine. It can be thrown away
-at any time: it is made again from the archive.
+A reading is a folder: `<source>-<extract>/<school year>/rows-<n>.arrow` holds what is stored, with a hash of each row's
+key and where the row stood, `rejects-<n>.parquet` the quarantine. It can be thrown away at any time: it is made again
+from the archive.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Reading:
     warnings: list[str]
 
     def files(self, extract: str, source: str, year: int, kind: str) -> list[Path]:
-        """The `rows`, `keys` or `rejects` files of a school year, in the order of the delivery."""
+        """The `rows` or `rejects` files of a school year, in the order of the delivery."""
         return sorted(_folder_of(self.folder, source, extract, year).glob(f"{kind}-*"))
 
     def of(self, source: str, extract: str) -> Found:
@@ -151,10 +151,13 @@ class _Place:
     number: int
     delivery_id: str
 
-    def write(self, frame: pl.DataFrame, kind: str, found: Found, year: int) -> None:
+    def of(self, kind: str, found: Found, year: int) -> Path:
         folder = _folder_of(self.folder, found.source, found.extract, year)
         folder.mkdir(parents=True, exist_ok=True)
-        sealed.write_parquet(frame, folder / f"{kind}-{self.number:06d}.parquet", compression_level=1)
+        return folder / f"{kind}-{self.number:06d}"
+
+    def reject(self, frame: pl.DataFrame, found: Found, year: int) -> None:
+        sealed.write_parquet(frame, self.of("rejects", found, year).with_suffix(".parquet"))
 
 
 def _write(part: Part, place: _Place, found: Found) -> None:
@@ -163,7 +166,7 @@ def _write(part: Part, place: _Place, found: Found) -> None:
     found.skipped.update(part.skipped)
     if rejects := list(unreadable(part, place.delivery_id)):
         frame = quarantine.joined(rejects)
-        place.write(frame, "rejects", found, UNREADABLE_YEAR)
+        place.reject(frame, found, UNREADABLE_YEAR)
         _count(found, part, frame.with_columns(pl.lit(UNREADABLE_YEAR).alias(YEAR)), 1)
     text = part.rows
     if (text[YEAR] == UNREADABLE_YEAR).any():
@@ -173,18 +176,15 @@ def _write(part: Part, place: _Place, found: Found) -> None:
     _count(found, part, rejects, 1)
     for year in rejects[YEAR].unique().sort():
         of_year = rejects.filter(pl.col(YEAR) == year).drop(UNIT, YEAR)
-        place.write(
-            quarantine.joined([quarantine.as_delivered(of_year, part.tables, place.delivery_id, part.shown)]),
-            "rejects", found, year,
-        )  # fmt: skip
+        shown = quarantine.as_delivered(of_year, part.tables, place.delivery_id, part.shown)
+        place.reject(quarantine.joined([shown]), found, year)
     validated(contract, sound.select(column.name for column in contract.columns), unique=False)
     years = sound[YEAR].unique().sort()
     for year in years:
         rows = sound if len(years) == 1 else sound.filter(pl.col(YEAR) == year)
-        stored = rows.select(*contract.stored, pl.lit(place.delivery_id).alias(DELIVERY))
-        place.write(stored, "rows", found, year)
         key = rows.select(contract.key or LINE).hash_rows(seed=0).alias(KEY)
-        place.write(rows.select(key, FILE, LINE), "keys", found, year)
+        kept = rows.select(*contract.stored, pl.lit(place.delivery_id).alias(DELIVERY), key, FILE, LINE)
+        sealed.write_ipc(kept, place.of("rows", found, year).with_suffix(".arrow"))
 
 
 def _count(found: Found, part: Part, rows: pl.DataFrame, position: int) -> None:
@@ -213,12 +213,14 @@ class _Piece:
     """One block's rows of one unit."""
 
     unit: int
-    rows: Path
-    keys: Path
+    path: Path
+
+    def columns(self, names: Iterable[str]) -> pl.DataFrame:
+        return pl.read_ipc(sealed.source(self.path), columns=list(names))
 
     @cached_property
-    def hashes(self) -> pl.Series:
-        return pl.read_parquet(sealed.source(self.keys), columns=[KEY]).to_series()
+    def hashes(self) -> np.ndarray:
+        return self.columns([KEY])[KEY].to_numpy()
 
 
 def settle(contract: Extract, readings: Iterable[Reading], source: str, year: int, folder: Path) -> Settled:
@@ -231,34 +233,24 @@ def settle(contract: Extract, readings: Iterable[Reading], source: str, year: in
         IntegrityError: rows got lost; a fault of the product.
     """
     pieces = [
-        _Piece(unit, *files)
+        _Piece(unit, path)
         for unit, reading in enumerate(readings)
-        for files in zip(
-            reading.files(contract.name, source, year, "rows"),
-            reading.files(contract.name, source, year, "keys"),
-            strict=True,
-        )
+        for path in reading.files(contract.name, source, year, "rows")
     ]
     losers = _losers(contract, pieces)
     lost = {place: frame[_POSITION].to_numpy() for (place,), frame in losers.group_by(_PLACE)}
     parts = _Parts(contract, folder)
 
-    def kept(place: int) -> pl.DataFrame | None:
-        """The rows of a piece that stay; None where that is the piece as it is."""
-        if place not in lost and len(pieces[place].hashes) >= _STANDS_ALONE:
-            return None
-        rows = pl.read_parquet(sealed.source(pieces[place].rows))
+    def kept(place: int) -> pl.DataFrame:
+        rows = pieces[place].columns([*contract.stored, DELIVERY])
         if place in lost:
             stays = np.ones(rows.height, bool)
             stays[lost[place]] = False
             rows = rows.filter(pl.Series(stays))
         return rows
 
-    for piece, rows in zip(pieces, ahead(map(kept, range(len(pieces)))), strict=True):
-        if rows is None:
-            parts.link(piece.rows, len(piece.hashes))
-        else:
-            parts.add(rows)
+    for rows in ahead(map(kept, range(len(pieces)))):
+        parts.add(rows)
     parts.finish()
     delivered = sum(len(piece.hashes) for piece in pieces)
     if parts.rows != delivered - losers.height:
@@ -276,12 +268,6 @@ class _Parts:
         self._contract, self._folder = contract, folder
         self._waiting: list[pl.DataFrame] = []
         self._number = self.rows = 0
-
-    def link(self, path: Path, rows: int) -> None:
-        """A file as it is; the folder of the reading, and with it the first name of the file, will go."""
-        self._flush()
-        sealed.carry(path, self._next())
-        self.rows += rows
 
     def add(self, rows: pl.DataFrame) -> None:
         """Rows, written at once if they are many, else with their neighbours in the order of the key."""
@@ -314,19 +300,20 @@ class _Parts:
 def _losers(contract: Extract, pieces: list[_Piece]) -> pl.DataFrame:
     """`_place` (of the piece), `_position` (in it), `_unit`, `_file` of the rows that give way to another of their key."""
     losers = [pl.DataFrame(schema={_PLACE: pl.Int32, _POSITION: pl.UInt32, UNIT: pl.Int32, FILE: pl.String})]
-    hashes = pl.concat([piece.hashes for piece in pieces]).sort() if contract.key and pieces else pl.Series()
-    repeated = hashes.filter(hashes == hashes.shift()).unique() if len(hashes) else hashes
+    hashes = np.concatenate([piece.hashes for piece in pieces if contract.key] or [np.empty(0, np.uint64)])
+    hashes.sort()
+    repeated = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
+    del hashes
     for start in range(0, len(repeated), _AT_ONCE):
-        lot = repeated.slice(start, _AT_ONCE)
+        lot = pl.Series(repeated[start : start + _AT_ONCE])
         rivals = []
         for place, piece in enumerate(pieces):
-            rival = piece.hashes.is_in(lot)
+            rival = pl.Series(piece.hashes).is_in(lot)
             if rival.any():
                 columns = [*contract.key, *([contract.best] if contract.best else [])]
-                rows = pl.read_parquet(sealed.source(piece.rows), columns=columns).with_row_index(_POSITION)
-                stood = pl.read_parquet(sealed.source(piece.keys), columns=[FILE, LINE])
+                rows = piece.columns([*columns, FILE, LINE]).with_row_index(_POSITION)
                 rivals.append(
-                    rows.hstack(stood).filter(rival).with_columns(
+                    rows.filter(rival).with_columns(
                         pl.lit(place, pl.Int32).alias(_PLACE), pl.lit(piece.unit, pl.Int32).alias(UNIT),
                         pl.lit(0, pl.Int32).alias(SOURCE),
                     )

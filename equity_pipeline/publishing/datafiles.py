@@ -9,6 +9,7 @@ import unicodedata
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+from pyarrow import parquet
 
 _SIGNS = "=+-@"
 _BREAKS = re.compile(r"[\x00-\x1f]+")
@@ -32,8 +33,8 @@ def _runs(text: str) -> bool:
 def both(path: str, frame: pd.DataFrame) -> dict[str, bytes]:
     """`<path>.csv` and `<path>.parquet`. The two say the same in every cell, so both carry the harmless text."""
     texts = [c for c in frame.columns if not pd.api.types.is_numeric_dtype(frame[c])]
-    safe = frame.assign(**{column: _harmless(frame[column]) for column in texts})
-    return {f"{path}.csv": csv(safe), f"{path}.parquet": parquet(safe)}
+    safe = _table(frame.assign(**{column: _harmless(frame[column]) for column in texts}))
+    return {f"{path}.csv": _csv(safe), f"{path}.parquet": _parquet(safe)}
 
 
 def _harmless(texts: pd.Series) -> pd.Series:
@@ -48,11 +49,19 @@ def _harmless(texts: pd.Series) -> pd.Series:
 
 def csv(frame: pd.DataFrame) -> bytes:
     r"""UTF-8, `\n`, header, empty for null, `true`/`false`, shortest decimal that reads back to the same number."""
-    return pl.DataFrame(pa.Table.from_pandas(frame, preserve_index=False)).write_csv().encode()
+    return _csv(_table(frame))
 
 
-def parquet(frame: pd.DataFrame) -> bytes:
+def _table(frame: pd.DataFrame) -> pa.Table:
+    return pa.Table.from_pandas(frame, preserve_index=False)
+
+
+def _csv(table: pa.Table) -> bytes:
+    return pl.DataFrame(table).write_csv().encode()
+
+
+def _parquet(table: pa.Table) -> bytes:
     """Parquet with zstd."""
     sink = io.BytesIO()
-    frame.to_parquet(sink, engine="pyarrow", compression="zstd", index=False)
+    parquet.write_table(table, sink, compression="zstd")
     return sink.getvalue()

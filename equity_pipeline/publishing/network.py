@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ class _Released:
 
     partner_id: str
     manifest: dict[str, Any]
+    certificate: dict[str, Any]
     tools: pd.DataFrame
 
     @property
@@ -79,7 +81,7 @@ def publish(home: Home, partners: Mapping[str, Partner]) -> Release:
         page = environment().get_template("network.html.j2").render(
             title=ENGLISH("The network: do closed gaps stay closed?"), clients=clients, portfolio=portfolio, missing=missing,
             late=[line for r in released for line in _late(r)], labs=[lab for r in released for lab in _labs(r)],
-            middle=middle, files=sorted(data), release_id=release_id, latest_year=max((r.year for r in released), default=None),
+            middle=middle, apart=_apart(released), files=sorted(data), release_id=release_id, latest_year=max((r.year for r in released), default=None),
         )  # fmt: skip
         files = data | {"index.html": page.encode()}
         with new_folder(target) as scratch:
@@ -107,7 +109,17 @@ def _read(releases: Path, partner_id: str) -> _Released | None:
     said = manifest.read(latest)
     if said is None or not said["school_years"]:
         return None
-    return _Released(partner_id, said, pd.read_parquet(latest / "data" / "tools_package.parquet"))
+    certificate = json.loads((latest / "certificate.json").read_text(encoding="utf-8"))
+    return _Released(
+        partner_id, said, certificate, pd.read_parquet(latest / "data" / "tools_package.parquet")
+    )
+
+
+def _apart(released: list[_Released]) -> int | None:
+    """What every release proves: how many students apart the two numbers are at the least that a hidden one may be. None where one of them
+    proves nothing."""
+    proofs = [r.certificate.get("proof", {}).get("apart_at_least") for r in released]
+    return min(proofs) if proofs and all(proofs) else None
 
 
 def _told(rows: pd.DataFrame) -> pd.DataFrame:

@@ -7,8 +7,10 @@ Fails closed: the release is written to a scratch folder and attacked there; onl
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,19 @@ class Release:
     restated: int
 
 
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """A release makes a million values and hardly a cycle among them: looking for cycles took an eighth of its time."""
+    paused = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if paused:
+            gc.enable()
+
+
+@_no_collection()
 def publish(home: Home, partner: Partner) -> Release:
     """Publish the partner's finished warehouse.
 

@@ -23,6 +23,8 @@ from equity_pipeline.warehouse import project
 
 # Values made of counts of other rows, hidden ones among them: a family's p-values, a partner's schools.
 _STAYS = ["p_value_adjusted", "within_school_gap", "between_school_gap", "availability_gap", "assignment_gap"]
+# Single grades are never published.
+_ROWS = {"gap_metrics": "grade_level = '_all'"}
 _SEEDS = ("metrics", "dimensions", "subgroups", "policy")
 
 
@@ -38,7 +40,8 @@ def read(home: Home, partner: Partner) -> tuple[dict[str, pd.DataFrame], Context
     with duckdb.connect(str(warehouse), read_only=True) as con:
         marts = {
             mart: con.execute(
-                f"select * from marts.{mart} where metric_id in (select metric_id from policy.metrics where publish = 'yes') "
+                f"select * from marts.{mart} where {_ROWS.get(mart, 'true')} "
+                "and metric_id in (select metric_id from policy.metrics where publish = 'yes') "
                 "order by all"  # what is hidden must not depend on the order in which threads wrote the rows
             ).df().drop(columns=_STAYS, errors="ignore")
             for mart in MARTS

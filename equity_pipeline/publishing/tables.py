@@ -140,9 +140,11 @@ def gap_tracker(
     `rows`: `tracker.view` of one metric × school. Grain of the table: one line per group.
     """
     lines = _tracker_lines(rows, labels, years, say)
-    groups = tuple(len(list(of)) for _, of in itertools.groupby(lines, key=operator.itemgetter("heading")))
-    trend = any(line["trend"] for line in lines)
-    return layouts.fill(layouts.tracker(groups, tuple(years), trend, say), lines, id=id, caption=caption)
+    layout = layouts.tracker(tuple(years), any(line["trend"] for line in lines), say)
+    headed: list[str | dict[str, str]] = []
+    for heading, of in itertools.groupby(lines, key=operator.itemgetter("heading")):
+        headed += [heading, *of]
+    return layouts.fill(layout, headed, id=id, caption=caption)
 
 
 def tools_package(rows: list[Row], *, id: str, caption: str, say: Language = ENGLISH) -> Markup:
@@ -163,7 +165,7 @@ def tools_package(rows: list[Row], *, id: str, caption: str, say: Language = ENG
         }
         for row in rows
     ]  # fmt: skip
-    return layouts.fill(layouts.tools_package(len(lines), year, say), lines, id=id, caption=caption)
+    return layouts.fill(layouts.tools_package(year, say), lines, id=id, caption=caption)
 
 
 def _then(code: str | None, gap: float | None, say: Language) -> Markup:

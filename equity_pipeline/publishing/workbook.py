@@ -72,7 +72,7 @@ def workbook(rows: list[Row], context: Context, partner_name: str) -> bytes:
             {"title": say("Equity gap tracker"), "subject": partner_name, "created": _CREATED}
         )
         base = {"font_name": "Calibri", "font_size": 11, "valign": "top"}
-        cell = base | {"bottom": 1, "bottom_color": "#D5DADE"}
+        line = base | {"bottom": 1, "bottom_color": "#D5DADE"}
         head = base | {
             "bold": True,
             "text_wrap": True,
@@ -81,16 +81,16 @@ def workbook(rows: list[Row], context: Context, partner_name: str) -> bytes:
             "valign": "bottom",
         }
         formats = {
-            "text": book.add_format(cell | {"align": "left", "indent": 1}),
-            "count": book.add_format(cell | {"num_format": '"~"#,##0', "align": "right"}),
-            "percent": book.add_format(cell | {"num_format": "0%", "align": "right"}),
-            "points": book.add_format(cell | {"num_format": "+0;−0;0", "align": "right"}),
-            "goal": book.add_format(cell | {"num_format": "+0.0;−0.0;0", "align": "right"}),
+            "text": book.add_format(base | {"align": "left", "indent": 1}),
+            "count": book.add_format(base | {"num_format": '"~"#,##0', "align": "right"}),
+            "percent": book.add_format(base | {"num_format": "0%", "align": "right"}),
+            "points": book.add_format(base | {"num_format": "+0;−0;0", "align": "right"}),
+            "goal": book.add_format(base | {"num_format": "+0.0;−0.0;0", "align": "right"}),
             "head": book.add_format(head | {"align": "left", "indent": 1}),
             "head of numbers": book.add_format(head | {"align": "right"}),
             "title": book.add_format(base | {"bold": True, "font_size": 18}),
-            "term": book.add_format(cell | {"bold": True}),
-            "said": book.add_format(cell | {"text_wrap": True}),
+            "term": book.add_format(line | {"bold": True}),
+            "said": book.add_format(line | {"text_wrap": True}),
         }  # fmt: skip
         ordered = [list(of) for _, of in itertools.groupby(sorted(rows, key=_order), key=_ORDER_OF_METRIC)]
         sheets = {_sheet_name(of[0]["metric_id"], number): of for number, of in enumerate(ordered, start=1)}
@@ -136,8 +136,9 @@ def _sheet(
     book: xlsxwriter.Workbook, formats: dict[str, Any], context: Context, rows: list[Row], name: str
 ) -> None:
     sheet = book.add_worksheet(name)
+    styles = [formats[kind] for _, _, kind, _ in _COLUMNS]
     for position, (heading, width, kind, note) in enumerate(_COLUMNS):
-        sheet.set_column(position, position, width)
+        sheet.set_column(position, position, width, styles[position])
         sheet.write_string(
             0, position, say(heading), formats["head" if kind == "text" else "head of numbers"]
         )
@@ -145,16 +146,15 @@ def _sheet(
             sheet.write_comment(0, position, say(note), {"author": ""})
     for line, row in enumerate(rows, start=1):
         for position, value in enumerate(_cells(row, context)):
-            style = formats[_COLUMNS[position][2]]
-            if value is None or value == "":
-                sheet.write_blank(line, position, None, style)
-            elif isinstance(value, str):
-                sheet.write_string(line, position, value, style)
-            else:
-                sheet.write_number(line, position, value, style)
+            if isinstance(value, str):
+                if value:
+                    sheet.write_string(line, position, value, styles[position])
+            elif value is not None:
+                sheet.write_number(line, position, value, styles[position])
     sheet.set_row(0, 32)
     sheet.freeze_panes(1, 4)
     sheet.autofilter(0, 0, len(rows), len(_COLUMNS) - 1)
+    sheet.hide_gridlines(0)  # lines on paper too: half of the cells are empty, and a border needs a cell
     sheet.set_landscape()
     sheet.fit_to_pages(1, 0)
     sheet.repeat_rows(0)

@@ -13,13 +13,15 @@ from equity_pipeline.storage.home import Home
 
 @dataclass(frozen=True)
 class Status:
-    """One partner × school year × extract. `deliveries` counts the files that hold it; `overdue`: it is expected, its
-    due day has passed, and no row of it has been loaded. `release`: the partner's newest one."""
+    """One partner × school year × extract. `deliveries` counts the files that hold it, `held` those that were held back;
+    `overdue`: it is expected, its due day has passed, and no row of it has been loaded. `release`: the partner's newest one.
+    """
 
     partner_id: str
     school_year: int
     extract: str
     deliveries: int
+    held: int
     rows_in: int
     loaded: int
     rejected: int
@@ -37,6 +39,11 @@ def latest_release(home: Home, partner_id: str) -> str | None:
     """Id of the partner's newest release."""
     link = home.releases(partner_id) / "latest"
     return link.resolve().name if link.exists() else None
+
+
+def not_taken(home: Home, partner: Partner) -> list[str]:
+    """What a person is told of each delivered file that brings nothing: held back, refused or unclaimed."""
+    return [one["message"] for one in Ledger(home).deliveries(partner.partner_id) if one["message"]]
 
 
 def status(home: Home, partner: Partner, today: dt.date) -> list[Status]:
@@ -62,7 +69,7 @@ def status(home: Home, partner: Partner, today: dt.date) -> list[Status]:
             extract,
             **{
                 name: counted.get((year, extract), {}).get(name, 0)
-                for name in ("deliveries", "rows_in", "loaded", "rejected", "duplicates")
+                for name in ("deliveries", "held", "rows_in", "loaded", "rejected", "duplicates")
             },
             built=built,
             release=release,

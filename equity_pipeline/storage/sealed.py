@@ -152,6 +152,16 @@ def write_parquet(frame: pl.DataFrame, target: Path, compression_level: int | No
     write(target, content.getvalue())
 
 
+def write_ipc(frame: pl.DataFrame, target: Path) -> None:
+    """Write a frame as it lies in memory, for a short while: sealed where there is a key."""
+    if not _keys():
+        frame.write_ipc(target)
+        return
+    content = io.BytesIO()
+    frame.write_ipc(content)
+    write(target, content.getvalue())
+
+
 def renew(folders: Iterable[Path]) -> int:
     """Seal the files below these folders that are plain or under an older key; how many there were."""
     found = _keys()

@@ -55,7 +55,7 @@ def test_extra_columns_are_dropped_with_a_warning(tmp_path):
             "_file": "schools.csv", "_line": 2,
         }
     ]  # fmt: skip
-    assert result.warnings == ("schools.csv: not used: Principal",)
+    assert result.unused == {"schools.csv": ("Principal",)}
 
 
 def test_reference_tables_may_say_their_year(tmp_path):

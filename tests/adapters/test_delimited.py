@@ -46,7 +46,7 @@ def test_headers_by_alias_in_any_case_with_constants_and_lines(tmp_path):
         {"student_id": " 7 ", "grade_level": "9", "school_year": "2021", "_file": "f.csv", "_line": 2},
         {"student_id": "8", "grade_level": "10", "school_year": "2021", "_file": "f.csv", "_line": 3},
     ]
-    assert result.warnings == ("f.csv: not used: Password",)
+    assert result.unused == {"f.csv": ("Password",)}
 
 
 def test_the_first_alias_that_the_file_has_is_taken(tmp_path):

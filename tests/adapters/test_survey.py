@@ -46,7 +46,7 @@ def test_wide():
     assert mapped.rows.select(SHOWN).rows() == TRUTH
     assert mapped.rows["_line"].to_list() == [2, 2, 3, 3]
     assert "Comment" not in mapped.rows.columns
-    assert mapped.warnings == ("survey.csv: not used: Comment",)
+    assert mapped.unused == {"survey.csv": ("Comment",)}
 
 
 def test_a_question_that_is_gone_is_told():

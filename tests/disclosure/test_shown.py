@@ -172,13 +172,15 @@ def test_a_leak_planted_in_a_page_is_found(
     assert pages.findings(tmp_path, said, Order(), tables, 10)
 
 
-def cell(column: str, value: str) -> Callable[[str], str]:
-    """A number in the first cell of a column that is empty."""
-    return swap(rf'<c r="{column}(\d+)" s="(\d+)"/>', rf'<c r="{column}\1" s="\2"><v>{value}</v></c>')
+def students_of_a_hidden_group(text: str) -> str:
+    """A number of students in the first row that has none, looking as the others of its column do."""
+    style = re.search(r'<c r="F2" (s="\d+")', text)[1]
+    empty = r'(<c r="E(\d+)" [^>]*><v>\d+</v></c>)(?!<c r="F)'
+    return swap(empty, rf'\1<c r="F\2" {style}><v>7</v></c>')(text)
 
 
 BOOKS: dict[str, tuple[str, Callable[[str], str]]] = {
-    "students of a hidden group": (SHEET, cell("F", "7")),
+    "students of a hidden group": (SHEET, students_of_a_hidden_group),
     "a rate with a decimal": (SHEET, swap(r'(<c r="G\d+" s="\d+"><v>)[\d.]+', r"\g<1>0.314")),
     "a gap with a decimal": (SHEET, swap(r'(<c r="K\d+" s="\d+"><v>)(-?\d+)<', r"\1\2.4<")),
     "students needed": (SHEET, swap(r'(<c r="P\d+" s="\d+"><v>)', r"\g<1>9")),

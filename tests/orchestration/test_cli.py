@@ -13,10 +13,14 @@ from click.testing import CliRunner
 from equity_pipeline.cli import main
 from equity_pipeline.defs import history
 from equity_pipeline.defs.location import definitions
+from equity_pipeline.defs.runs import one_partner
 from equity_pipeline.domain import school_years
+from equity_pipeline.extracts.intake import load_extracts
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.extracts.privacy import Pseudonyms
+from equity_pipeline.partners import registry
 from equity_pipeline.storage import keys, trail
+from equity_pipeline.warehouse.project import DUCKDB
 
 STUDENTS = "school_year,student_id,grade_level\n2026,s1,09\n2026,s2,ninth\n2026,s3,10\n"
 
@@ -82,6 +86,47 @@ def test_check_delivery_names_rows_by_line_and_changes_nothing(equity, home, add
     assert re.search(r"students\.csv, line 3: 1 rows rejected: grade_level", result.output)
     assert "ninth" not in result.output
     assert sorted(home.root.rglob("*")) == before
+
+
+def test_check_delivery_calls_a_column_unused_only_where_no_source_uses_it(
+    equity, home, add_partner, tmp_path
+):
+    add_partner("north")
+    path = home.partner_file("north")
+    sources = """sources:
+  - {name: people, format: delimited, files: [one.csv], extract: students,
+     columns: {school_year: Year, student_id: ID, grade_level: Grade}}
+  - {name: stays, format: delimited, files: [one.csv], extract: school_enrollments,
+     columns: {school_year: Year, student_id: ID, school_id: School, entry_date: Entered}}
+"""
+    path.write_text(path.read_text().partition("sources:")[0] + sources)
+    file = tmp_path / "one.csv"
+    file.write_text("Year,ID,Grade,School,Entered,Password\n2026,s1,09,1,2025-08-20,x\n")
+    result = equity("check-delivery", "--partner", "north", str(file))
+    assert result.exit_code == 0, result.output
+    [told] = [line for line in result.output.splitlines() if "not used" in line]
+    assert told.endswith("one.csv: not used: Password")
+
+
+def test_a_file_that_is_held_back_is_not_called_accepted_and_status_says_so(equity, home, add_partner):
+    add_partner("north")
+    for month, rows in ((10, 40), (11, 3)):
+        lines = "".join(f"2026,s{number},09\n" for number in range(rows))
+        path = home.landing("north") / f"students_2025-{month}-01.csv"
+        path.write_text(f"school_year,student_id,grade_level\n{lines}")
+    with history.open_instance(home) as instance:
+        taken = next(one_partner(instance, home, registry.load(home.partner_file("north")), (), DUCKDB))
+    first, told = taken.line.splitlines()
+    assert first == "files: 1 accepted, 1 held back, 0 refused, 0 unclaimed"
+    assert told.startswith(
+        "  students_2025-11-01.csv: does not replace the file before: 3 rows of students 2025-26"
+    )
+    load_extracts(home, registry.load(home.partner_file("north")), 2026)
+    output = equity("status").output
+    assert re.search(r"north +2025-26 +students +1 +1 +40 +40 +0 ", output)
+    assert f"north: {told.strip()}" in output
+    [row] = json.loads(equity("status", "--json").output)
+    assert (row["deliveries"], row["held"]) == (1, 1)
 
 
 def test_check_delivery_of_a_file_that_nobody_claims_fails(equity, add_partner, tmp_path):

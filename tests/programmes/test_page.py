@@ -153,7 +153,7 @@ def test_four_hundred_schools_fit_a_phone(render, tmp_path, visit):
     tab = visit(page, 375)
     assert tab.evaluate("document.documentElement.scrollWidth") <= 375
     tab.get_by_label("Find").first.fill("School 0399")
-    assert tab.locator("section:has(> h2#schools) tbody tr:visible").count() == 1
+    assert tab.locator("section:has(h2#schools) tbody tr:visible").count() == 1
 
 
 def test_hostile_words_of_staff_break_no_layout(tmp_path, visit):

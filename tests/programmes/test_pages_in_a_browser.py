@@ -24,7 +24,14 @@ RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "be
 
 @pytest.fixture
 def see(built, visit):
-    return lambda partner, page, width=1280: visit(built(partner).site / f"programmes/{page}.html", width)
+    """Opens a page of a partner, with all that is folded open: what is hidden can't be looked at."""
+
+    def opened(partner, page, width=1280):
+        tab = visit(built(partner).site / f"programmes/{page}.html", width)
+        tab.evaluate("document.querySelectorAll('details').forEach(folded => folded.open = true)")
+        return tab
+
+    return opened
 
 
 def test_every_programme_page_is_looked_at(built):
@@ -115,6 +122,29 @@ def test_a_coach_finds_the_answer_above_the_fold(see):
                 assert box["y"] + box["height"] < 900, page
 
 
+def test_the_climate_page_is_short_until_more_is_asked_for(built, browser, visit):
+    """On a phone a few screens; the keyboard opens a section, a link to it does, and paper has them all, also without script."""
+    path = built("harborview_ps").site / "programmes/climate.html"
+    tab = visit(path, 375)
+    assert tab.evaluate("document.documentElement.scrollHeight") < 9000
+    folded = tab.locator("details")
+    assert folded.count() > 4 and tab.locator("details[open]").count() == 0
+    assert all(len(text) > 8 for text in tab.locator("summary .note").all_inner_texts())
+    folded.first.locator("summary").focus()
+    tab.keyboard.press("Enter")
+    assert folded.first.locator("table").is_visible() and not folded.nth(1).locator("table").is_visible()
+    tab.locator(f".contents a[href='#{folded.nth(1).locator('h2').get_attribute('id')}']").click()
+    folded.nth(1).locator("table").wait_for(state="visible")
+    plain = browser.new_page(java_script_enabled=False)
+    plain.goto(path.as_uri())
+    shown = "all => all.filter(t => t.getBoundingClientRect().height > 40 && t.checkVisibility({contentVisibilityAuto: true})).length"
+    tables = plain.locator("main table")
+    assert tables.evaluate_all(shown) == tables.count() - folded.count()
+    plain.emulate_media(media="print")
+    assert tables.evaluate_all(shown) == tables.count()
+    plain.close()
+
+
 def test_the_keyboard_reaches_everything(see):
     tab = see("riverside_usd", "needs")
     wanted = tab.evaluate(
@@ -162,7 +192,7 @@ def test_the_climate_tables_say_what_the_table_beside_them_says(built, see):
     ]
     tab, labels = see("harborview_ps", "climate"), harborview.context.labels
     for metric, of in frame[frame["n"].notna()].groupby("metric_id"):
-        rows = tab.locator(f"section:has(> h2#{metric}) tbody tr:has(td)")
+        rows = tab.locator(f"section:has(h2#{metric}) tbody tr:has(td)")
         read = {}
         for cells in rows.evaluate_all(
             "all => all.map(r => [...r.cells].map(c => c.innerText.split('\\n')[0].trim()))"

@@ -195,11 +195,13 @@ def test_the_network_is_made_from_releases_alone(tmp_path):
     absent = partner(partner_id="new_sd", name="Newcomer District")
     publish(home)
     marts, said = small(who=other, seed=11)
-    write_release(home, other, marts | {"tools_package": marts["tools_package"].iloc[:0]}, said, holds)
+    marts |= {"tools_package": marts["tools_package"].iloc[:0]}
+    write_release(home, other, marts, said, lambda folder: {"pass": True})
     partners = {p.partner_id: p for p in (partner(), other, absent)}
     first = network.publish(home, partners)
     page = (first.path / "index.html").read_text()
     assert "Newcomer District" in page and "Riverside Unified" in page and "1 client" in page
+    assert "(X = " not in page, "one of the releases proves nothing"
     assert network.publish(home, partners).changed is False
     released = pd.read_parquet(home.releases("riverside_usd") / "latest/data/tools_package.parquet")
     together = pd.read_parquet(first.path / "data/tools_package.parquet")
@@ -207,6 +209,7 @@ def test_the_network_is_made_from_releases_alone(tmp_path):
     shutil.rmtree(home.releases("lakeview_sd"))
     again = network.publish(home, partners)
     assert again.changed and os.readlink(home.network_releases / "latest") == again.release_id
+    assert "at least 3 students apart (X = 3)" in (again.path / "index.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,11 @@ import re
 
 import pandas as pd
 import pytest
+from lxml import html
+from markupsafe import Markup
 
 from equity_pipeline.publishing import contracts, tables, tracker
+from equity_pipeline.publishing.programmes.page import Table
 
 from .frames import LABELS, context, frames
 
@@ -89,6 +92,29 @@ def test_the_same_rows_give_the_same_table_with_its_fixed_id(view):
     ]
     assert made[0] == made[1]
     assert 'id="one"' in made[0] and "A &lt;b&gt;" in made[0] and "<style>\n#one" not in made[0]
+
+
+def test_a_programmes_table_is_laid_out_as_the_tracker_is():
+    lines = ["50% & <more>", ["<b>Asian</b>", "5%", Markup("<i>x</i>")], ["Black", "%(caption)s", ""]]
+    table = Table(
+        "A <b> of 100%", ["Group", "Rate %", 'From 0 to "20%"'], lines, frozenset({1}), frozenset({2})
+    )
+    root = html.fromstring(table.html)
+    assert root.get("aria-label") == root.findtext(".//caption/span") == "A <b> of 100%"
+    assert [(head.text, head.get("scope")) for head in root.iterfind(".//thead//th")] == [
+        ("Group", "col"), ("Rate %", "col"), ('From 0 to "20%"', "col"),
+    ]  # fmt: skip
+    [heading] = root.find_class("gt_group_heading")
+    assert (heading.text, heading.get("scope"), heading.get("colspan")) == ("50% & <more>", "colgroup", "3")
+    rows = [row for row in root.iterfind(".//tbody/tr") if row.find("td") is not None]
+    assert [[cell.text for cell in row] for row in rows] == [
+        ["<b>Asian</b>", "5%", None],
+        ["Black", "%(caption)s", None],
+    ]
+    assert rows[0][2].findtext("i") == "x" and rows[0][0].get("scope") == "row"
+    assert [cell.get("data-label") for cell in rows[1]] == [None, "Rate %", None]
+    assert {"num", "pic"} <= {name for cell in rows[1] for name in cell.get("class").split()}
+    assert "gt_group_heading" not in Table("A", ["Group"], [["x"]]).html
 
 
 def test_ranking_counts_each_gap_once_and_never_a_closed_one(view):

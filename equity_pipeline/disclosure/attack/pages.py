@@ -46,7 +46,7 @@ from equity_pipeline.domain.errors import DisclosureError
 _TAGS = {
     "html", "head", "meta", "link", "title", "style", "script", "body", "a", "header", "div", "nav", "ul", "ol", "li", "main", "p", "h1",
     "h2", "h3", "h4", "section", "footer", "span", "b", "i", "small", "bdi", "code", "br", "table", "caption", "thead", "tbody", "tr", "th",
-    "td", "svg", "path", "line", "circle", "rect", "text", "figure", "figcaption", "dl", "dt", "dd", "blockquote",
+    "td", "svg", "path", "line", "circle", "rect", "text", "figure", "figcaption", "dl", "dt", "dd", "blockquote", "details", "summary",
 }  # fmt: skip
 # Attributes of which nothing can follow, and those whose numbers are looked at.
 _SILENT = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import zipfile
 from collections.abc import Iterator
@@ -32,8 +33,9 @@ _PARTS = re.compile(
 # What a sheet is made of. All else (formulas, conditional formats, validations, groups of rows) may follow from what is hidden.
 _SHEET = {
     "worksheet", "sheetPr", "pageSetUpPr", "dimension", "sheetViews", "sheetView", "pane", "selection", "sheetFormatPr", "cols",
-    "col", "sheetData", "row", "c", "v", "autoFilter", "pageMargins", "pageSetup", "headerFooter", "oddFooter", "legacyDrawing",
+    "col", "sheetData", "row", "c", "v", "autoFilter", "printOptions", "pageMargins", "pageSetup", "headerFooter", "oddFooter", "legacyDrawing",
 }  # fmt: skip
+_MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _NAMES = ("_xlnm._FilterDatabase", "_xlnm.Print_Titles")
 # Column → what stands there of a row: figures told as they are in the data files, and differences of rates as whole points.
 _TOLD = {
@@ -134,16 +136,13 @@ class _Workbook:
     def _sheet(self, name: str, sheet: ElementTree.Element) -> Iterator[Finding]:
         styles: dict[str, str] = {}
         listed: list[tuple[Any, ...]] = []
-        for element in sheet.iter():
-            kind = _local(element)
-            if kind not in _SHEET:
-                yield Finding("an element that no rule knows", PATH, f"{name} {kind}")
-            if kind in ("row", "col") and not {"hidden", "outlineLevel", "collapsed"}.isdisjoint(
-                element.keys()
-            ):
+        for tag in sorted({element.tag for element in sheet.iter()}):
+            if tag.removeprefix(_MAIN) not in _SHEET:
+                yield Finding("an element that no rule knows", PATH, f"{name} {tag.removeprefix(_MAIN)}")
+        for element in itertools.chain(sheet.iter(f"{_MAIN}col"), sheet.iter(f"{_MAIN}row")):
+            if not {"hidden", "outlineLevel", "collapsed"}.isdisjoint(element.keys()):
                 yield Finding("a hidden row or column", PATH, name)
-            if kind != "row":
-                continue
+        for element in sheet.iter(f"{_MAIN}row"):
             cells = {cell.get("r", "").rstrip("0123456789"): cell for cell in element}
             row: dict[str, Any] = {
                 column: value for column, cell in cells.items() if (value := self._value(cell)) is not None
@@ -179,8 +178,8 @@ class _Workbook:
         yield from self._in_order(name, listed)
 
     def _value(self, cell: ElementTree.Element) -> object:
-        value = next((part.text for part in cell if _local(part) == "v"), None)
-        if value is None:
+        value = cell.findtext(f"{_MAIN}v")
+        if not value:
             return None
         if cell.get("t") == "s":
             self.used.add(int(value))

@@ -59,8 +59,8 @@ def pages(reader: Reader) -> Iterator[Page]:
     yield parts.page(
         "programmes/climate.html", say(KICKER), say("Climate and discipline"), finding(reader, district),
         say("What happened to students in {year}, group by group, and how it compares with everyone else.", year=parts.year(latest)),
-        [*ranked(reader, latest), *by_group(reader, district, latest), *_incidents(reader, latest), *climate_surveys(reader), *_by_school(reader, latest),
-         *_to_print(reader, packs)],
+        [*ranked(reader, latest), *_widest_open(reader, district, latest), *_folded(_incidents(reader, latest)), *_folded(climate_surveys(reader)),
+         *_folded(_by_school(reader, latest)), *_to_print(reader, packs)],
         _answers(reader, district, latest),
     )  # fmt: skip
     for name, (title, metrics) in packs.items():
@@ -260,6 +260,29 @@ def by_group(reader: Reader, rows: list[Row], latest: int) -> list[Block]:
                         frozenset({2, 3, 4, *([5] if ratios else [])}), frozenset({1})),
         ))  # fmt: skip
     return blocks
+
+
+def _widest_open(reader: Reader, rows: list[Row], latest: int) -> list[Block]:
+    """The measures, all but the one with the widest comparison folded: who is concerned stands for them."""
+    say, blocks = reader.say, by_group(reader, rows, latest)
+    concerned = defaultdict(list)
+    for row in _more_often(rows):
+        concerned[row["metric_id"]].append(reader.group(row))
+    return blocks[:1] + [
+        dataclasses.replace(
+            block,
+            fold=say("Clearly more often: {groups}", groups=say.listed(concerned[block.id], 3))
+            if concerned[block.id] else say("No clear difference between groups can be told"),
+        )
+        for block in blocks[1:]
+    ]  # fmt: skip
+
+
+def _folded(blocks: list[Block]) -> list[Block]:
+    """The sections with a table, folded under what it is of."""
+    return [
+        dataclasses.replace(block, fold=block.table.caption) if block.table else block for block in blocks
+    ]
 
 
 def _counted(reader: Reader, told: list[Row]) -> str:

@@ -42,6 +42,7 @@ PHASE_FIRST = {
 }
 # The Tools Package continues progress towards closing, or keeps closed what was closed the year before.
 CLOSING = {"narrowing", *words.CLOSED}
+_GROUP = ("school_year", "school_id", "dimension", "subgroup")
 _ELIGIBLE = ("race_ethnicity", "economically_disadvantaged")
 
 
@@ -60,7 +61,11 @@ def pages(reader: Reader) -> Iterator[Page]:
 
 
 def _designated(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame[(frame["reference"] == "designated") & (frame.get("grade_level", "_all") == "_all")]
+    return _all_grades(frame[frame["reference"] == "designated"])
+
+
+def _all_grades(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[frame["grade_level"] == "_all"] if "grade_level" in frame else frame
 
 
 class _Phase(NamedTuple):
@@ -211,6 +216,7 @@ def _voice(reader: Reader) -> list[Block]:
     at = {
         key: row for key, row in spoken.items() if not key[2].startswith(BARRIER) and key[2] not in compared
     }
+    access = _access(reader)
     lines: list[list[object] | str] = []
     for construct in dict.fromkeys(key[2] for key in at):
         of = {key[:2]: row for key, row in at.items() if key[2] == construct}
@@ -229,7 +235,7 @@ def _voice(reader: Reader) -> list[Block]:
                 reader.group(row),
                 charts.ranges(ends),
                 *(reader.share(r, "favorable") for r in (one, other)),
-                _access(reader, row),
+                access.get(tuple(row[column] for column in _GROUP), HIDDEN),
             ]
 
         lines += [
@@ -285,21 +291,16 @@ def _barriers(reader: Reader) -> list[Block]:
     )]  # fmt: skip
 
 
-def _access(reader: Reader, row: Row) -> str:
-    """The group's access as the gap tables tell it: a rate, a band, or nothing."""
-    gaps = reader.frames["gap_metrics"]
-    about = {c: row[c] for c in ("school_year", "school_id", "dimension", "subgroup")} | {
-        "metric_id": "ap_ib_enrollment",
-        "reference": "overall",
-    }
-    found = gaps[
-        (gaps[list(about)] == list(about.values())).all(axis=1) & (gaps.get("grade_level", "_all") == "_all")
+def _access(reader: Reader) -> dict[tuple[object, ...], str]:
+    """School year, school, dimension, subgroup → the group's access as the gap tables tell it, where they do: a rate or a band."""
+    gaps = _all_grades(reader.frames["gap_metrics"])
+    told = gaps[
+        (gaps["metric_id"] == "ap_ib_enrollment") & (gaps["reference"] == "overall") & gaps["rate"].notna()
     ]
-    for one in found.to_dict("records"):
-        if pd.notna(one["rate"]):
-            band = one.get("rate_band")
-            return reader.say.rate(one["rate"], band if isinstance(band, str) else None)
-    return HIDDEN
+    return {
+        tuple(row[column] for column in _GROUP): reader.say.rate(row["rate"], row["rate_band"])
+        for row in tracker.plain(told.reindex(columns=[*_GROUP, "rate", "rate_band"]))
+    }
 
 
 def _beliefs(reader: Reader) -> list[Block]:

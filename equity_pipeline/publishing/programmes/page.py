@@ -13,7 +13,7 @@ from markupsafe import Markup
 from equity_pipeline.domain import intervals, school_years
 from equity_pipeline.domain.rows import Row
 from equity_pipeline.partners.registry import Partner
-from equity_pipeline.publishing import charts, tables, words
+from equity_pipeline.publishing import charts, layouts, tables, words
 from equity_pipeline.publishing.context import Context
 from equity_pipeline.publishing.page import Page
 from equity_pipeline.publishing.programmes.vocabulary import AT_INCIDENT, Step
@@ -35,12 +35,19 @@ class Table:
     sortable: bool = False
 
     @property
-    def heads(self) -> list[tuple[str, str]]:
-        """Each column's words and kind: `num`, `pic` or nothing."""
-        return [
-            (name, "num" if place in self.numbers else "pic" if place in self.pictures else "")
-            for place, name in enumerate(self.columns)
+    def html(self) -> Markup:
+        """The table as great-tables lays it out."""
+        kinds = tuple(
+            "num" if place in self.numbers else "pic" if place in self.pictures else ""
+            for place in range(len(self.columns))
+        )
+        heads = {f"head {place}": name for place, name in enumerate(self.columns)}
+        lines = [
+            row if isinstance(row, str) else {f"cell {place}": cell for place, cell in enumerate(row)}
+            for row in self.rows
         ]
+        layout = layouts.plain(kinds, any(isinstance(row, str) for row in self.rows), self.sortable)
+        return layouts.fill(layout, lines, caption=self.caption, **heads)
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,8 @@ class Tile:
 @dataclass(frozen=True)
 class Block:
     """A section of a page: heading, paragraphs, and whatever of the rest it has. `quotes`: words of the partner's staff, each with who
-    said them; `facts`: term and words; `write`: lines to write on, in print."""
+    said them; `facts`: term and words; `write`: lines to write on, in print. `fold`: what stands for a section that is folded until a reader
+    asks for it; paper shows all."""
 
     id: str
     heading: str
@@ -72,6 +80,7 @@ class Block:
     picture_note: str = ""
     table: Table | None = None
     write: int = 0
+    fold: str = ""
 
 
 @dataclass(frozen=True)

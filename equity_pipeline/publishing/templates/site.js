@@ -97,4 +97,13 @@
     };
     for (const control of [find, status, group]) control.addEventListener("input", filter);
   }
+
+  // What is folded opens for who is led there, and for paper.
+  const unfold = () => {
+    const folded = document.getElementById(decodeURIComponent(location.hash.slice(1)))?.closest("details");
+    if (folded) folded.open = true;
+  };
+  addEventListener("hashchange", unfold);
+  unfold();
+  addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((folded) => (folded.open = true)));
 })();

@@ -25,29 +25,31 @@ events as (
     on students.school_year = discipline.school_year and students.student_id = discipline.student_id
 ),
 
--- Before the rows are multiplied by subgroups: how often, and numbers in the place of texts, which are told apart faster.
+-- Before the rows are multiplied by subgroups: how often, and numbers in the place of texts, which are told apart faster. What has
+-- one row counts by itself; only the rest must be told apart.
 numbered as (
   select
     *,
     dense_rank() over (partition by school_year order by student_id) as student,
     dense_rank() over (partition by school_year order by incident_id) as incident,
     count(*) over (partition by school_year, student_id, action) as times,
-    count(*) over (partition by school_year, student_id, action, disability_at_incident) as times_in_status
+    count(*) over (partition by school_year, student_id, action, disability_at_incident) as times_in_status,
+    count(*) over (partition by school_year, incident_id, action) as rows_of_incident
   from events
 ),
 
 grouped as (
   {% for cell in ['cell_1', 'cell_2'] -%}
   select
-    numbered.school_year, numbered.school_id, numbered.action, numbered.student, numbered.incident, numbered.days, numbered.times,
-    subgroups.dimension, subgroups.subgroup
+    numbered.school_year, numbered.school_id, numbered.action, numbered.student, numbered.incident, numbered.days,
+    numbered.rows_of_incident, numbered.times, subgroups.dimension, subgroups.subgroup
   from numbered
   inner join {{ ref('int_cell_subgroup') }} as subgroups on subgroups.cell = numbered.{{ cell }}
   where subgroups.dimension in ({{ one_way_dimensions() }})
   union all
   {% endfor -%}
   select
-    school_year, school_id, action, student, incident, days, times_in_status as times,
+    school_year, school_id, action, student, incident, days, rows_of_incident, times_in_status as times,
     'disability_at_incident' as dimension, disability_at_incident as subgroup
   from numbered
 ),
@@ -59,9 +61,9 @@ counted as (
     action,
     dimension,
     subgroup,
-    count(distinct student) as students,
-    count(distinct incident) as incidents,
+    count(case when times = 1 then 1 end) as students_once,
     count(distinct case when times > 1 then student end) as students_more_than_once,
+    count(case when rows_of_incident = 1 then 1 end) + count(distinct case when rows_of_incident > 1 then incident end) as incidents,
     {{ sum_sorted('days') }} as days
   from grouped
   group by grouping sets ((school_year, action, dimension, subgroup), (school_year, action, dimension, subgroup, school_id))
@@ -75,7 +77,7 @@ select
   counted.dimension,
   counted.subgroup,
   enrolled.n as students_enrolled,
-  counted.students,
+  counted.students_once + counted.students_more_than_once as students,
   counted.students_more_than_once,
   counted.incidents,
   counted.days,
