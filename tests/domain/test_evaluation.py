@@ -179,3 +179,63 @@ def test_baseline_indices():
     counts = pd.DataFrame({"y": [1, 0, 1, 0], "treated": [1, 1, 0, 0], "n": [37, 83, 51, 49]})
     logit = smf.glm("y ~ treated", counts, family=sm.families.Binomial(), freq_weights=counts["n"]).fit()
     assert evaluation.cox_index(37, 120, 51, 100) == pytest.approx(logit.params["treated"] / 1.65, abs=1e-6)
+
+
+def test_sizes_are_those_of_who_was_followed_in_the_year_with_fewest_students(panel, told):
+    start = panel["first_school_year"].astype(float).fillna(2024)
+    sides = (panel["school_year"] < start, panel["school_year"] >= start)
+    seen = np.logical_and(*(side.groupby(panel["unit"]).transform("any") for side in sides))
+    for name, treated in (("treated", True), ("compared", False)):
+        of = panel[seen & (panel["first_school_year"].notna() == treated)]
+        assert set(told[f"units_{name}"]) == {of["unit"].nunique()}
+        assert set(told[f"students_{name}"]) == {of.groupby("school_year")["n"].sum().min()}
+    assert set(told["clusters"].dropna()) == {30, 60} and told.loc[("pre_post", "change"), "clusters"] == 30
+
+
+def test_both_sides_are_compared_in_the_last_year_before_the_first_start(panel, told):
+    then = panel[panel["school_year"] == 2023].assign(y=panel["successes"] / panel["n"])
+    treated = then["first_school_year"].notna()
+    g = evaluation.hedges_g(then.loc[treated, "y"].to_numpy(), then.loc[~treated, "y"].to_numpy())
+    assert told.loc[("baseline", "hedges_g"), "estimate"] == pytest.approx(g)
+    students = panel.assign(successes=(panel["successes"] > 42).astype(int), n=1)
+    then = students[students["school_year"] == 2023]
+    [one, other] = (then.loc[side, "successes"] for side in (treated[then.index], ~treated[then.index]))
+    said = evaluation.evaluate(students).set_index(["design", "term"])
+    assert said.loc[("baseline", "cox_index"), "estimate"] == pytest.approx(
+        evaluation.cox_index(one.sum(), len(one), other.sum(), len(other))
+    )
+
+
+@pytest.mark.parametrize(
+    ("index", "said"),
+    [(None, "can't be compared"), (0.0, "were alike"), (-0.05, "were alike"), (0.06, "differed somewhat"),
+     (-0.25, "differed somewhat"), (0.26, "differed a lot"), (-0.8, "differed a lot")],
+)  # fmt: skip
+def test_how_alike_both_sides_were_is_said_by_the_bounds_of_what_works_clearinghouse(index, said):
+    assert said in evaluation._equivalence(index)
+
+
+def test_with_one_year_before_the_start_nobody_can_see_whether_both_sides_moved_alike(panel):
+    """And where nothing is told of the years before, the rest is told all the same."""
+    short = panel[
+        panel["school_year"].between(2023, 2024) & (panel["first_school_year"].fillna(2024) == 2024)
+    ]
+    told = evaluation.evaluate(short).set_index(["design", "term"])
+    verdict = told.loc[("difference_in_differences", "effect"), "verdict"]
+    assert "too few years before the start" in verdict and "drifting" not in verdict
+    assert ("event_study", "no trend before") not in told.index
+    assert told.loc[("group_time", "average"), "estimate"] == pytest.approx(
+        told.loc[("event_study", "+0"), "estimate"]
+    )
+
+
+def test_initiatives_stand_by_name_and_columns_have_their_types(panel):
+    other = panel.assign(initiative_id="A")
+    told = evaluation.evaluate(pd.concat([panel, other]))
+    assert told["initiative_id"].is_monotonic_increasing and set(told["initiative_id"]) == {"A", "I"}
+    assert told.columns.tolist() == evaluation.COLUMNS
+    kinds = told.dtypes.astype(str).to_dict()
+    assert set(map(kinds.get, evaluation.COLUMNS[3:8])) == {"float64"}
+    assert set(map(kinds.get, evaluation.COLUMNS[8:13])) == {"Int64"}
+    assert {kinds[c] for c in ("initiative_id", "design", "term", "verdict")} == {"string"}
+    assert evaluation.evaluate(panel.iloc[:0]).columns.tolist() == evaluation.COLUMNS
