@@ -78,6 +78,7 @@ _ALWAYS = {"0", "100%", "95%", "9", "12", "−10", "10", "100"}
 _APART = "3"
 # What is counted of releases and deliveries, and not of students.
 _RECORDS = re.compile(r"(rows?|more groups?|more gaps?|expected deliver\w+|deliver\w+|files?)$")
+_RULES = re.compile(r"Rules that changed since then: ")
 _FOLLOWS = re.compile(r"([\d,]+) (percentage points|KB|students|more \w+|expected \w+|\w+)")
 # Names that a partner gave: of files, and of schools that have none but their id.
 _NAMED = re.compile(r"\.\w{2,7}$|^School \S+$")
@@ -312,7 +313,11 @@ class _Page:
             "students": self.site.students,
         }
         for number, what in _FOLLOWS.findall(text):
-            if number in of.get(what, ()) or _RECORDS.match(what):
+            # How many files or rules a list of them leaves out.
+            more_of_a_list = what == "more" and (
+                _RULES.match(text) or (element.tag == "li" and element.find("bdi") is not None)
+            )
+            if number in of.get(what, ()) or _RECORDS.match(what) or more_of_a_list:
                 left[number] -= 1
         for number in list((+left).elements()):
             percents = number.endswith("%") or re.search(rf"(?<!\d){re.escape(number)} to ", text)
