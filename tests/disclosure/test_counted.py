@@ -15,7 +15,10 @@ ROW = {"leveled_down": True, "gap": -0.1, "rate": 0.1, "reference_rate": 0.2, "r
 
 
 def tallies(gaps: int) -> Tallies:
-    rows = {("m", "_all", "race_ethnicity", f"g{number}"): {2026: ROW | {"subgroup": f"g{number}"}} for number in range(gaps)}
+    rows = {
+        ("m", "_all", "race_ethnicity", f"g{number}"): {2026: ROW | {"subgroup": f"g{number}"}}
+        for number in range(gaps)
+    }
     return Tallies(SimpleNamespace(rows=rows, years=[2026], rules=SimpleNamespace(designated={})))
 
 
