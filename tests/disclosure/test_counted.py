@@ -51,3 +51,17 @@ def test_a_list_of_files_or_rules_says_how_many_more_there_are_and_nothing_else_
     last = list(element)[-1] if len(element) else None
     pages._Page._text(page, element.text if last is None else last.tail, element)
     assert bool(told) != known
+
+
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [("goal −2", None), ("", None), ("goal −3", "a figure that the data files do not say"),
+     ("almost there", "more than one mark for what is hidden"), ("goal", "more than one mark for what is hidden")],
+)  # fmt: skip
+def test_beside_a_hidden_gap_stands_its_goal_and_nothing_else(said, fault):
+    row = dict.fromkeys(
+        ("n", "gap", "students_needed", "rate", "rate_band", "gap_low", "gap_high", "status", "reason")
+    )
+    row |= {"goal_gap": -0.02, "suppression_reason": "privacy"}
+    cell = html.fragment_fromstring(f"<td>{said}</td>")
+    assert pages._cell("status", cell, row) == fault

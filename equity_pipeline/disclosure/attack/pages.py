@@ -750,11 +750,14 @@ def _cell(column: str, cell: html.HtmlElement, row: Row | None) -> str | None:
         )
     if not right:
         return "a figure that the data files do not say"
-    if (
-        row is not None
-        and hidden(row)
-        and words(cell) not in ("", f"— {HIDDEN}", f"— {HIDDEN} " + words(cell.find("span[@class='n']")))
-    ):
+    # A goal is the partner's own word, which is told whether its gap is or not.
+    marks = [
+        "",
+        f"— {HIDDEN}",
+        f"— {HIDDEN} " + words(cell.find("span[@class='n']")),
+        *map("goal {}".format, told["goal"]),
+    ]
+    if row is not None and hidden(row) and words(cell) not in marks:
         return "more than one mark for what is hidden"
     titles = {element.get("title") for element in cell.iter() if element.get("title")}
     return "a text behind a cell" if titles - {HIDDEN} else None
