@@ -34,7 +34,7 @@ def panel():
     return frame.assign(assigned=frame["unit"], first_school_year=frame["first_school_year"].astype("Int64"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def told(panel):
     return evaluation.evaluate(panel).set_index(["design", "term"])
 

@@ -78,13 +78,13 @@ def test_an_error_of_a_delivery_says_file_line_problem_and_remedy():
     assert str(errors.DeliveryError("can't be read", file="a.zip")) == "a.zip: can't be read"
 
 
-class _Wrong(Exception):
+class _XWrong(Exception):
     pass
 
 
 def test_of_a_foreign_error_only_its_type_is_told_or_that_the_disk_is_full():
     assert errors.without_value(KeyError("Ana Alvarez")) == "KeyError"
-    assert errors.without_value(_Wrong("Ana Alvarez")) == "Wrong"
+    assert errors.without_value(_XWrong("Ana Alvarez")) == "XWrong"
     for said in (
         "[Errno 28] No space left on device: '/x'",
         "database or disk is full",
