@@ -298,9 +298,11 @@ def read_fixed(
         stream.seek(0)
         rest, line = b"", 1
         for block in chain(_blocks(stream, encoding, name), [None]):
-            text, _, rest = (rest + block).rpartition(b"\n") if block is not None else (rest, b"", b"")
+            text, end, rest = (rest + block).rpartition(b"\n") if block is not None else (rest, b"", b"")
+            if block is not None and not end:
+                continue
             lines = pl.DataFrame(
-                {"text": text.decode().split("\n") if text or block else []}, schema={"text": pl.String}
+                {"text": text.decode().split("\n") if text or end else []}, schema={"text": pl.String}
             )
             lines = lines.with_columns(
                 pl.col("text").str.strip_suffix("\r"),

@@ -15,7 +15,7 @@ def by_distinct(column: pl.Series, work: Callable[[pl.DataFrame], pl.DataFrame])
 
     `work` takes a frame of this one column and gives one of as many rows.
     """
-    if column.head(_SAMPLE).n_unique() > _SAMPLE // 4:
+    if column.head(_SAMPLE).n_unique() > _SAMPLE // 2:
         return work(column.to_frame()).get_columns()
     distinct = column.unique().drop_nulls()
     if len(distinct) > len(column) // 4:

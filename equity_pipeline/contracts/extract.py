@@ -73,8 +73,7 @@ class Column:
 
     def text(self) -> pl.Expr:
         """The delivered text in canonical writing; empty is null."""
-        text = pl.col(self.name).str.strip_chars()
-        text = pl.when(text != "").then(text)
+        text = pl.col(self.name).str.strip_chars().replace("", None)
         writings = {value.lower(): value for value in self.allowed or ()} | self.writings
         if not writings:
             return text

@@ -252,6 +252,7 @@ def _materializations(loads: list[intake.ExtractLoad], partition: str) -> Iterat
                 "rows_in": load.rows_in,
                 "rejected": load.rejected,
                 "duplicates": load.duplicates,
+                "duplicates_that_say_otherwise": load.conflicts,
                 "rejected_by_reason": dg.MetadataValue.json(load.reasons),
                 "deliveries": load.deliveries,
                 "deliveries_replaced": load.superseded,

@@ -102,7 +102,8 @@ class DeliveryResult:
 @dataclass(frozen=True)
 class ExtractLoad:
     """What stands in one extract of one school year after a load. `rows` are stored rows; the other counts are of
-    delivered rows (several may merge into one), of the deliveries that stand; `superseded` counts replaced ones."""
+    delivered rows (several may merge into one), of the deliveries that stand; `conflicts` are the duplicates that say
+    otherwise than the row kept; `superseded` counts replaced deliveries."""
 
     extract: str
     school_year: int
@@ -112,6 +113,7 @@ class ExtractLoad:
     loaded: int
     rejected: int
     duplicates: int
+    conflicts: int
     deliveries: int
     superseded: int
     reasons: dict[str, int] = field(default_factory=dict)
@@ -492,7 +494,7 @@ def load_extracts(home: Home, partner: Partner, school_year: int) -> list[Extrac
         total = load.account.select(pl.exclude(UNIT, FILE).sum()).row(0, named=True)
         results.append(
             ExtractLoad(
-                contract.name, school_year, folder, load.rows, **total,
+                contract.name, school_year, folder, load.rows, **total, conflicts=load.conflicts,
                 deliveries=len({load["delivery_id"] for load in standing}), superseded=replaced,
                 reasons=load.reasons,
             )
@@ -513,11 +515,12 @@ def _forget_readings(home: Home, partner: Partner, ledger: Ledger) -> None:
 
 @dataclass(frozen=True)
 class _Stored:
-    """`rows`: how many are stored; `account`: see `Resolved`; `reasons`: reason → rejected rows; `rejects`: delivery →
-    quarantine."""
+    """`rows`: how many are stored; `account`: see `Resolved`; `conflicts`: how many; `reasons`: reason → rejected rows;
+    `rejects`: delivery → quarantine, of the conflicts too."""
 
     rows: int
     account: pl.DataFrame
+    conflicts: int
     reasons: dict[str, int]
     rejects: dict[str, list[pl.DataFrame | Path]]
 
@@ -565,6 +568,10 @@ def _placed(
         load["delivery_id"]: [*reading.files(contract.name, source, school_year, "rejects")]
         for load, reading in zip(standing, readings, strict=True)
     }
+    for (unit,), rows in settled.conflicts.group_by(UNIT, maintain_order=True):
+        delivery_id = standing[unit]["delivery_id"]
+        told = quarantine.joined([quarantine.marks_only(rows.drop(UNIT), delivery_id)])
+        rejects[delivery_id].append(told)
     account: list[tuple[int, str, int, int, int, int]] = []
     reasons: Counter[str] = Counter()
     for unit, reading in enumerate(readings):
@@ -576,7 +583,7 @@ def _placed(
                 account.append((unit, file, sound + rejected, sound - gone, rejected, gone))
     columns = {UNIT: pl.Int32, FILE: pl.String} | dict.fromkeys(_COUNTS, pl.Int64)
     counted = pl.DataFrame(account, columns, orient="row")
-    return _Stored(settled.rows, counted, dict(sorted(reasons.items())), rejects)
+    return _Stored(settled.rows, counted, settled.conflicts.height, dict(sorted(reasons.items())), rejects)
 
 
 def _merged(
@@ -588,7 +595,8 @@ def _merged(
     folder = home.extract(contract.name, partner.partner_id, school_year)
     _write(contract, resolved, [load["delivery_id"] for load in standing], folder)
     by_delivery: dict[str, list[pl.DataFrame]] = {}
-    for (unit,), rejects in resolved.rejects.group_by(UNIT, maintain_order=True):
+    told = pl.concat([resolved.rejects, resolved.conflicts])
+    for (unit,), rejects in told.group_by(UNIT, maintain_order=True):
         delivery_id = standing[unit]["delivery_id"]
         frame = quarantine.as_delivered(
             rejects.drop(UNIT), parts[unit].tables, delivery_id, parts[unit].shown
@@ -598,7 +606,8 @@ def _merged(
         delivery_id: [quarantine.joined(frames)] for delivery_id, frames in by_delivery.items()
     }
     reasons = resolved.rejects.group_by(REASON).len().sort(REASON)
-    return _Stored(resolved.rows.height, resolved.account, dict(reasons.iter_rows()), held)
+    conflicts = resolved.conflicts.height
+    return _Stored(resolved.rows.height, resolved.account, conflicts, dict(reasons.iter_rows()), held)
 
 
 def _accounted(

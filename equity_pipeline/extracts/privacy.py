@@ -161,7 +161,7 @@ class _Known:
     def of(self, texts: pl.Series, made: Callable[[pl.Series], pl.Series]) -> pl.Series | None:
         """The pseudonyms of a column, those of texts not yet known as they are `made`; None where a hash misled."""
         hashes = texts.hash().to_numpy()
-        slots = hashes % _SLOTS
+        slots = hashes & (_SLOTS - 1)
         with self._lock:
             places, new = self._places[slots], self._hashes[slots] != hashes
             if new.any():

@@ -1,4 +1,5 @@
-"""Rejected rows: as delivered, with the reason, so that a person can correct them at their source.
+"""Rejected rows, and duplicates that say otherwise than the row kept: as delivered, with the reason, so that a person can
+correct them at their source.
 
 A Parquet file, or a few, per delivery in each partition: every delivered column as text under its delivered name, plus
 `_reason`, `_column`, `_value`, `_file`, `_line`, `_delivery_id`. Restricted: it holds what students' rows hold. Ids are
@@ -46,7 +47,12 @@ def unreadable(bad: Iterable[BadRecord], file: str, delivery_id: str) -> pl.Data
     archive, in the file and on the line that are said."""
     rows = [(one.reason, None, None, file, one.line) for one in bad]
     schema = {REASON: pl.String, COLUMN: pl.String, VALUE: pl.String, FILE: pl.String, LINE: pl.Int64}
-    return _finished([pl.DataFrame(rows, schema, orient="row")], delivery_id)
+    return marks_only(pl.DataFrame(rows, schema, orient="row"), delivery_id)
+
+
+def marks_only(rows: pl.DataFrame, delivery_id: str) -> pl.DataFrame:
+    """Rows of one delivery without the delivered columns: the archive has them. `rows`: as in `as_delivered`."""
+    return _finished([rows], delivery_id)
 
 
 def _finished(parts: list[pl.DataFrame], delivery_id: str) -> pl.DataFrame:

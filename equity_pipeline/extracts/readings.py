@@ -26,7 +26,7 @@ from equity_pipeline.contracts import Extract
 from equity_pipeline.extracts import quarantine
 from equity_pipeline.extracts.ledger import IntegrityError
 from equity_pipeline.extracts.privacy import Pseudonyms
-from equity_pipeline.extracts.quarantine import DELIVERY, REASON
+from equity_pipeline.extracts.quarantine import COLUMN, DELIVERY, REASON, VALUE
 from equity_pipeline.extracts.reading import (
     UNREADABLE_YEAR,
     Part,
@@ -35,7 +35,16 @@ from equity_pipeline.extracts.reading import (
     parts_by_block,
     unreadable,
 )
-from equity_pipeline.extracts.resolve import KEY, SOURCE, UNIT, YEAR, first_of_each_key, judged, validated
+from equity_pipeline.extracts.resolve import (
+    KEY,
+    SOURCE,
+    UNIT,
+    YEAR,
+    conflicts,
+    first_of_each_key,
+    judged,
+    validated,
+)
 from equity_pipeline.partners.registry import Partner, Source
 from equity_pipeline.storage import sealed
 from equity_pipeline.storage.atomic import new_folder
@@ -44,6 +53,9 @@ _PLACE, _POSITION = "_place", "_position"
 _STANDS_ALONE = 100_000  # rows of a Parquet file that is not worth joining with its neighbours
 _AT_ONCE = 1_000_000  # rows with a repeated key that are compared in memory
 _SUMMARY = "summary.json"
+_CONFLICT = {
+    UNIT: pl.Int32, FILE: pl.String, LINE: pl.Int64, REASON: pl.String, COLUMN: pl.String, VALUE: pl.String
+}  # fmt: skip
 
 
 @dataclass
@@ -202,10 +214,12 @@ def _count(found: Found, part: Part, rows: pl.DataFrame, position: int) -> None:
 
 @dataclass(frozen=True)
 class Settled:
-    """`rows`: how many are stored; `duplicates`: (unit, file) → rows that gave way to another of their key."""
+    """`rows`: how many are stored; `duplicates`: (unit, file) → rows that gave way to another of their key; `conflicts`: see
+    `resolve.Resolved`."""
 
     rows: int
     duplicates: Counter[tuple[int, str]]
+    conflicts: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -216,7 +230,7 @@ class _Piece:
     path: Path
 
     def columns(self, names: Iterable[str]) -> pl.DataFrame:
-        return pl.read_ipc(sealed.source(self.path), columns=list(names))
+        return sealed.read_ipc(self.path, list(names))
 
     @cached_property
     def hashes(self) -> np.ndarray:
@@ -237,7 +251,7 @@ def settle(contract: Extract, readings: Iterable[Reading], source: str, year: in
         for unit, reading in enumerate(readings)
         for path in reading.files(contract.name, source, year, "rows")
     ]
-    losers = _losers(contract, pieces)
+    losers, conflicting = _losers(contract, pieces)
     lost = {place: frame[_POSITION].to_numpy() for (place,), frame in losers.group_by(_PLACE)}
     parts = _Parts(contract, folder)
 
@@ -258,7 +272,8 @@ def settle(contract: Extract, readings: Iterable[Reading], source: str, year: in
             f"{contract.name}: {parts.rows} rows stored of {delivered} with {losers.height} duplicates"
         )
     duplicates = losers.group_by(UNIT, FILE).len()
-    return Settled(parts.rows, Counter({(unit, file): n for unit, file, n in duplicates.iter_rows()}))
+    by_file = Counter({(unit, file): n for unit, file, n in duplicates.iter_rows()})
+    return Settled(parts.rows, by_file, conflicting)
 
 
 class _Parts:
@@ -297,8 +312,10 @@ class _Parts:
         return self._folder / f"part-{self._number - 1}.parquet"
 
 
-def _losers(contract: Extract, pieces: list[_Piece]) -> pl.DataFrame:
-    """`_place` (of the piece), `_position` (in it), `_unit`, `_file` of the rows that give way to another of their key."""
+def _losers(contract: Extract, pieces: list[_Piece]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """`_place` (of the piece), `_position` (in it), `_unit`, `_file` of the rows that give way to another of their key, and
+    those of them that say otherwise, as `conflicts` tells them."""
+    conflicting: list[pl.DataFrame] = []
     losers = [pl.DataFrame(schema={_PLACE: pl.Int32, _POSITION: pl.UInt32, UNIT: pl.Int32, FILE: pl.String})]
     hashes = np.concatenate([piece.hashes for piece in pieces if contract.key] or [np.empty(0, np.uint64)])
     hashes.sort()
@@ -310,8 +327,7 @@ def _losers(contract: Extract, pieces: list[_Piece]) -> pl.DataFrame:
         for place, piece in enumerate(pieces):
             rival = pl.Series(piece.hashes).is_in(lot)
             if rival.any():
-                columns = [*contract.key, *([contract.best] if contract.best else [])]
-                rows = piece.columns([*columns, FILE, LINE]).with_row_index(_POSITION)
+                rows = piece.columns([*contract.stored, FILE, LINE]).with_row_index(_POSITION)
                 rivals.append(
                     rows.filter(rival).with_columns(
                         pl.lit(place, pl.Int32).alias(_PLACE), pl.lit(piece.unit, pl.Int32).alias(UNIT),
@@ -319,8 +335,8 @@ def _losers(contract: Extract, pieces: list[_Piece]) -> pl.DataFrame:
                     )
                 )  # fmt: skip
         rows = pl.concat(rivals)
-        winners = first_of_each_key(contract, rows).select(_PLACE, _POSITION)
-        losers.append(
-            rows.join(winners, on=[_PLACE, _POSITION], how="anti").select(_PLACE, _POSITION, UNIT, FILE)
-        )
-    return pl.concat(losers)
+        winners = first_of_each_key(contract, rows)
+        others = rows.join(winners, on=[_PLACE, _POSITION], how="anti")
+        losers.append(others.select(_PLACE, _POSITION, UNIT, FILE))
+        conflicting.append(conflicts(contract, others, winners))
+    return pl.concat(losers), pl.concat(conflicting or [pl.DataFrame(schema=_CONFLICT)])

@@ -4,7 +4,8 @@ Belongs here: the order in which rows win, merging of sources, what becomes of e
 the ledger, anything that reads or writes.
 
 Within a source, of rows with one key the best is kept (see `Extract.best`), then the one of the newest file, then of
-the later line; the others are duplicates. Across sources rows of one key are merged column by column: the source that
+the later line; the others are duplicates. One that says otherwise than the row kept, where nothing but its age decided,
+is a conflict besides: a duplicate all the same, but told in quarantine. Across sources rows of one key are merged column by column: the source that
 stands first in the partner file and says anything but `unknown` wins.
 """
 
@@ -22,6 +23,7 @@ from equity_pipeline.extracts.ledger import IntegrityError
 from equity_pipeline.extracts.quarantine import COLUMN, REASON, VALUE
 
 UNIT, SOURCE, YEAR, KEY = "_unit", "_source", "_year", "_key"
+CONFLICT = "a duplicate that says otherwise than the row that is kept"
 _ROW, _MISSING, _ROWS = "_row", "_missing", "_rows"
 
 
@@ -29,11 +31,13 @@ _ROW, _MISSING, _ROWS = "_row", "_missing", "_rows"
 class Resolved:
     """`rows`: typed, one per key, in the order of the key, plus `_unit` (of the source that won).
     `rejects`: `_unit`, `_file`, `_line`, `_reason`, `_column`, `_value`.
+    `conflicts`: the same columns of the duplicates that say otherwise than the row kept.
     `account`: per `_unit`, `_file`: rows_in, loaded, rejected, duplicates; rows_in is the sum of the others.
     """
 
     rows: pl.DataFrame
     rejects: pl.DataFrame
+    conflicts: pl.DataFrame
     account: pl.DataFrame
 
 
@@ -68,7 +72,9 @@ def resolve(contract: Extract, text: pl.DataFrame, required: tuple[str, ...] | N
     stored = rows.select(*columns, UNIT)
     if required is None:
         validated(contract, stored.select(columns))
-    return Resolved(stored, _rejects(text, reasons), _account(text, sound, kept, reasons))
+    losers = sound.join(kept, on=_ROW, how="anti") if kept.height < sound.height else sound.clear()
+    account = _account(text, sound, kept, reasons)
+    return Resolved(stored, _rejects(text, reasons), conflicts(contract, losers, kept), account)
 
 
 def judged(
@@ -128,6 +134,32 @@ def first_of_each_key(contract: Extract, rows: pl.DataFrame) -> pl.DataFrame:
     rows = rows.sort(group + order, descending=descending, nulls_last=nulls_last).drop(_MISSING)
     differs = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in group)
     return rows.filter(differs | (pl.int_range(pl.len()) == 0))
+
+
+def conflicts(contract: Extract, losers: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
+    """Of the rows that gave way to another of their key and source those that say otherwise, as in `Resolved`. Where the
+    better one was kept (`Extract.best`), the worse is no conflict; nor does `unknown` or nothing contradict anything."""
+    named = [column.name for column in contract.columns if column.name in losers.columns]
+    compared = [name for name in named if name not in contract.key]
+    pairs = losers.join(kept, on=[*contract.key, SOURCE], how="inner", suffix="|kept", nulls_equal=True)
+    if contract.best:
+        pairs = pairs.filter(pl.col(contract.best).eq_missing(pl.col(f"{contract.best}|kept")))
+    differs = {
+        name: (pl.col(name) != pl.col(f"{name}|kept"))
+        & ~pl.any_horizontal(pl.col(name, f"{name}|kept").cast(pl.String) == "unknown")
+        for name in compared
+    }
+    said = pl.concat_str(
+        (pl.when(other).then(pl.lit(name)) for name, other in differs.items()),
+        separator=", ",
+        ignore_nulls=True,
+    )
+    found = pairs.with_columns(said.alias(REASON)).filter(pl.col(REASON) != "")
+    first = pl.coalesce(pl.when(other).then(pl.col(name).cast(pl.String)) for name, other in differs.items())
+    return found.select(
+        UNIT, FILE, LINE, pl.format(f"{CONFLICT}: {{}}", REASON).alias(REASON),
+        pl.col(REASON).str.extract("^([^,]*)").alias(COLUMN), first.alias(VALUE),
+    )  # fmt: skip
 
 
 def _merged(contract: Extract, kept: pl.DataFrame) -> pl.DataFrame:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -160,6 +161,14 @@ def write_ipc(frame: pl.DataFrame, target: Path) -> None:
     content = io.BytesIO()
     frame.write_ipc(content)
     write(target, content.getvalue())
+
+
+def read_ipc(path: Path, columns: list[str]) -> pl.DataFrame:
+    """Columns of what `write_ipc` wrote; of a plain file only what is looked at is ever read."""
+    if is_sealed(path):
+        return pl.read_ipc(read(path), columns=columns)
+    with pa.memory_map(str(path)) as file:
+        return pl.DataFrame(pa.ipc.open_file(file).read_all().select(columns))
 
 
 def renew(folders: Iterable[Path]) -> int:

@@ -160,3 +160,35 @@ def test_school_data_sync(tmp_path):
         ("a", "B10", "K", "H"), ("b", "B10", "K", "H"),
     ]  # fmt: skip
     assert len(mapped["schools"].warnings) == 1  # schoolYear 2021 of a year that ends in 2022
+
+
+def test_a_file_that_is_there_twice_is_refused_and_one_that_is_none_of_the_standard_is_passed_over(tmp_path):
+    folder = tmp_path / "set"
+    folder.mkdir()
+    for name in ("users", "Users"):
+        (folder / f"{name}.csv").write_text(SET["users"])
+    with pytest.raises(DeliveryError, match="users.csv is there twice"):
+        oneroster.read(folder, "set", source())
+    with_more = take_sets(tmp_path, {"a": SET | {"notes": "read,me\n1,2\n"}})
+    without = take_sets(tmp_path, {"a": SET})
+    assert with_more.keys() == without.keys()
+    assert all(with_more[extract].rows.equals(without[extract].rows) for extract in without)
+
+
+def test_results_of_no_final_line_item_leave_grades_unknown_and_say_so(tmp_path):
+    items = "sourcedId,status,dateLastModified,title,assignDate,dueDate,classSourcedId,categorySourcedId\n"
+    marks = (
+        "sourcedId,status,dateLastModified,lineItemSourcedId,studentSourcedId,scoreStatus,score,scoreDate\n"
+    )
+    taken = take_sets(
+        tmp_path,
+        {
+            "a": SET | {
+                "lineItems": f"{items}L1,active,2025-10-01T00:00:00Z,Quiz 3,2025-09-01,2025-09-01,K1,\n",
+                "results": f"{marks}R1,active,2025-10-01T00:00:00Z,L1,a,fully graded,90,2025-09-01\n",
+            }
+        },
+    )  # fmt: skip
+    seats = taken["course_enrollments"]
+    assert seats.rows["final_grade"].null_count() == seats.rows.height
+    assert any("results.csv has 1 records, none of a line item called" in one for one in seats.warnings)

@@ -2,12 +2,13 @@
 
 import zipfile
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equity_pipeline.adapters import readers, records
-from equity_pipeline.adapters.readers import members, read_delimited
+from equity_pipeline.adapters.readers import members, read_delimited, read_fixed, read_parquet
 from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
 
 
@@ -145,6 +146,8 @@ def test_members_of_a_zip_in_order_without_clutter(tmp_path):
 
 def test_members_of_a_folder_and_of_a_file(tmp_path):
     (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / ".DS_Store").write_text("x")
+    (tmp_path / "sub" / "y.csv").symlink_to("/etc/passwd")
     (tmp_path / "sub" / "x.csv").write_text("1")
     assert list(members(tmp_path)) == [("sub/x.csv", tmp_path / "sub" / "x.csv")]
     assert list(members(tmp_path / "sub" / "x.csv")) == [("x.csv", tmp_path / "sub" / "x.csv")]
@@ -181,6 +184,14 @@ def test_an_encrypted_zip_is_refused(tmp_path):
         list(members(path))
 
 
+def test_a_zip_with_one_name_in_two_cases_or_of_too_many_files_is_refused(tmp_path, monkeypatch):
+    with pytest.raises(DeliveryError, match="two files of one name"):
+        list(members(zipped(tmp_path / "a.zip", [("x.csv", "1"), ("X.csv", "2")])))
+    monkeypatch.setattr(readers, "MAX_FILES", 1)
+    with pytest.raises(DeliveryError, match="2 files, more than 1"):
+        list(members(zipped(tmp_path / "b.zip", [("x.csv", "1"), ("y.csv", "2")])))
+
+
 def test_a_zip_bomb_is_refused(tmp_path):
     with pytest.raises(DeliveryError, match="unpacks to"):
         list(members(zipped(tmp_path / "a.zip", [("x.csv", b"0" * 5_000_000)])))
@@ -197,3 +208,46 @@ def test_a_truncated_zip_is_refused(tmp_path, keep):
 def test_a_header_that_reads_like_a_pattern_is_a_name():
     table = read_delimited(b"a,*,^.*$\n1,2,3\n", "f.csv")
     assert table.frame.select("a", "column 2", "column 3").rows() == [("1", "2", "3")]
+
+
+@pytest.mark.parametrize(
+    ("stated", "told"),
+    [
+        ({"escape": "slash"}, "no escape 'slash'"),
+        ({"delimiter": "::"}, "'::' is no delimiter"),
+        ({"delimiter": '"'}, "is no delimiter"),
+    ],
+)
+def test_options_that_can_not_be_are_faults_of_the_partner_file(stated, told):
+    with pytest.raises(PartnerFileError, match=told):
+        read_delimited(b"a,b\n1,2\n", "f.csv", **stated)
+
+
+@pytest.mark.parametrize("place", ["1", "3-2", "0-4", "a-b", None])
+def test_a_place_in_a_fixed_layout_that_is_none_is_named(place):
+    with pytest.raises(PartnerFileError, match="grade is .* no place such as 1-10"):
+        list(read_fixed(b"1234\n", "f.txt", {"id": "1-3", "grade": place}))
+
+
+def test_fixed_widths_over_blocks_with_a_short_line(monkeypatch):
+    monkeypatch.setattr(readers, "_BLOCK", 7)
+    content = "007 Ana 09\r\n\r\n8\r\n009 Zoë 10".encode()
+    layout = {"id": "1-3", "name": "5-7", "grade": "9-10"}
+    found = list(read_fixed(content, "f.txt", layout))
+    assert [row for table in found for row in table.frame.rows()] == [
+        ("007", "Ana", "09", 1),
+        ("009", "Zoë", "10", 4),
+    ]
+    assert [(bad.line, bad.text) for table in found for bad in table.bad] == [(3, "8")]
+    assert found[0].inferred == {"encoding": "utf-8"}
+    assert next(read_fixed(content, "f.txt", layout, "utf-8")).inferred == {}
+
+
+def test_a_parquet_that_claims_more_cells_than_its_bytes_or_holds_lists_is_refused(tmp_path):
+    path = tmp_path / "x.parquet"
+    pl.DataFrame({"a": pl.repeat("x", 2_000_000, eager=True)}).write_parquet(path)
+    with pytest.raises(DeliveryError, match="2,000,000 cells from"):
+        read_parquet(path, "x.parquet")
+    pl.DataFrame({"ok": ["1"], "marks": [["A", "B"]]}).write_parquet(path)
+    with pytest.raises(DeliveryError, match="lists or structures: marks"):
+        read_parquet(path, "x.parquet")

@@ -10,8 +10,10 @@ import polars as pl
 import pytest
 
 from equity_pipeline.adapters import canonical, readers, records
+from equity_pipeline.contracts import EXTRACTS
 from equity_pipeline.extracts.intake import check_delivery, load_extracts, pending_files, take_delivery
 from equity_pipeline.extracts.ledger import Ledger
+from equity_pipeline.extracts.resolve import CONFLICT
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.storage.home import Home
 from tests.adapters.test_oneroster import SET
@@ -87,6 +89,11 @@ def account(home, partner_id="test_sd"):
     }
 
 
+def row_reason(column):
+    [column] = [one for one in EXTRACTS["students"].columns if one.name == column]
+    return f"{column.name} is not {column.expectation}"
+
+
 def test_a_file_goes_to_archive_ledger_extract_and_quarantine(home):
     path = deliver(
         home,
@@ -105,6 +112,7 @@ def test_a_file_goes_to_archive_ledger_extract_and_quarantine(home):
     assert Ledger(home).pending("test_sd") == set()
     [load] = loads[2022]
     assert (load.rows, load.rows_in, load.loaded, load.rejected, load.duplicates) == (2, 4, 2, 1, 1)
+    assert (load.conflicts, load.reasons) == (1, {row_reason("grade_level"): 1})
     frame = stored(home, "students", 2022)
     assert frame.select("student_id", "grade_level", "sex").rows() == [("a", "10", None), ("b", "09", "male")]
     assert "school_year" not in frame.columns
@@ -114,11 +122,14 @@ def test_a_file_goes_to_archive_ledger_extract_and_quarantine(home):
         ("students.csv", "students", 2022): (4, 0, 4, 2, 1, 1, "loaded"),
         ("students.csv", "students", 2023): (1, 0, 1, 1, 0, 0, "loaded"),
     }
-    [row] = rejected(home, "students", 2022).to_dicts()
+    other, row = rejected(home, "students", 2022).sort("_line").to_dicts()
     assert (row["student_id"], row["_column"], row["_value"], row["_file"], row["_line"], row["_delivery_id"]) == (
         "c", "grade_level", "97", "students.csv", 5, sha256[:16],
     )  # fmt: skip
-    assert row["_reason"].startswith("grade_level is not one of")
+    assert row["_reason"] == row_reason("grade_level")
+    assert (other["_reason"], other["_column"], other["_value"], other["_line"], other["_delivery_id"]) == (
+        f"{CONFLICT}: sex", "sex", "female", 2, sha256[:16],
+    )  # fmt: skip
     [row] = rejected(home, "students", 0).to_dicts()
     assert (row["_reason"], row["_value"], row["_line"]) == ("school_year is not a school year", "soon", 6)
 

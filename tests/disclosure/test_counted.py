@@ -49,7 +49,7 @@ def test_a_list_of_files_or_rules_says_how_many_more_there_are_and_nothing_else_
     )  # fmt: skip
     element = html.fragment_fromstring(text)
     last = list(element)[-1] if len(element) else None
-    pages._Page._text(page, element.text if last is None else last.tail, element)
+    pages._Page.text(page, element.text if last is None else last.tail, element)
     assert bool(told) != known
 
 

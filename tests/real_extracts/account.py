@@ -13,6 +13,7 @@ import polars as pl
 
 from equity_pipeline.extracts.intake import load_extracts, take_delivery
 from equity_pipeline.extracts.ledger import Ledger
+from equity_pipeline.extracts.resolve import CONFLICT
 from equity_pipeline.partners import registry
 from equity_pipeline.storage.home import Home
 from tests.unmasked import unmasked
@@ -21,13 +22,15 @@ from tests.unmasked import unmasked
 @dataclass(frozen=True)
 class Account:
     """`status`: file → accepted, refused or unclaimed. `counts`: delivered file, extract → (loaded, rejected,
-    duplicates, skipped). `reasons`: extract, reason → rows in quarantine. `skipped`: file → extract → reason → records.
+    duplicates, skipped). `reasons`: extract, reason → rejected rows in quarantine; `conflicts`: extract, columns →
+    duplicates in quarantine that say otherwise than the row kept. `skipped`: file → extract → reason → records.
     """
 
     home: Home
     status: dict[str, str]
     counts: dict[tuple[str, str], tuple[int, int, int, int]]
     reasons: dict[tuple[str, str], int]
+    conflicts: dict[tuple[str, str], int]
     skipped: dict[str, dict[str, dict[str, int]]]
 
     def rows(self, extract: str) -> pl.DataFrame:
@@ -66,15 +69,19 @@ def take_in(partner_file: Path, home: Home, files: dict[str, Path]) -> Account:
         for position, name in enumerate(("loaded", "rejected", "duplicates", "skipped")):
             counted[position] += load[name]
     reasons: Counter[tuple[str, str]] = Counter()
+    conflicts: Counter[tuple[str, str]] = Counter()
     for path in (home.root / "quarantine").rglob("*.parquet"):
         extract = path.relative_to(home.root / "quarantine").parts[0]
         for reason in pl.read_parquet(path, hive_partitioning=False)["_reason"]:
-            reasons[extract, reason] += 1
+            if reason.startswith(CONFLICT):
+                conflicts[extract, reason.removeprefix(f"{CONFLICT}: ")] += 1
+            else:
+                reasons[extract, reason] += 1
     skipped = {
         delivery["file"]: json.loads(delivery["inferred"])["skipped"]
         for delivery in ledger.deliveries(partner.partner_id)
     }
     return Account(
-        home, status, {key: tuple(value) for key, value in counts.items()}, dict(reasons),
+        home, status, {key: tuple(value) for key, value in counts.items()}, dict(reasons), dict(conflicts),
         {file: told for file, told in skipped.items() if told},
     )  # fmt: skip

@@ -354,6 +354,9 @@ def test_two_districts_in_one_layout(account, extract):
         ("students_anytown.csv", "school_enrollments"): (1199, 0, 0, 0),
         ("students_someville.csv", "school_enrollments"): (1199, 0, 0, 0),
     }
+    # Two people, not one who moved: nothing that both rows say of them is the same but the id.
+    said = "grade_level, sex, hispanic_latino, birth_date, state_id, match_key"
+    assert taken.conflicts == {("students", said): 1}
     races = dict(taken.rows("students")["races"].value_counts().rows())
     assert races == {
         None: 517, "Asian": 473, "BlackOrAfricanAmerican": 484, "DemographicRaceTwoOrMoreRaces": 443, "White": 480,
@@ -373,6 +376,14 @@ def test_six_years_of_a_longitudinal_file(account, extract):
         (demographics, "students"): (87524, 6, 4, 0),  # the demographics of those whose grade was refused
     }
     assert taken.reasons["attendance", "days_absent is more than days_enrolled"] == 1299
+    assert taken.conflicts == {
+        ("students", "grade_level"): 229,
+        ("students", "economically_disadvantaged"): 177,
+        ("students", "disability_idea"): 137,
+        ("students", "economically_disadvantaged, disability_idea"): 8,
+        ("students", "hispanic_latino"): 2,
+        ("students", "sex, races"): 1,
+    }
     students = taken.rows("students")
     assert (
         dict(students["races"].value_counts().rows())["AmericanIndianOrAlaskaNative"] == 1129
@@ -432,3 +443,6 @@ def test_daily_batches_and_corrections(account, extract):
     }
     assert set(taken.reasons) == {("students", "grade_level is missing")}  # demographics without a grade
     assert taken.reasons["students", "grade_level is missing"] == 97
+    assert taken.conflicts == {
+        ("course_enrollments", "final_grade"): 22, ("students", "economically_disadvantaged"): 1,
+    }  # fmt: skip
