@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from equity_pipeline.disclosure.attack.said import DISTRICT, Row, Said
 
 # Dimensions that repeat or contain another one are not counted.
-_REPEATED = (
+REPEATED = (
     "all_students",
     "race_alone_or_in_combination",
     "student_of_color",
@@ -27,7 +27,7 @@ class Tallies:
         self.leveled: Counter[tuple[str, str | None]] = Counter()
         for (metric, school, dimension, subgroup), by_year in said.rows.items():
             row = by_year.get(said.years[-1])
-            if row is None or "*" in dimension or dimension in _REPEATED or subgroup == "unknown":
+            if row is None or "*" in dimension or dimension in REPEATED or subgroup == "unknown":
                 continue
             kind = _kind(row, said.rules.designated.get(dimension))
             for key in ((school, metric), (school, None)):
