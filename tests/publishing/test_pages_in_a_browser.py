@@ -224,6 +224,14 @@ def test_nothing_may_be_fetched_and_no_other_script_may_run(release, network_pag
         assert "default-src &#39;none&#39;" in policy and "script-src &#39;sha256-" in policy
 
 
+def test_a_phone_shows_each_gap_with_its_status_beside_it(release, visit):
+    tab = visit(release.path / "tables/ap_ib_enrollment.html", 375)
+    ends = tab.locator("#ap_ib_enrollment td .status").evaluate_all(
+        "all => all.map(status => status.getBoundingClientRect().right)"
+    )
+    assert len(ends) > 5 and max(ends) <= 375
+
+
 def test_the_head_of_a_long_table_stays_in_sight(release, visit):
     """On a laptop at the top of the window, on a phone at the top of the table's own region."""
     for width in (375, 1280):

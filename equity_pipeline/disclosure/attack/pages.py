@@ -51,6 +51,7 @@ _ALWAYS = {"0", "100%", "95%", "9", "12", "−10", "10", "100"}
 _APART = "3"
 # What is counted of releases and deliveries, and not of students.
 _RECORDS = re.compile(r"(rows?|more groups?|more gaps?|expected deliver\w+|deliver\w+|files?)$")
+_RULES = re.compile(r"Rules that changed since then: ")
 _FOLLOWS = re.compile(r"(\d[\d,]*) (percentage points|KB|students|more \w+|expected \w+|\w+)")
 # Names that a partner gave: of files, and of schools that have none but their id.
 _NAMED = re.compile(r"\.\w{2,7}$|^School \S+$")
@@ -236,7 +237,11 @@ class _Page(Walk):
             "students": self.site.students,
         }
         for number, what in _FOLLOWS.findall(text):
-            if number in of.get(what, ()) or _RECORDS.match(what):
+            # How many files or rules a list of them leaves out.
+            more_of_a_list = what == "more" and (
+                _RULES.match(text) or (element.tag == "li" and element.find("bdi") is not None)
+            )
+            if number in of.get(what, ()) or _RECORDS.match(what) or more_of_a_list:
                 left[number] -= 1
         for number in list((+left).elements()):
             percents = number.endswith("%") or re.search(rf"(?<!\d){re.escape(number)} to ", text)
@@ -653,11 +658,14 @@ def _cell(column: str, cell: html.HtmlElement, row: Row | None) -> str | None:
         )
     if not right:
         return "a figure that the data files do not say"
-    if (
-        row is not None
-        and hidden(row)
-        and words(cell) not in ("", f"— {HIDDEN}", f"— {HIDDEN} " + words(cell.find("span[@class='n']")))
-    ):
+    # A goal is the partner's own word, which is told whether its gap is or not.
+    marks = [
+        "",
+        f"— {HIDDEN}",
+        f"— {HIDDEN} " + words(cell.find("span[@class='n']")),
+        *map("goal {}".format, told["goal"]),
+    ]
+    if row is not None and hidden(row) and words(cell) not in marks:
         return "more than one mark for what is hidden"
     titles = {element.get("title") for element in cell.iter() if element.get("title")}
     return "a text behind a cell" if titles - {HIDDEN} else None

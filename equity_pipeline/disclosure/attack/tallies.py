@@ -14,6 +14,8 @@ REPEATED = (
     "english_learner_ever",
     "underrepresented",
 )
+# Of gaps that are looked at twice a page names so many, and says how many more there are.
+_NAMED = 6
 
 
 class Tallies:
@@ -58,6 +60,7 @@ class Tallies:
             unknown,
             self.schools,
             self.leveled[school, metric],
+            max(0, self.leveled[school, metric] - _NAMED),
             0,
         ]
         return frozenset(str(number) for number in told)
