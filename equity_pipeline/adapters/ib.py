@@ -7,6 +7,7 @@ The IB knows candidates by a session code; a district adds its own student id (`
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import polars as pl
 
@@ -17,8 +18,6 @@ from equity_pipeline.contracts import EXTRACTS
 from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
 from equity_pipeline.partners.registry import Partner, Source
 
-read = delimited.read
-
 _HEADERS = {
     "exam_year": "YEAR",
     "student_id": "student_unique_id",
@@ -26,6 +25,15 @@ _HEADERS = {
     "score": "SUBJECT_GRADE",
 }
 _SESSION_YEAR, _EXAM = "school year of the session", "subject and level"
+
+
+def read(path: Path, name: str, source: Source) -> list[RawTable]:
+    """As `delimited.read`; the IB's own headers are looked for below a title.
+
+    Raises:
+        DeliveryError: as `delimited.read`.
+    """
+    return delimited.read(path, name, source.model_copy(update={"columns": _HEADERS | source.columns}))
 
 
 def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped]:

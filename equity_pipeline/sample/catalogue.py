@@ -43,7 +43,8 @@ def _ap(
 
 
 def _ib(course_id: str, name: str, sced_code: str, subject: str) -> Course:
-    return Course(course_id, f"IB {name}", sced_code, subject, "ib", (11, 12), (sced_code, name))
+    exam = f"{name.upper()} HL"  # the IB numbers no exams
+    return Course(course_id, f"IB {name}", sced_code, subject, "ib", (11, 12), (exam, exam))
 
 
 _MIDDLE = tuple(

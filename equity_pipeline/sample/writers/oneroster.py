@@ -12,6 +12,7 @@ import polars as pl
 
 from equity_pipeline.sample import population
 from equity_pipeline.sample.profiles import LAKEVIEW
+from equity_pipeline.sample.writers import ib
 from equity_pipeline.sample.writers.files import by_year, write_zip
 
 _DISTRICT = "LV-DISTRICT"
@@ -40,8 +41,9 @@ def deliver(tables: dict[str, pl.DataFrame], landing: Path) -> None:
         _extras(students).write_csv(landing / f"student_extras_{label}.csv")
         _final_grades(one["course_enrollments"], label).write_csv(landing / f"final_grades_{label}.csv")
         _crosswalk(one["courses"], label).write_csv(landing / f"course_crosswalk_{label}.csv")
-        exams = tables["exam_results"].filter(exam_year=year, program="ib")
-        exams.write_csv(landing / f"ib_exam_results_{label}.csv")
+        ib.results(tables["exam_results"].filter(exam_year=year)).write_csv(
+            landing / f"ib_exam_results_{label}.csv"
+        )
 
 
 def planted(tables: dict[str, pl.DataFrame]) -> dict[str, dict[str, int]]:
