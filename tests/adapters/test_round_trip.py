@@ -38,6 +38,7 @@ from tests.unmasked import unmasked
 
 YEAR = 2026
 PARTNERS = ("riverside_usd", "lakeview_sd", "cedar_valley_isd", "harborview_ps", "prairie_rose_sd")
+PLATFORMS = ("AP_", "connectedness_survey_")
 # What a format can't say, or says in its own words: Ed-Fi has names of sessions for terms, no word for dropped, days of
 # enrollment by calendar, and of who is homeless or in foster care only who is.
 NOT_SAID = {
@@ -218,9 +219,9 @@ def mess_up(
         if path.name in messed:
             continue
         if path.suffix != ".zip":
-            # A datafile of an exam programme is no report of the district's.
+            # What an exam programme or a survey platform writes is no report of the district's.
             content, noise[path.name] = messed_csv(
-                path.read_bytes(), luck, encodings, titled="AP_" not in path.name
+                path.read_bytes(), luck, encodings, titled=not path.name.startswith(PLATFORMS)
             )
             path.write_bytes(content)
             continue
@@ -250,12 +251,14 @@ def stored(home: Home, partner_id: str, extract: str) -> pl.DataFrame:
 
 
 def comparable(frame: pl.DataFrame, columns: list[str]) -> list[tuple]:
-    """Rows as sorted text; what is unknown is null."""
+    """Rows as sorted text; what is unknown is null, and a day is its midnight."""
     numbers = pl.col(pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt32).cast(pl.Float64)
     text = (
         frame.select(columns)
         .with_columns(numbers)
-        .with_columns(pl.all().cast(pl.String).replace({"unknown": None, "": None}))
+        .with_columns(
+            pl.all().cast(pl.String).str.strip_suffix("T00:00:00").replace({"unknown": None, "": None})
+        )
     )
     return sorted(text.unique().rows(), key=str)
 
