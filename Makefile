@@ -2,11 +2,12 @@
 PYTHON ?= python3
 HOME_DIR ?= equity_home
 BIN := .venv/bin
-# In the order of tests/conftest.py: by the number of tests in a file, what takes longest would begin last.
-PARALLEL := --numprocesses=auto --dist=loadgroup --no-loadscope-reorder
+# One more than processors: servers and browsers let some tests wait. In the order of tests/conftest.py: by the number of tests in a
+# file, what takes longest would begin last.
+PARALLEL = --numprocesses=$(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)') --dist=loadgroup --no-loadscope-reorder
 STAMP := .venv/installed
 
-.PHONY: setup run check docs test coverage test-spark test-workers lock ui benchmark
+.PHONY: setup run check docs test coverage mutants test-spark test-workers lock ui benchmark
 
 setup: $(STAMP)
 
@@ -46,6 +47,12 @@ coverage: setup
 	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term
 	$(BIN)/coverage report --fail-under=95 --show-missing \
 		--include='equity_pipeline/domain/*,equity_pipeline/disclosure/*,equity_pipeline/adapters/*'
+
+# Which small wrong changes of what decides a number or a disclosure no test sees; takes hours, `MUTANTS` names those of some modules.
+MUTANTS ?= 'equity_pipeline.domain.*' 'equity_pipeline.disclosure.*'
+mutants: setup
+	$(BIN)/mutmut run $(MUTANTS)
+	$(BIN)/mutmut results
 
 test-spark: setup .venv/spark/installed
 	PYTHONPATH=.venv/spark $(BIN)/python -m pytest --durations=0 tests/spark

@@ -63,7 +63,7 @@ def _publish(asked: tuple[Path, str]) -> tuple[float, float, bool]:
 
 
 def _line(title: str, partners: int, seconds: float, walls: list[float], cpus: list[float]) -> None:
-    print(f"{title:40} {partners:8} {seconds / partners:18.2f} {statistics.median(walls):12.2f} {max(walls):8.2f} {statistics.mean(cpus):12.2f}")  # fmt: skip
+    print(f"{title:40} {partners:8} {seconds / partners:18.2f} {statistics.median(walls):12.2f} {max(walls):8.2f} {statistics.mean(cpus):12.2f}", flush=True)  # fmt: skip
 
 
 def main(number: int, scale: float) -> None:

@@ -310,11 +310,18 @@ def explain(home: Home, partner_id: str, **number: Any) -> None:
     help="An earlier release.",
 )
 def audit(release: Path, previous: tuple[Path, ...]) -> None:
-    """Attack a release as an outsider would; exit code 1 if the guarantee fails."""
+    """Attack a release as an outsider would; exit code 1 if the guarantee fails.
+
+    A roll-up of the network is held against the releases beside it that it was made of.
+    """
     from equity_pipeline.disclosure import attack
 
     try:
-        found = attack.audit(release, previous=previous)
+        if of := attack.made_from(release):
+            releases = release.resolve().parents[1]
+            found = attack.audit_network(release, {one: releases / one / made for one, made in of.items()})
+        else:
+            found = attack.audit(release, previous=previous)
     except EquityError as error:
         raise click.ClickException(str(error)) from None
     for line in found.lines():

@@ -33,17 +33,17 @@ sources:
 
 
 # Folders whose files take longest, the longest first: begun at last, they would keep one process busy and the others idle.
-LONG = ("end_to_end", "orchestration", "programmes", "publishing")
+LONG = ("end_to_end", "orchestration", "programmes", "publishing", "disclosure", "dbt")
+# Fixtures that take long: whatever uses one runs in the process that made it. Several folders call theirs `built`.
+COSTLY = ("demo", "district", "built")
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What shares costly fixtures runs in one process: a file, all of the whole-product tests, all of the programmes'."""
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """One process runs a file, or all of a folder that uses the same costly fixture."""
     for item in items:
-        folder = item.path.parent.name
-        item.add_marker(
-            pytest.mark.xdist_group(folder if folder in ("end_to_end", "programmes") else str(item.path))
-        )
+        costly = next((name for name in COSTLY if name in item.fixturenames), None)
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.parent} {costly}" if costly else str(item.path)))
     items.sort(key=lambda item: [*LONG, item.path.parent.name].index(item.path.parent.name))
 
 

@@ -21,7 +21,6 @@ import pandas as pd
 DISTRICT = "_all"
 CELL = ["school_year", "metric_id", "school_id", "dimension", "subgroup"]
 GROUP = ["school_id", "dimension", "subgroup"]
-REST = "not "
 
 # metric, count → the same number under the name it has in another metric: takers are the successes of taking.
 COUNT_IDENTITIES = {
@@ -146,20 +145,9 @@ def count_names(cells: pd.DataFrame) -> dict[tuple[str, str], tuple[str, str]]:
     return own
 
 
-def is_unknown(subgroup: str) -> bool:
-    """Whether some attribute of the subgroup is not reported; such groups are in `overall` and never in
-    `rest`."""
-    return "unknown" in subgroup.split("*")
-
-
 def everyone(school_id: str) -> Group:
     """All students of a school."""
     return Group(school_id, "all_students", "all")
-
-
-def rest_of(group: Group) -> Group:
-    """The name of the group's reference `rest`."""
-    return Group(group.school_id, group.dimension, REST + group.subgroup)
 
 
 def published(frame: pd.DataFrame, dimensions: pd.DataFrame) -> pd.Series:
@@ -170,20 +158,6 @@ def published(frame: pd.DataFrame, dimensions: pd.DataFrame) -> pd.Series:
     district_only = set(dimensions.loc[dimensions["publish_level"] == "district", "dimension"])
     keep = ~frame["dimension"].isin(district_only) | (frame["school_id"] == DISTRICT)
     return keep & (frame["grade_level"] == DISTRICT) if "grade_level" in frame else keep
-
-
-def rests(groups: Iterable[Group], dimensions: pd.DataFrame) -> dict[Group, tuple[Group, ...]]:
-    """Group of a partitioning dimension → the groups that its reference `rest` is made of."""
-    partitioning = set(dimensions.loc[dimensions["partitioning"] == "yes", "dimension"])
-    known = defaultdict(list)
-    for group in sorted(groups):
-        if group.dimension in partitioning and not is_unknown(group.subgroup):
-            known[group.school_id, group.dimension].append(group)
-    return {
-        group: tuple(other for other in known[group.school_id, group.dimension] if other != group)
-        for group in sorted(groups)
-        if group.dimension in partitioning and group.dimension != "all_students"
-    }
 
 
 def equations(groups: Iterable[Group], dimensions: pd.DataFrame) -> list[Equation]:

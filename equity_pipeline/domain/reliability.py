@@ -47,8 +47,7 @@ def omega(points: np.ndarray) -> float | None:
         return None
     from statsmodels.multivariate.factor import Factor  # takes a second, and only surveys need it
 
-    standard = (points - points.mean(axis=0)) / points.std(axis=0)
-    fitted = Factor(standard, n_factor=1, method="pa").fit(maxiter=500)
+    fitted = Factor(points, n_factor=1, method="pa").fit(maxiter=500)  # of the correlations
     loadings = fitted.loadings[:, 0]
     common = loadings.sum() ** 2
     value = common / (common + fitted.uniqueness.sum())

@@ -173,10 +173,6 @@ class Partner(_Strict):
             raise ValueError(f"two sources are called {sorted(repeated)}: give each its own name")
         return self
 
-    def in_partnership_since(self) -> int | None:
-        """The first school year with any programme, or None."""
-        return min((program.school_year for program in self.programs), default=None)
-
 
 class _TextLoader(yaml.SafeLoader):
     """YAML whose every scalar stays the text that the person wrote: `yes`, `0042` and `2023-24` are codes, and the

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from equity_pipeline.domain import school_years
+from equity_pipeline.domain.errors import DisclosureError
 from equity_pipeline.domain.rows import Row
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.publishing import datafiles, manifest, tables, tracker, words
@@ -56,7 +57,13 @@ def publish(home: Home, partners: Mapping[str, Partner]) -> Release:
     """Publish the roll-up of the partners' latest releases. Partners without a release are named as missing.
 
     Same releases, same id; then nothing is written.
+
+    Raises:
+        DisclosureError: it says what the releases do not; the roll-up that is read stays.
     """
+    # Imported here: releases are read and rendered without a solver at hand.
+    from equity_pipeline.disclosure.attack import audit_network
+
     released = [r for r in (_read(home.releases(p), p) for p in sorted(partners)) if r]
     portfolio = [_line(r) for r in released]
     middle = _middle(released, portfolio)
@@ -88,6 +95,9 @@ def publish(home: Home, partners: Mapping[str, Partner]) -> Release:
             for path, content in files.items():
                 (scratch / path).parent.mkdir(exist_ok=True)
                 (scratch / path).write_bytes(content)
+            found = audit_network(scratch, {one: home.releases(one) / of for one, of in made_from.items()})
+            if not found.passed:
+                raise DisclosureError("\n".join(["the network's roll-up was not published", *found.lines()]))
             made = {"release_id": release_id, "previous_release": before["release_id"] if before else None, **stated,
                     "files": {p: {"sha256": manifest.sha256(c), "bytes": len(c)} for p, c in sorted(files.items())}}  # fmt: skip
             (scratch / "manifest.json").write_bytes(manifest.dump(made))

@@ -171,6 +171,7 @@ def _school(site: Site, school: str) -> dict[str, Any]:
         "headline": sentences.headline(site, now), "lede": sentences.widest(site, now),
         "programmes": [p["name"] for p in site.programs if p["school_id"] == school],
         "missing": sentences.missing_sources(site, site.at(school)), "funnel": tracker.funnel(now),
-        "sections": [{"metric": m, "label": site.labels.metric(m), "parts": parts} for m in site.metrics
-                     if (parts := _parts(site, school, m))],
+        "sections": [{"metric": m, "label": site.labels.metric(m), "parts": parts,
+                      "widest": sentences.widest(site, site.at(school, year=site.years[-1], metric=m))}
+                     for m in site.metrics if (parts := _parts(site, school, m))],
     }  # fmt: skip

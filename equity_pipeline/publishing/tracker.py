@@ -15,7 +15,6 @@ import math
 import pandas as pd
 import pyarrow as pa
 
-from equity_pipeline.domain import school_years
 from equity_pipeline.domain.rows import Row
 from equity_pipeline.publishing import words
 from equity_pipeline.publishing.context import Context, Labels
@@ -224,11 +223,6 @@ def _product(*rates: float | None) -> float | None:
 def years_of(rows: list[Row]) -> list[int]:
     """The school years of the rows, oldest first."""
     return sorted({row["school_year"] for row in rows})
-
-
-def year_labels(years: list[int]) -> list[str]:
-    """School years in words: `2025-26`."""
-    return [school_years.label(year) for year in years]
 
 
 def _state(row: Row, reference: str | None) -> str:

@@ -105,7 +105,7 @@ class Compiled:
 def compiled() -> Compiled:
     """The project as it is now, compiled by dbt once for all partners and processes, until a file of it changes.
 
-    Kept in `target/` under the project's digest: dbt takes 8 s for it, and 40 ms for every node that it runs itself. Set-up
+    Kept in `target/` under the project's digest, beside the one before: dbt takes 8 s for it, and 40 ms for every node that it runs itself. Set-up
     asks for it, so that no run waits.
 
     Raises:
@@ -122,6 +122,7 @@ def _compiled(target: Path, name: str) -> Compiled:
             made = _compile(Path(folder))
             try:
                 _keep(made, kept)
+                _let_go_of_older(target)
             except OSError:  # an installation that may not be written to: compile in every process
                 folder = Path(_folder_of_this_process())
                 kept = folder / kept[0].name, folder / kept[1].name
@@ -133,6 +134,14 @@ def _keep(made: tuple[Path, Path], kept: tuple[Path, Path]) -> None:
     for source, target in zip(reversed(made), reversed(kept), strict=True):
         with atomic.new_file(target) as scratch:
             shutil.copyfile(source, scratch)
+
+
+def _let_go_of_older(target: Path) -> None:
+    """Two compilations stay: a process that began before the project changed may still be at work with the one before."""
+    manifests = sorted(target.glob("manifest-*.json"), key=lambda path: path.stat().st_mtime_ns)
+    for manifest in manifests[:-2]:
+        for path in target.glob(f"*-{manifest.stem.removeprefix('manifest-')}.*"):
+            path.unlink(missing_ok=True)
 
 
 def _folder_of_this_process() -> str:

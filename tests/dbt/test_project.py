@@ -35,6 +35,17 @@ def test_another_process_does_not_compile_again(asked, tmp_path):
     assert len(asked) == 2
 
 
+def test_of_what_was_compiled_before_only_the_last_stays(asked, tmp_path):
+    target = tmp_path / "target"
+    for name in ("one", "two", "three"):
+        project._compiled(target, name)
+        (target / f"lineage-{name}.json").touch()
+    assert sorted(path.name for path in target.iterdir()) == [
+        "lineage-three.json", "lineage-two.json", "manifest-three.json", "manifest-two.json", "seeds-three.duckdb",
+        "seeds-two.duckdb",
+    ]  # fmt: skip
+
+
 def test_an_installation_that_may_not_be_written_to_compiles_for_itself(asked, tmp_path):
     target = tmp_path / "target"
     target.write_text("no folder can be made here")

@@ -151,6 +151,33 @@ def test_nothing_to_attack_is_not_safe(tmp_path: Path, district: District) -> No
         audit(tmp_path, district.rules, 10)
 
 
+@pytest.mark.parametrize("format_", ["csv", "parquet"])
+def test_a_table_in_one_format_only_or_that_is_none_is_not_safe(
+    format_: str, tmp_path: Path, protected: Frames, district: District
+) -> None:
+    folder = write(tmp_path, {name: protected[name].head(50) for name in (GAPS, ACCESS)})
+    file = folder / f"data/access.{format_}"
+    file.unlink()
+    assert "one format only" in {f.kind for f in audit(folder, district.rules, 10).findings}
+    file.write_bytes(b"\xff\xfe\x00no table")
+    if format_ == "csv":
+        (folder / "data/access.parquet").unlink()
+    with pytest.raises(DisclosureError, match=f"data/access.{format_} can't be read as a table .* not safe"):
+        audit(folder, district.rules, 10)
+
+
+@pytest.mark.parametrize("content", [None, "no certificate", "{}", '{"rules": {}, "minimum_cell": 10}'])
+def test_a_release_whose_certificate_promises_nothing_is_not_safe(
+    content: str | None, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / "certificate.json").write_text(content)
+    with pytest.raises(
+        DisclosureError, match="certificate.json is missing or does not say what was promised"
+    ):
+        audit(tmp_path)
+
+
 def test_the_certificate_is_plain_json_and_enough_to_audit_again(
     tmp_path: Path, protected: Frames, district: District
 ) -> None:

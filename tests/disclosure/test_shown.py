@@ -162,6 +162,21 @@ def test_pages_by_themselves_have_no_finding(
     assert not pages.findings(some_pages(release, path, tmp_path), said, Order(), tables, 10)
 
 
+def test_deliveries_are_counted_also_behind_other_counts(
+    release: Path, said: Said, tables: dict, tmp_path: Path
+) -> None:
+    """In a list of counts, where 977 is said of nothing else on the page."""
+    some_pages(release, INDEX, tmp_path)
+    text = (tmp_path / INDEX).read_text(encoding="utf-8")
+    for listed, found in ((", 977 deliveries overdue", False), (", 977 groups", True)):
+        planted = re.sub(
+            r"(<span>[^<]* not shown: privacy[^<]*)</span>", rf"\1{listed}</span>", text, count=1
+        )
+        assert planted != text
+        (tmp_path / INDEX).write_text(planted, encoding="utf-8")
+        assert bool(pages.findings(tmp_path, said, Order(), tables, 10)) == found
+
+
 @pytest.mark.parametrize("plant", PAGES)
 def test_a_leak_planted_in_a_page_is_found(
     plant: str, release: Path, said: Said, tables: dict, tmp_path: Path

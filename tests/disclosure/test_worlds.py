@@ -6,9 +6,11 @@ import itertools
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from equity_pipeline.disclosure import worlds
 from equity_pipeline.disclosure.model import CELL
 from equity_pipeline.disclosure.publication import C, X, publish
 from equity_pipeline.disclosure.worlds import Prover, Year, prove
@@ -146,6 +148,39 @@ def test_a_world_that_breaks_a_sum_or_says_something_else_is_no_witness():
     world = year.values.copy()
     world[:] = world * 3
     assert not prover.consistent(world)
+
+
+def test_a_world_where_nobody_is_or_where_more_succeed_than_there_are_is_no_witness():
+    """A count that is there can't be missing, nobody can be fewer than none, and every group that an outsider sees has someone."""
+    year = Year.of(table({"yes": (4, 2), "no": (16, 9)}), DIMENSIONS, 10)
+    prover, [group] = Prover(year), [i for i, g in enumerate(year.groups) if g.subgroup == "yes"]
+    for n, s in ((-1, 2), (4, -1), (0, 0), (1, 2)):
+        world = year.values.copy()
+        world[:, [group]] = np.array([[n], [s]])
+        [everyone] = [i for i, g in enumerate(year.groups) if g.subgroup == "all"]
+        world[:, everyone] += world[:, group] - year.values[:, group]
+        assert not prover.consistent(world)
+
+
+def test_where_the_search_comes_to_its_end_nothing_is_published(monkeypatch):
+    monkeypatch.setattr(worlds, "_REPAIRS", 0)
+    with pytest.raises(DisclosureError, match="^0 groups could be worked out .* nothing is published$"):
+        prove(table({"yes": (4, 2), "no": (40, 22)}), DIMENSIONS, 10)
+
+
+def test_a_witness_of_other_counts_or_that_proves_nothing_is_not_used(tmp_path):
+    counts, kept = table({"yes": (6, 3), "no": (40, 22)}), tmp_path / "witness.npz"
+    proof = prove(counts, DIMENSIONS, 10)
+    for spoilt in (
+        {"2026": proof.worlds[2026][:1]},  # the true counts alone
+        {"2026": np.concatenate([proof.worlds[2026][:1], proof.worlds[2026][1:] + 1])},  # of no sum
+        {},
+    ):
+        withheld = {"withheld_2026": proof.base["withheld"].to_numpy()} if spoilt else {}
+        np.savez_compressed(kept, **spoilt, **withheld)
+        again = prove(counts, DIMENSIONS, 10, kept)
+        pd.testing.assert_frame_equal(again.base, proof.base)
+        assert again.apart == proof.apart
 
 
 def test_the_proof_counts_what_is_asked_and_says_no_count():

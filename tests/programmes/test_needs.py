@@ -7,11 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-import statsmodels.formula.api as smf
-from scipy.optimize import least_squares
-from statsmodels.stats.anova import anova_lm
 
-from equity_pipeline.domain import reliability
 from equity_pipeline.sample import programmes as planted
 from tests.dbt.workshop import Workshop
 
@@ -132,32 +128,6 @@ def test_reliability_is_that_of_the_answers(riverside, answers):
     assert row["alpha_respondents"] == len(wide)
     # Items of equal loadings, as planted: omega and alpha are one.
     assert row["omega"] == pytest.approx(row["alpha"], abs=0.02)
-
-
-@pytest.mark.parametrize("items", [3, 6])
-def test_reliability_agrees_with_other_ways_to_it(items):
-    """Alpha is Hoyt's: 1 less the ratio of the residual and the persons' mean squares of a two-way analysis of variance by statsmodels.
-    Omega's loadings solve the least squares of the correlations beside the diagonal, by scipy."""
-    dice = np.random.default_rng(items)
-    loadings = np.linspace(0.4, 0.9, items)
-    x = dice.normal(size=(400, 1)) * loadings + dice.normal(size=(400, items)) * np.sqrt(1 - loadings**2)
-    long = pd.DataFrame(x).stack().rename_axis(["person", "item"]).rename("y").reset_index()
-    squares = anova_lm(smf.ols("y ~ C(person) + C(item)", long[long["person"] < 60]).fit())["mean_sq"]
-    assert reliability.alpha(x[:60]) == pytest.approx(
-        1 - squares["Residual"] / squares["C(person)"], abs=1e-6
-    )
-    correlations, beside = np.corrcoef(x.T), ~np.eye(items, dtype=bool)
-    found = least_squares(lambda of: (correlations - np.outer(of, of))[beside], np.full(items, 0.5), xtol=1e-15, ftol=1e-15, gtol=1e-15).x  # fmt: skip
-    omega = found.sum() ** 2 / (found.sum() ** 2 + (1 - found**2).sum())
-    assert reliability.omega(x) == pytest.approx(omega, abs=1e-6)
-
-
-def test_alpha_of_a_known_matrix():
-    """Two parallel items that correlate 0.5 have alpha 2 * 0.5 / 1.5."""
-    x = np.array([[1, 1], [1, -1], [-1, 1], [-1, -1], [1, 1], [-1, -1], [1, 1], [-1, -1]], float)
-    assert np.corrcoef(x.T)[0, 1] == pytest.approx(0.5)
-    assert reliability.alpha(x) == pytest.approx(2 / 3)
-    assert reliability.omega(x) is None
 
 
 def test_response_rates_and_who_did_not_answer(riverside, answers):

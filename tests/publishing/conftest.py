@@ -8,7 +8,15 @@ from equity_pipeline.publishing import network
 from equity_pipeline.publishing.release import write_release
 from equity_pipeline.storage.home import Home
 
-from .frames import context, frames, partner
+from .frames import LABELS, context, frames, partner
+
+RULES = {
+    "dimensions": LABELS.dimensions.astype(object).where(LABELS.dimensions.notna(), None).to_dict("records"),
+    "direction": {},
+    "risk_ratio": [],
+    "policy": dict(zip(LABELS.policy["key"], LABELS.policy["value"], strict=True)),
+    "actions": [],
+}
 
 
 def holds(folder: Path) -> dict[str, object]:
@@ -16,6 +24,8 @@ def holds(folder: Path) -> dict[str, object]:
     return {
         "pass": True,
         "proof": {"apart_at_least": 3},
+        "rules": RULES,
+        "minimum_cell": 10,
         "files": sorted(p.name for p in (folder / "data").iterdir()),
     }
 

@@ -40,6 +40,12 @@ READ_TABLE = """table => {
 }"""
 
 
+def unfolded(tab):
+    """The page with all that is folded open: what is hidden can't be read or looked at."""
+    tab.evaluate("document.querySelectorAll('details').forEach(folded => folded.open = true)")
+    return tab
+
+
 def published(release, school, metric):
     """(dimension label, group label, school year) → the headline row of the Parquet, chosen here by the rule in words."""
     gaps = pd.read_parquet(release.path / "data/gap_metrics.parquet")
@@ -92,7 +98,7 @@ def check_cell(cell, row, named):
 )
 def test_the_tracker_says_what_the_parquet_says(release, visit, school, metric):
     page = f"tables/{metric}.html" if school == "_all" else f"schools/{school}.html"
-    tab = visit(release.path / page)
+    tab = unfolded(visit(release.path / page))
     rows, named = published(release, school, metric)
     tables = tab.query_selector_all(f"#{metric} table, #{metric}-crossings table")
     seen, kinds = set(), set()
@@ -218,6 +224,14 @@ def test_nothing_may_be_fetched_and_no_other_script_may_run(release, network_pag
         assert "default-src &#39;none&#39;" in policy and "script-src &#39;sha256-" in policy
 
 
+def test_a_phone_shows_each_gap_with_its_status_beside_it(release, visit):
+    tab = visit(release.path / "tables/ap_ib_enrollment.html", 375)
+    ends = tab.locator("#ap_ib_enrollment td .status").evaluate_all(
+        "all => all.map(status => status.getBoundingClientRect().right)"
+    )
+    assert len(ends) > 5 and max(ends) <= 375
+
+
 def test_the_head_of_a_long_table_stays_in_sight(release, visit):
     """On a laptop at the top of the window, on a phone at the top of the table's own region."""
     for width in (375, 1280):
@@ -231,7 +245,7 @@ def test_the_head_of_a_long_table_stays_in_sight(release, visit):
 
 def test_every_page_is_sound_and_every_link_leads_somewhere(release, visit):
     for page in sorted(release.path.rglob("*.html")):
-        tab = visit(page)
+        tab = unfolded(visit(page))
         assert tab.get_attribute("html", "lang") == ("es" if page.name.endswith(".es.html") else "en")
         assert tab.title() and tab.locator("h1").count() == 1 and tab.locator("main").count() == 1
         broken = tab.evaluate("""() => [...document.querySelectorAll('table')].filter(t => !t.caption || !t.caption.innerText.trim()
@@ -252,7 +266,7 @@ def test_every_page_is_sound_and_every_link_leads_somewhere(release, visit):
 @pytest.mark.parametrize("page", PAGE_TYPES)
 def test_no_page_is_wider_than_its_screen(release, visit, page):
     for width in (375, 768, 1280):
-        tab = visit(release.path / page, width)
+        tab = unfolded(visit(release.path / page, width))
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
 
 
@@ -295,7 +309,7 @@ def test_pages_are_whole_without_script(release, browser, visit, page):
 )
 def test_axe_finds_nothing(release, network_page, visit, page, media):
     """axe-core with the rules of WCAG 2.2 A and AA and its best practices."""
-    tab = visit(network_page if page == "network" else release.path / page)
+    tab = unfolded(visit(network_page if page == "network" else release.path / page))
     tab.emulate_media(media=media)
     found = Axe().run(
         tab, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
@@ -352,6 +366,31 @@ def test_sorting_orders_numbers_within_their_dimension(release, visit):
             told = [gap for gap in group if gap is not None]
             assert told == sorted(told, reverse=order == "descending")
             assert sorted(told) == sorted(gap for gap in was if gap is not None), "no row is lost"
+
+
+def test_a_school_shows_one_measure_until_more_is_asked_for(release, visit):
+    """The others stand folded under their widest gap; a table that was folded sorts by the column asked for; paper shows all."""
+    tab = visit(release.path / "schools/0043.html")
+    opened = "all => all.map(folded => folded.open)"
+    folded = tab.locator("details")
+    assert folded.evaluate_all(opened) == [True] + [False] * (folded.count() - 1) and folded.count() > 2
+    assert all(text.endswith(".") for text in tab.locator("summary .note").all_inner_texts())
+    tab.evaluate("location.hash = 'm-exam_taken'")
+    tab.locator("#exam_taken table").wait_for(state="visible")
+    assert sum(folded.evaluate_all(opened)) == 2
+    tab.locator("#exam_taken").get_by_role("button", name="Students needed").click()
+    assert tab.locator("#exam_taken th[aria-sort]").get_attribute("id") == "exam_taken-needed"
+    needed = tab.locator("#exam_taken tbody tr").evaluate_all(
+        """rows => rows.map(row => row.matches('.gt_group_heading_row') ? '|' : row.cells[3].innerText)"""
+    )
+    groups = [[int(text.replace(",", "")) for text in of.split()] for of in " ".join(needed).split("|")]
+    assert all(numbers == sorted(numbers) for numbers in groups) and any(len(set(of)) > 1 for of in groups)
+    tab.emulate_media(media="print")
+    assert (
+        min(tab.locator("main table").evaluate_all("all => all.map(t => t.getBoundingClientRect().height)"))
+        > 40
+    )
+    tab.emulate_media(media="screen")
 
 
 def test_the_spanish_tracker_says_the_same_numbers(release, visit):

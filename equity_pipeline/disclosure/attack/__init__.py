@@ -3,7 +3,7 @@
 It shares no code with the suppressor but the declarations of `model` (what adds up to what), and none with the pages. What the
 rows of the data files say is read back as intervals, and every other figure must be what anyone could work out from those
 (`marts`, `figures`). The workbook (`workbook`), the pages (`pages`) and the programmes' tables (`programmes`) may say nothing
-but that.
+but that, and the roll-up of the network (`network`) nothing but what the releases say that it was made of.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from equity_pipeline.disclosure.attack import pages, programmes, workbook
+from equity_pipeline.disclosure.attack import network, pages, programmes, workbook
 from equity_pipeline.disclosure.attack.finding import Finding
 from equity_pipeline.disclosure.attack.marts import Reading
 from equity_pipeline.disclosure.attack.order import Order
@@ -101,6 +101,62 @@ def audit(
             | files_of_tables
             | _hashes(release_dir, [*release_dir.glob("data/*.xlsx"), *release_dir.rglob("*.html")]),
         }
+    )
+
+
+def made_from(release_dir: Path) -> dict[str, str]:
+    """The releases that a folder says it was made of, by partner: those of a roll-up of the network, none of a partner's release."""
+    try:
+        said = json.loads((release_dir / "manifest.json").read_text(encoding="utf-8")).get("made_from")
+    except (OSError, ValueError):
+        return {}
+    return said if isinstance(said, dict) and all(isinstance(one, str) for one in said.values()) else {}
+
+
+def audit_network(network_dir: Path | str, releases: Mapping[str, Path]) -> AuditResult:
+    """Hold a roll-up of the network against the releases that it was made of.
+
+    Args:
+        network_dir: holds `data/tools_package`, `data/portfolio` and the page.
+        releases: the folders of those releases, by partner.
+
+    Raises:
+        DisclosureError: there is nothing to read, or a file can't be read; what can't be attacked is not safe.
+    """
+    network_dir = Path(network_dir)
+    tables, files, found = _read(network_dir, "data")
+    if not {"tools_package", "portfolio"} <= set(tables):
+        raise DisclosureError("the roll-up has no data to attack; nothing is published")
+    partners = {one: _released(one, folder) for one, folder in releases.items()}
+    found += network.findings((network_dir / network.PAGE).read_bytes(), tables, partners)
+    return AuditResult(
+        findings=tuple(sorted(set(found), key=lambda f: (f.kind, f.mart, f.where))),
+        cells=len(tables["tools_package"]),
+        hidden=int(tables["tools_package"].get("suppressed", pd.Series(dtype=bool)).astype(bool).sum()),
+        figures=len(tables["portfolio"]),
+        minimum_cell=max(
+            (_stated(folder / "certificate.json")[1] for folder in releases.values()), default=0
+        ),
+        releases=len(releases),
+        files=files | _hashes(network_dir, [network_dir / network.PAGE]),
+    )
+
+
+def _released(partner_id: str, folder: Path) -> network.Partner:
+    """What a release says that the network may repeat: of its newest year."""
+    if not folder.is_dir():
+        raise DisclosureError(
+            f"the roll-up was made of release {folder.name} of {partner_id}, which is not at {folder}; not safe"
+        )
+    names = ("gap_metrics", "gap_closure", "tools_package")
+    marts = {name: _read_parquet(folder / "data" / f"{name}.parquet") for name in names}
+    newest = marts["gap_metrics"]["school_year"].max()
+    of_newest = {
+        name: frame if name == "tools_package" else frame[frame["school_year"] == newest]
+        for name, frame in marts.items()
+    }
+    return network.Partner(
+        partner_id, Said(of_newest, _stated(folder / "certificate.json")[0], partner_name(folder)), marts
     )
 
 

@@ -6,7 +6,6 @@ attribute, must be one that is said of the page's place. Elements and attributes
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import math
 import re
@@ -18,12 +17,14 @@ from typing import Any
 import pandas as pd
 from lxml import etree, html
 
-from equity_pipeline.disclosure.attack import pictures
+from equity_pipeline.disclosure.attack import elements, pictures
+from equity_pipeline.disclosure.attack.elements import GEOMETRY, Walk
 from equity_pipeline.disclosure.attack.finding import Finding
 from equity_pipeline.disclosure.attack.order import Order
 from equity_pipeline.disclosure.attack.programmes import Told
 from equity_pipeline.disclosure.attack.said import (
     CLOSED,
+    DAY,
     DISTRICT,
     HIDDEN,
     STATUSES,
@@ -37,40 +38,12 @@ from equity_pipeline.disclosure.attack.said import (
     percent,
     points,
     rate,
+    slug,
     words,
     written,
 )
 from equity_pipeline.disclosure.attack.tallies import Tallies
-from equity_pipeline.domain.errors import DisclosureError
 
-_TAGS = {
-    "html", "head", "meta", "link", "title", "style", "script", "body", "a", "header", "div", "nav", "ul", "ol", "li", "main", "p", "h1",
-    "h2", "h3", "h4", "section", "footer", "span", "b", "i", "small", "bdi", "code", "br", "table", "caption", "thead", "tbody", "tr", "th",
-    "td", "svg", "path", "line", "circle", "rect", "text", "figure", "figcaption", "dl", "dt", "dd", "blockquote", "details", "summary",
-}  # fmt: skip
-# Attributes of which nothing can follow, and those whose numbers are looked at.
-_SILENT = {
-    "class", "lang", "hreflang", "charset", "name", "content", "http-equiv", "rel", "href", "scope", "tabindex", "role", "aria-hidden",
-    "aria-current", "aria-labelledby", "colspan", "rowspan", "focusable", "download", "type", "id", "text-anchor",
-}  # fmt: skip
-_READ = {"aria-label", "title", "data-label", "style"}
-_GEOMETRY = {
-    "viewbox",
-    "width",
-    "height",
-    "x",
-    "y",
-    "x1",
-    "x2",
-    "y1",
-    "y2",
-    "cx",
-    "cy",
-    "r",
-    "d",
-    "dx",
-    "transform",
-}
 _STYLE = re.compile(r"(flex:(?P<tally>\d+)|(width|left):(?P<percent>[\d.]+)%)")
 # Numbers of the texts that say how to read the tables: the scale, the interval, the grades, the example of a gap.
 _ALWAYS = {"0", "100%", "95%", "9", "12", "−10", "10", "100"}
@@ -78,15 +51,13 @@ _ALWAYS = {"0", "100%", "95%", "9", "12", "−10", "10", "100"}
 _APART = "3"
 # What is counted of releases and deliveries, and not of students.
 _RECORDS = re.compile(r"(rows?|more groups?|more gaps?|expected deliver\w+|deliver\w+|files?)$")
-_FOLLOWS = re.compile(r"([\d,]+) (percentage points|KB|students|more \w+|expected \w+|\w+)")
+_RULES = re.compile(r"Rules that changed since then: ")
+_FOLLOWS = re.compile(r"(\d[\d,]*) (percentage points|KB|students|more \w+|expected \w+|\w+)")
 # Names that a partner gave: of files, and of schools that have none but their id.
 _NAMED = re.compile(r"\.\w{2,7}$|^School \S+$")
 _STUDENTS = re.compile(r"\d students|~\d")
 _COMPARED = re.compile(r"\d+ of \d+ (comparisons|goals?)")
 _RANK = re.compile(r"^\s*\d+\. ")
-_DAY = re.compile(
-    r"\d{1,2} (January|February|March|April|May|June|July|August|September|October|November|December) \d{4}|\d{4}-\d\d-\d\d"
-)
 _COLUMNS = ("now", "status", "needed", "interval", "trend")
 _FUNNEL = ("ap_ib_enrollment", "course_grade_c_or_better", "exam_taken", "exam_passed_of_takers")
 
@@ -107,12 +78,7 @@ def findings(
     frames: Counter[tuple[Any, ...]] = Counter()
     for path in sorted(release_dir.rglob("*.html")):
         name = path.relative_to(release_dir).as_posix()
-        try:
-            pages[name] = html.fromstring(path.read_bytes())
-        except (etree.LxmlError, ValueError, OSError) as error:
-            raise DisclosureError(
-                f"{name} can't be read as a page ({type(error).__name__}); not safe"
-            ) from None
+        pages[name] = elements.read(name, path.read_bytes())
     site = _Site(said, order, programmes, minimum_cell, release_dir)
     for name, root in pages.items():
         language = root.get("lang", "en")
@@ -139,7 +105,7 @@ def _translated(name: str, root: html.HtmlElement, english: html.HtmlElement | N
             if element.tag == "script":
                 continue
             attributes = sorted(
-                (key, value if key in _GEOMETRY or key in ("class", "style") else sorted(numbers(value)))
+                (key, value if key in GEOMETRY or key in ("class", "style") else sorted(numbers(value)))
                 for key, value in element.items()
                 if key not in ("href", "hreflang", "lang", "id")
             )
@@ -171,7 +137,7 @@ class _Site:
         self.sizes = {
             f"{max(1, round(p.stat().st_size / 1024)):,}" for p in (release_dir / "data").rglob("*.*")
         }
-        self.slugs = {_slug(school): school for school in {key[1] for key in said.rows} - {DISTRICT}}
+        self.slugs = {slug(school): school for school in {key[1] for key in said.rows} - {DISTRICT}}
         self.by_label: dict[tuple[str, str, str], list[dict[int, Row]]] = defaultdict(list)
         for (metric, school, dimension, subgroup), by_year in said.rows.items():
             self.by_label[metric, school, said.group(dimension, subgroup)].append(by_year)
@@ -206,32 +172,20 @@ class _Site:
                 self.gaps[place].add(points(row["gap"]).lstrip("−+"))
 
 
-def _slug(identifier: str) -> str:
-    """The file name of a school's page."""
-    if identifier != "index" and re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,39}", identifier):
-        return identifier
-    plain = re.sub(r"[^a-z0-9]+", "-", identifier.lower()).strip("-")[:30]
-    return f"{plain or 'x'}-{hashlib.sha256(identifier.encode()).hexdigest()[:8]}"
-
-
-class _Page:
+class _Page(Walk):
     """A page, its place, and its metric where it is about one."""
 
     def __init__(self, site: _Site, path: str, root: html.HtmlElement) -> None:
-        self.site, self.said, self.path, self.root = site, site.said, path, root
+        super().__init__(path, root)
+        self.site, self.said = site, site.said
         folder, _, name = path.removesuffix(".html").rpartition("/")
         self.school = site.slugs.get(name, DISTRICT) if folder == "schools" else DISTRICT
         self.metric = name if folder == "tables" and name in site.tallies.metrics else None
         self.programme = folder == "programmes"
         self.year = self.said.years[-1]
         self.counted = site.tallies.told_of(self.school, self.metric)
-        # Elements that were read with all that is in them, and cells whose texts were.
-        self.known: set[html.HtmlElement] = set()
+        # Cells whose texts were read.
         self.read: set[html.HtmlElement] = set()
-        self.found: list[Finding] = []
-
-    def tell(self, kind: str, where: str = "") -> None:
-        self.found.append(Finding(kind, self.path, " ".join(where.split())))
 
     def findings(self) -> list[Finding]:
         """What the page says that the data files do not."""
@@ -246,41 +200,12 @@ class _Page:
         if self.programme:
             for table in body.iter("table"):
                 self._programme(table)
-        for element in self.root.iter():
-            self._element(element)
+        self.walk()
         return self.found
-
-    def _knows(self, element: html.HtmlElement) -> None:
-        """All within the element was read."""
-        self.known.update(element.iter())
 
     # -- whatever a page is made of
 
-    def _element(self, element: html.HtmlElement) -> None:
-        if not isinstance(element.tag, str):
-            self.tell("a comment")
-            return
-        if element.tag not in _TAGS:
-            self.tell("an element that no rule knows", element.tag)
-        for name, value in element.items():
-            if name in _GEOMETRY and element.tag in ("svg", "path", "line", "circle", "rect", "text"):
-                continue
-            if name in _READ:
-                # A picture is read with its name, and a bar with its text; a text behind a cell never is.
-                pictured = element.tag == "svg" and element.get("class") in ("nano", "trend")
-                if not pictured and (element not in self.known or name != "style" and element.tag != "svg"):
-                    self._attribute(element, name, value)
-            elif name not in _SILENT:
-                self.tell("an attribute that no rule knows", f"{element.tag} {name}")
-        if element.tag == "svg" and element not in self.known:
-            self._picture(element)
-        if element.tag not in ("script", "style", "code", "text") and element not in self.known:
-            self._text(element.text, element)
-        parent = element.getparent()
-        if parent is not None and parent not in self.known:
-            self._text(element.tail, parent)
-
-    def _attribute(self, element: html.HtmlElement, name: str, value: str) -> None:
+    def attribute(self, element: html.HtmlElement, name: str, value: str) -> None:
         if name == "style":
             said = _STYLE.fullmatch(value)
             if (
@@ -292,7 +217,7 @@ class _Page:
         elif set(numbers(value)) - self.site.always and not (self.programme and self._of_programme(value)):
             self.tell("a number in an attribute", f"{element.tag} {name}")
 
-    def _text(self, text: str | None, element: html.HtmlElement) -> None:
+    def text(self, text: str | None, element: html.HtmlElement) -> None:
         """A number that stands alone must be one that is said of the place."""
         if (
             not text
@@ -303,7 +228,7 @@ class _Page:
             return
         if element.tag == "bdi" and _NAMED.search(text):
             return
-        text = _COMPARED.sub("", _DAY.sub("", text))
+        text = _COMPARED.sub("", DAY.sub("", text))
         left = Counter(numbers(text))
         rates = self.site.rates[self.school]
         of = {
@@ -312,7 +237,11 @@ class _Page:
             "students": self.site.students,
         }
         for number, what in _FOLLOWS.findall(text):
-            if number in of.get(what, ()) or _RECORDS.match(what):
+            # How many files or rules a list of them leaves out.
+            more_of_a_list = what == "more" and (
+                _RULES.match(text) or (element.tag == "li" and element.find("bdi") is not None)
+            )
+            if number in of.get(what, ()) or _RECORDS.match(what) or more_of_a_list:
                 left[number] -= 1
         for number in list((+left).elements()):
             percents = number.endswith("%") or re.search(rf"(?<!\d){re.escape(number)} to ", text)
@@ -323,7 +252,7 @@ class _Page:
 
     def _of_programme(self, text: str, metric: str | None = None, who: str | None = None) -> bool:
         """Whether the programmes' tables say the numbers of a text. Whole numbers up to those of all groups may count gaps."""
-        tokens = numbers(_COMPARED.sub("", _DAY.sub("", _RANK.sub("", text))))
+        tokens = numbers(_COMPARED.sub("", DAY.sub("", _RANK.sub("", text))))
         return self.site.told.says(tokens, metric, who)
 
     def _programme(self, table: html.HtmlElement) -> None:
@@ -345,7 +274,7 @@ class _Page:
                         self.tell("a figure that the data files do not say", f"{caption} {who}")
                 self.read.add(cell)
 
-    def _picture(self, svg: html.HtmlElement) -> None:
+    def picture(self, svg: html.HtmlElement) -> None:
         """A picture on a programme's page draws what stands in text beside it."""
         row = next((a for a in svg.iterancestors() if a.tag in ("tr", "li", "figure")), None)
         kind = svg.get("class", "")
@@ -384,7 +313,7 @@ class _Page:
 
     def _tracker(self, box: html.HtmlElement) -> None:
         """The groups of one metric at one place through the years, with their trend."""
-        self._knows(box)
+        self.knows(box)
         name = box.get("id", "")
         metric = name.removesuffix("-crossings")
         heads = [
@@ -441,7 +370,7 @@ class _Page:
 
     def _tools(self, box: html.HtmlElement) -> None:
         """Last year's status beside this year's, most urgent first."""
-        self._knows(box)
+        self.knows(box)
         slug = box.get("id", "").removeprefix("tools-")
         school = self.site.slugs.get(slug, DISTRICT)
         ranks: list[int | None] = []
@@ -449,7 +378,7 @@ class _Page:
         for row in (row for row in box.iter("tr") if row.getparent().tag == "tbody"):
             label, small = (row[0].text or "").strip(), words(row[0].find("span"))
             rows = self._rows(self.site.metrics.get(small), school, label)
-            statuses = [_status(row[at]) for at in (1, 2)]
+            statuses = [elements.status(row[at]) for at in (1, 2)]
             right = [
                 by_year
                 for by_year in rows
@@ -478,7 +407,7 @@ class _Page:
         if said not in ([], list(map(str, counted))):
             self.tell("a tally that the data files do not say", slug)
         if lede is not None:
-            self._knows(lede)
+            self.knows(lede)
 
     def _tool(self, line: html.HtmlElement, before: Row | None, now: Row | None) -> bool:
         if now is None:
@@ -492,32 +421,24 @@ class _Page:
         for cell, row, what in told:
             value = None if row is None else row[what]
             said = [] if value is None else [_count(value) if what == "students_needed" else points(value)]
-            if numbers(words(cell)) not in ([], said) or _status(cell) not in (None, _step(row)):
+            if numbers(words(cell)) not in ([], said) or elements.status(cell) not in (None, _step(row)):
                 return False
         return not numbers(words(line[5]))
 
     def _tally(self, listed: html.HtmlElement) -> None:
         """The ladder of a place: how many gaps stand on each step."""
         steps = self.site.tallies.steps[self.school, self.metric]
-        said = {_status(item): words(item.find("b")) for item in listed}
-        bar = listed.getprevious()
-        drawn = (
-            {}
-            if bar is None
-            else {
-                i.get("class", "").removeprefix("s-"): i.get("style", "").removeprefix("flex:") for i in bar
-            }
-        )
+        said, drawn = elements.ladder(listed)
         counted = {status: str(n) for status, n in steps.items() if n}
         if said != counted or drawn != counted:
             self.tell("a tally that the data files do not say")
-        self._knows(listed)
-        if bar is not None:
-            self._knows(bar)
+        self.knows(listed)
+        if drawn:
+            self.knows(listed.getprevious())
 
     def _cards(self, listed: html.HtmlElement) -> None:
         """The largest gaps of a metric, the clear ones first, each the largest first."""
-        self._knows(listed)
+        self.knows(listed)
         link = listed.getparent().find("h3/a")
         metric = "" if link is None else link.get("href", "").rpartition("/")[2].removesuffix(".html")
         order = []
@@ -542,7 +463,7 @@ class _Page:
 
     def _funnel(self, table: html.HtmlElement) -> None:
         """Of every 100 students of a group, how many reached each step: products of published rates."""
-        self._knows(table)
+        self.knows(table)
         for line in (row for row in table.iter("tr") if row.getparent().tag == "tbody"):
             label = (line[0].text or "").strip()
             dimension = (
@@ -587,7 +508,7 @@ class _Page:
                 for by_year in self._rows(metric, self.school, label)
             ):
                 self.tell("a point of a picture that the data files do not say", f"{metric} {label}")
-            self._knows(figure)
+            self.knows(figure)
 
     # -- tables of few columns
 
@@ -606,7 +527,7 @@ class _Page:
             return
         for row in (row for row in table.iter("tr") if row.getparent().tag == "tbody"):
             right = line(row)
-            self._knows(row)
+            self.knows(row)
             if not right:
                 self.tell("a figure that the data files do not say", words(row[0]))
 
@@ -630,7 +551,7 @@ class _Page:
             return told == steps and not numbers(words(row[1]))
         found = self._rows(self.site.metrics.get(words(small)), school, (row[1].text or "").strip())
         return told == steps and any(
-            words(row[2]) == points(now["gap"]) and _status(row[3]) == now["status"]
+            words(row[2]) == points(now["gap"]) and elements.status(row[3]) == now["status"]
             for by_year in found
             if (now := by_year.get(self.year)) is not None and now["gap"] is not None
         )
@@ -657,7 +578,7 @@ class _Page:
         now = [by_year.get(self.year) for by_year in found]
         return not set(numbers(words(row[1]))[1:]) - self.said.written and (
             any(
-                _cell("now", row[2], told) is None and _status(row[3]) in (None, told["status"])
+                _cell("now", row[2], told) is None and elements.status(row[3]) in (None, told["status"])
                 for told in now
                 if told
             )
@@ -705,14 +626,6 @@ def _count(number: float) -> str:
     return f"{int(number):,}"
 
 
-def _status(element: html.HtmlElement) -> str | None:
-    """The status that an element shows, by its class; `?` where its words are those of another one."""
-    for shown in element.find_class("status"):
-        code = shown.get("class", "").partition(" s-")[2]
-        return code if words(shown) == STATUSES.get(code) else "?"
-    return None
-
-
 def _step(row: Row | None) -> str | None:
     """The status of a gap where it is listed by what it asks for: one that can't be told asks for more students."""
     return None if row is None else row["status"] or "not_measurable"
@@ -733,7 +646,7 @@ def _cell(column: str, cell: html.HtmlElement, row: Row | None) -> str | None:
         told["goal"] = [] if row["goal_gap"] is None else [points(row["goal_gap"], 1).removesuffix(".0")]
         told["interval"] = [] if row["gap_low"] is None else [points(row["gap_low"]), points(row["gap_high"])]
     if column == "status":
-        right = said in ([], told["goal"]) and _status(cell) in (None, row and row["status"])
+        right = said in ([], told["goal"]) and elements.status(cell) in (None, row and row["status"])
     elif column in ("needed", "interval"):
         right = said in ([], told[column])
     else:
@@ -745,11 +658,14 @@ def _cell(column: str, cell: html.HtmlElement, row: Row | None) -> str | None:
         )
     if not right:
         return "a figure that the data files do not say"
-    if (
-        row is not None
-        and hidden(row)
-        and words(cell) not in ("", f"— {HIDDEN}", f"— {HIDDEN} " + words(cell.find("span[@class='n']")))
-    ):
+    # A goal is the partner's own word, which is told whether its gap is or not.
+    marks = [
+        "",
+        f"— {HIDDEN}",
+        f"— {HIDDEN} " + words(cell.find("span[@class='n']")),
+        *map("goal {}".format, told["goal"]),
+    ]
+    if row is not None and hidden(row) and words(cell) not in marks:
         return "more than one mark for what is hidden"
     titles = {element.get("title") for element in cell.iter() if element.get("title")}
     return "a text behind a cell" if titles - {HIDDEN} else None
@@ -773,7 +689,7 @@ def _card(item: html.HtmlElement, row: Row, names: Iterable[str]) -> bool:
     bands = [(low, high) for low, high in rates if low != high]
     return (
         words(item.find_class("pp")[0]).split()[0] == points(row["gap"])
-        and _status(foot) == row["status"]
+        and elements.status(foot) == row["status"]
         and said in allowed
         and [pictures.near(x, middle, 0.006) for (x,), middle in zip(pictures.shapes(svg, "own", "cx"), middles[:1], strict=True)] == [True]
         and [pictures.near(x, middle, 0.006) for (x,), middle in zip(pictures.shapes(svg, "other", "cx"), middles[1:], strict=True)] == [True]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import math
 import re
@@ -17,6 +18,9 @@ from equity_pipeline.disclosure.figures import CELL, PAIR, Rules
 
 # A school year, or a number with what is written around it.
 NUMBER = re.compile(r"(?<!\d)\d{4}-\d\d(?!\d)|~?[+−]?\d+(?:,\d{3})*(?:\.\d+)?%?")
+DAY = re.compile(
+    r"\d{1,2} (January|February|March|April|May|June|July|August|September|October|November|December) \d{4}|\d{4}-\d\d-\d\d"
+)
 _FIGURES = ["reference_subgroup", "n", "rate", "reference_rate", "gap", "gap_low", "gap_high", "students_needed", "reason",
             "rate_band", "reference_rate_band", "suppression_reason", "reliable"]  # fmt: skip
 _CHANGES = ["gap_change", "status", "goal_gap", "leveled_down"]
@@ -44,6 +48,14 @@ def partner_name(release_dir: Path) -> str:
     page = release_dir / "index.html"
     found = _BRAND.search(page.read_text(encoding="utf-8")) if page.exists() else None
     return html.unescape(found[1]) if found else ""
+
+
+def slug(identifier: str) -> str:
+    """The file name of a school's page."""
+    if identifier != "index" and re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,39}", identifier):
+        return identifier
+    plain = re.sub(r"[^a-z0-9]+", "-", identifier.lower()).strip("-")[:30]
+    return f"{plain or 'x'}-{hashlib.sha256(identifier.encode()).hexdigest()[:8]}"
 
 
 def numbers(text: str | None) -> list[str]:

@@ -7,13 +7,15 @@ from collections import Counter, defaultdict
 from equity_pipeline.disclosure.attack.said import DISTRICT, Row, Said
 
 # Dimensions that repeat or contain another one are not counted.
-_REPEATED = (
+REPEATED = (
     "all_students",
     "race_alone_or_in_combination",
     "student_of_color",
     "english_learner_ever",
     "underrepresented",
 )
+# Of gaps that are looked at twice a page names so many, and says how many more there are.
+_NAMED = 6
 
 
 class Tallies:
@@ -27,7 +29,7 @@ class Tallies:
         self.leveled: Counter[tuple[str, str | None]] = Counter()
         for (metric, school, dimension, subgroup), by_year in said.rows.items():
             row = by_year.get(said.years[-1])
-            if row is None or "*" in dimension or dimension in _REPEATED or subgroup == "unknown":
+            if row is None or "*" in dimension or dimension in REPEATED or subgroup == "unknown":
                 continue
             kind = _kind(row, said.rules.designated.get(dimension))
             for key in ((school, metric), (school, None)):
@@ -58,6 +60,7 @@ class Tallies:
             unknown,
             self.schools,
             self.leveled[school, metric],
+            max(0, self.leveled[school, metric] - _NAMED),
             0,
         ]
         return frozenset(str(number) for number in told)

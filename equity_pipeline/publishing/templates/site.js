@@ -31,10 +31,8 @@
   for (const box of document.querySelectorAll(".tracker, .tools, .sortable")) {
     const table = box.querySelector("table"), body = table.tBodies[0];
     const heads = [...table.tHead.querySelectorAll("th:not(.gt_column_spanner_outer)")];
-    // The head may have two rows: a column's place is where its head stands on the page.
-    heads.sort((a, b) => a.getBoundingClientRect().left - b.getBoundingClientRect().left);
-    heads.forEach((head, place) => {
-      if (/-trend$/.test(head.id)) return;
+    for (const head of heads) {
+      if (/-trend$/.test(head.id)) continue;
       // A span, because Chromium leaves buttons out of the head that it repeats on each printed page.
       const button = make("span", { role: "button", tabIndex: 0, className: "sort" });
       button.append(...head.childNodes);
@@ -48,6 +46,8 @@
       button.addEventListener("click", () => {
         const way = head.getAttribute("aria-sort") === "ascending" ? -1 : 1;
         heads.forEach((other) => other.removeAttribute("aria-sort"));
+        // The head may have two rows: a column's place is where its head stands on the page.
+        const place = [...heads].sort((a, b) => a.getBoundingClientRect().left - b.getBoundingClientRect().left).indexOf(head);
         head.setAttribute("aria-sort", way === 1 ? "ascending" : "descending");
         for (const group of groups(body)) {
           const keyed = group.rows.map((row) => ({ row, key: value(row.cells[place]) })).sort(compare(way));
@@ -59,7 +59,7 @@
           }
         }
       });
-    });
+    }
 
     const all = [...body.rows].filter((row) => !row.classList.contains("gt_group_heading_row"));
     if (all.length < 8) continue;

@@ -2,7 +2,7 @@
 
 import pytest
 
-from equity_pipeline.domain.versions import version
+from equity_pipeline.domain.versions import FileVersion, version
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,38 @@ def test_as_of_is_the_latest_whole_date():
     assert version("stu_2022-23_2022-09-30_20221001.csv").as_of == "2022-10-01"
     assert version("stu_2022-23.csv").as_of is None
     assert version("stu_20221399.csv").as_of is None
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("North High/Grades_2023-24_2023-10-01_0930 (2).csv",
+         FileVersion("north_high/grades_csv", "2023-10-010930", "2023-10-01", marked=True, school_year=2024)),
+        ("2022-2023/stu-final.csv", FileVersion("/stu_csv", "2022", None, marked=True, school_year=2023)),
+        ("stu 2022.09.30.csv", FileVersion("stu_csv", "2022-09-30", "2022-09-30", marked=False)),
+        ("XX students X.csv", FileVersion("xx_students_x_csv", "", None, marked=False)),
+        # A day that is written twice is once a day, and then a year like any other.
+        ("a_2022-10-01_2022-10-01.csv", FileVersion("a_10_01_csv", "2022-10-012022", "2022-10-01", marked=False)),
+    ],
+)  # fmt: skip
+def test_all_that_a_name_says(name, said):
+    assert version(name) == said
+
+
+@pytest.mark.parametrize("day", ["2022-01-01", "2022-12-31", "2022-01-31", "2022-12-01"])
+def test_the_first_and_the_last_days_are_days(day):
+    assert version(f"stu_{day}.csv").as_of == day
+
+
+@pytest.mark.parametrize("no_day", ["2022-13-05", "2022-12-32", "2022-00-05", "2022-01-00"])
+def test_a_day_that_is_not_in_the_calendar_is_none(no_day):
+    assert version(f"stu_{no_day}.csv").as_of is None
+
+
+@pytest.mark.parametrize(
+    ("name", "school_year"),
+    [("a_2022-23", 2023), ("a_2099-00", 2100), ("a_2022_2023", 2023), ("a_2022-24", None), ("a_2022-21", None),
+     ("a_2022", None), ("2022-23/a_2022-23", 2023), ("2021-22/a_2022-23", None)],
+)  # fmt: skip
+def test_a_school_year_is_known_where_a_name_writes_both_its_years_and_no_other(name, school_year):
+    assert version(f"{name}.csv").school_year == school_year
