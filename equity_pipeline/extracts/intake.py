@@ -19,6 +19,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
@@ -31,6 +32,7 @@ from equity_pipeline.domain.versions import version
 from equity_pipeline.extracts import cross_file, drift, matching, quarantine
 from equity_pipeline.extracts.check import check_delivery
 from equity_pipeline.extracts.ledger import Ledger
+from equity_pipeline.extracts.merging import in_lots
 from equity_pipeline.extracts.policy import far_fewer
 from equity_pipeline.extracts.privacy import Pseudonyms
 from equity_pipeline.extracts.quarantine import COLUMN, DELIVERY, REASON, VALUE
@@ -49,10 +51,10 @@ from equity_pipeline.extracts.reading import (
     in_blocks,
     landed,
     mapping_of,
+    numbered,
     parts_by_block,
     read_parts,
     rekeyed,
-    stacked,
     unreadable,
 )
 from equity_pipeline.extracts.readings import Archived, Reading, reading_of, settle
@@ -529,22 +531,15 @@ def _held_rows(
     home: Home, partner: Partner, load: dict[str, Any], contract: Extract
 ) -> Iterator[pl.DataFrame]:
     """Quarantine of a file that was held back for want of rows."""
-    [source] = (one for one in _sources_of(home, partner, load) if one.name == load["source"])
-    path = _archive_path(home, partner, load["sha256"], load["delivered_file"])
-    if in_blocks(source):
-        blocks = parts_by_block(partner, path, load["delivered_file"], source, _people(home, partner))
-    else:
-        blocks = iter([[_part_of(home, partner, load, contract)]])
-    for parts in blocks:
-        for part in parts:
-            rows = part.rows.filter(pl.col(YEAR) == load["school_year"])
-            if part.extract == contract and rows.height:
-                told = rows.select(
-                    FILE, LINE, pl.lit(HELD_BACK).alias(REASON), pl.lit(None, pl.String).alias(COLUMN),
-                    pl.lit(None, pl.String).alias(VALUE),
-                )  # fmt: skip
-                frame = quarantine.as_delivered(told, part.tables, load["delivery_id"], part.shown)
-                yield quarantine.joined([frame])
+    for part in _parts_of(home, partner, load, contract):
+        rows = part.rows.filter(pl.col(YEAR) == load["school_year"])
+        if rows.height:
+            told = rows.select(
+                FILE, LINE, pl.lit(HELD_BACK).alias(REASON), pl.lit(None, pl.String).alias(COLUMN),
+                pl.lit(None, pl.String).alias(VALUE),
+            )  # fmt: skip
+            frame = quarantine.as_delivered(told, part.tables, load["delivery_id"], part.shown)
+            yield quarantine.joined([frame])
 
 
 def _alone(partner: Partner, standing: list[dict[str, Any]]) -> bool:
@@ -590,24 +585,54 @@ def _merged(
     home: Home, partner: Partner, contract: Extract, school_year: int, standing: list[dict[str, Any]]
 ) -> _Stored:
     """Store the rows of several sources, merged."""
-    parts = [_part_of(home, partner, load, contract) for load in standing]
-    resolved = resolve(contract, stacked(partner, parts, school_year))
+    blocks = (
+        numbered(partner, part, unit, school_year)
+        for unit, load in enumerate(standing)
+        for part in _parts_of(home, partner, load, contract)
+    )
+    loads = Ledger(home).loads(partner.partner_id, school_year, contract.name)
+    several = len({load["source"] for load in standing}) > 1
+    delivery_ids = [load["delivery_id"] for load in standing]
+    rows, done = 0, []
+    waiting = home.readings(partner.partner_id)
+    waiting.mkdir(parents=True, exist_ok=True)
     folder = home.extract(contract.name, partner.partner_id, school_year)
-    _write(contract, resolved, [load["delivery_id"] for load in standing], folder)
+    with new_folder(folder) as scratch, TemporaryDirectory(dir=waiting) as lots:
+        texts = in_lots(contract, blocks, sum(load["rows_in"] for load in loads), Path(lots))
+        for number, text in enumerate(texts):
+            resolved = resolve(contract, text, several)
+            _write(contract, resolved, delivery_ids, scratch / f"part-{number}.parquet")
+            rows += resolved.rows.height
+            done.append((resolved.rejects, resolved.conflicts, resolved.account))
+    rejects, conflicts, accounts = (pl.concat(of_all_lots) for of_all_lots in zip(*done, strict=True))
+    account = accounts.group_by(UNIT, FILE).agg(pl.col(_COUNTS).sum()).sort(UNIT, FILE)
     by_delivery: dict[str, list[pl.DataFrame]] = {}
-    told = pl.concat([resolved.rejects, resolved.conflicts])
-    for (unit,), rejects in told.group_by(UNIT, maintain_order=True):
-        delivery_id = standing[unit]["delivery_id"]
-        frame = quarantine.as_delivered(
-            rejects.drop(UNIT), parts[unit].tables, delivery_id, parts[unit].shown
-        )
-        by_delivery.setdefault(delivery_id, []).append(frame)
+    for (unit,), told in pl.concat([rejects, conflicts]).group_by(UNIT, maintain_order=True):
+        frames = _as_delivered(home, partner, contract, standing[unit], told.drop(UNIT))
+        by_delivery.setdefault(delivery_ids[unit], []).extend(frames)
     held: dict[str, list[pl.DataFrame | Path]] = {
         delivery_id: [quarantine.joined(frames)] for delivery_id, frames in by_delivery.items()
     }
-    reasons = resolved.rejects.group_by(REASON).len().sort(REASON)
-    conflicts = resolved.conflicts.height
-    return _Stored(resolved.rows.height, resolved.account, conflicts, dict(reasons.iter_rows()), held)
+    reasons = rejects.group_by(REASON).len().sort(REASON)
+    return _Stored(rows, account, conflicts.height, dict(reasons.iter_rows()), held)
+
+
+def _as_delivered(
+    home: Home, partner: Partner, contract: Extract, load: dict[str, Any], told: pl.DataFrame
+) -> Iterator[pl.DataFrame]:
+    """Quarantine of one delivery's rows, which is read once more for their cells. `told`: see `quarantine.as_delivered`."""
+    delivery_id = load["delivery_id"]
+    for part in _parts_of(home, partner, load, contract):
+        lines = pl.concat(
+            table.frame.select(pl.lit(name).alias(FILE), LINE) for name, table in part.tables.items()
+        )
+        here = told.join(lines, on=[FILE, LINE], how="semi")
+        told = told.join(lines, on=[FILE, LINE], how="anti")
+        if here.height:
+            yield quarantine.as_delivered(here, part.tables, delivery_id, part.shown)
+        if told.is_empty():
+            return
+    yield quarantine.marks_only(told, delivery_id)
 
 
 def _accounted(
@@ -754,15 +779,23 @@ def _standing(partner: Partner, loads: list[dict[str, Any]]) -> tuple[list[dict[
     return standing, len(deliveries) - len(standing)
 
 
-def _part_of(home: Home, partner: Partner, load: dict[str, Any], contract: Extract) -> Part:
-    """What a delivery holds of an extract, read as it was when the ledger learned of it.
+def _parts_of(home: Home, partner: Partner, load: dict[str, Any], contract: Extract) -> Iterator[Part]:
+    """What a delivery holds of an extract, read as it was when the ledger learned of it; block by block where its source
+    can be read so.
 
     Raises:
         DeliveryError: the partner file reads it in another way now.
     """
     sources = _sources_of(home, partner, load)
-    parts = _read(home, partner, load["sha256"], load["delivered_file"], sources, _recorded_base(load))
-    return next(part for part in parts if part.source.name == load["source"] and part.extract == contract)
+    [source] = (one for one in sources if one.name == load["source"])
+    sha256, file = load["sha256"], load["delivered_file"]
+    if in_blocks(source):
+        path = _archive_path(home, partner, sha256, file)
+        read = parts_by_block(partner, path, file, source, _people(home, partner))
+    else:
+        read = iter([_read(home, partner, sha256, file, sources, _recorded_base(load))])
+    for parts in read:
+        yield from (part for part in parts if part.source.name == source.name and part.extract == contract)
 
 
 def _recorded_base(load: dict[str, Any]) -> BasedOn:
@@ -792,12 +825,11 @@ def _sources_of(home: Home, partner: Partner, load: dict[str, Any]) -> list[Sour
     return sources
 
 
-def _write(contract: Extract, resolved: Resolved, delivery_ids: list[str], folder: Path) -> None:
-    """Store the rows: one file, in the order of the key, so that the same rows are the same bytes."""
+def _write(contract: Extract, resolved: Resolved, delivery_ids: list[str], path: Path) -> None:
+    """Store the rows in the order of the key, so that the same rows are the same bytes."""
     ids = pl.Series(delivery_ids, dtype=pl.String)
     rows = resolved.rows.select(
         *contract.stored,
         pl.col(UNIT).replace_strict(range(len(ids)), ids, return_dtype=pl.String).alias(DELIVERY),
     )
-    with new_folder(folder) as scratch:
-        sealed.write_parquet(rows, scratch / "part-0.parquet")
+    sealed.write_parquet(rows, path)

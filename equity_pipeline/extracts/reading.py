@@ -472,17 +472,11 @@ class Told:
         return list(dict.fromkeys(warnings))
 
 
-def stacked(partner: Partner, parts: list[Part], year: int) -> pl.DataFrame:
-    """The rows of one school year of all parts, with the number of the part and the rank of its source."""
-    rank = {source.name: position for position, source in enumerate(partner.sources)}
-    return pl.concat(
-        [
-            part.rows.filter(pl.col(YEAR) == year)
-            .drop(YEAR)
-            .with_columns(
-                pl.lit(unit, pl.Int32).alias(UNIT), pl.lit(rank[part.source.name], pl.Int32).alias(SOURCE)
-            )
-            for unit, part in enumerate(parts)
-        ],
-        how="diagonal",
+def numbered(partner: Partner, part: Part, unit: int, year: int) -> pl.DataFrame:
+    """The rows of one school year of a part, with the number of its delivery and the rank of its source."""
+    rank = [source.name for source in partner.sources].index(part.source.name)
+    return (
+        part.rows.filter(pl.col(YEAR) == year)
+        .drop(YEAR)
+        .with_columns(pl.lit(unit, pl.Int32).alias(UNIT), pl.lit(rank, pl.Int32).alias(SOURCE))
     )

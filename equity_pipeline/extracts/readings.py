@@ -234,7 +234,7 @@ class _Piece:
 
     @cached_property
     def hashes(self) -> np.ndarray:
-        return self.columns([KEY])[KEY].to_numpy()
+        return self.columns([KEY])[KEY].to_numpy().copy()
 
 
 def settle(contract: Extract, readings: Iterable[Reading], source: str, year: int, folder: Path) -> Settled:
@@ -328,8 +328,10 @@ def _losers(contract: Extract, pieces: list[_Piece]) -> tuple[pl.DataFrame, pl.D
             rival = pl.Series(piece.hashes).is_in(lot)
             if rival.any():
                 rows = piece.columns([*contract.stored, FILE, LINE]).with_row_index(_POSITION)
+                # In a layout that shares no text with the piece, which would stay in memory with them.
+                apart = rows.filter(rival).to_arrow(compat_level=pl.CompatLevel.oldest())
                 rivals.append(
-                    rows.filter(rival).with_columns(
+                    pl.DataFrame(apart).with_columns(
                         pl.lit(place, pl.Int32).alias(_PLACE), pl.lit(piece.unit, pl.Int32).alias(UNIT),
                         pl.lit(0, pl.Int32).alias(SOURCE),
                     )

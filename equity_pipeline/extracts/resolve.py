@@ -41,20 +41,19 @@ class Resolved:
     account: pl.DataFrame
 
 
-def resolve(contract: Extract, text: pl.DataFrame, required: tuple[str, ...] | None = None) -> Resolved:
+def resolve(contract: Extract, text: pl.DataFrame, several: bool) -> Resolved:
     """Validate, remove duplicates, merge.
 
     `text`: canonical columns as text with `_file`, `_line`, `_reject`, `_unit` (Int32: deliveries, the newest of a source first)
-    and `_source` (Int32: position in the partner file). `required`: the columns that a row must have; by default those
-    of the contract. Where several sources meet, a row alone must have the key, and the rest after the merge.
+    and `_source` (Int32: position in the partner file). `several`: whether several sources meet, here or in the rows of
+    other keys; then a row alone must have the key, and the other required columns after the merge.
 
     Raises:
         IntegrityError: rows got lost, or a row passed that the pandera contract refuses; a fault of the product.
     """
     text = text.with_row_index(_ROW)
-    several = text[SOURCE].n_unique() > 1
     key_columns = tuple(column for column in contract.required if column in contract.key)
-    alone = key_columns if several else contract.required if required is None else required
+    alone = key_columns if several else contract.required
 
     sound, reasons = _sound(contract, text, alone)
     rejected = [reasons]
@@ -70,8 +69,7 @@ def resolve(contract: Extract, text: pl.DataFrame, required: tuple[str, ...] | N
     reasons = pl.concat(rejected)
     columns = [column.name for column in contract.columns]
     stored = rows.select(*columns, UNIT)
-    if required is None:
-        validated(contract, stored.select(columns))
+    validated(contract, stored.select(columns))
     losers = sound.join(kept, on=_ROW, how="anti") if kept.height < sound.height else sound.clear()
     account = _account(text, sound, kept, reasons)
     return Resolved(stored, _rejects(text, reasons), conflicts(contract, losers, kept), account)

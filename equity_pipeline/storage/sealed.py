@@ -163,12 +163,13 @@ def write_ipc(frame: pl.DataFrame, target: Path) -> None:
     write(target, content.getvalue())
 
 
-def read_ipc(path: Path, columns: list[str]) -> pl.DataFrame:
-    """Columns of what `write_ipc` wrote; of a plain file only what is looked at is ever read."""
+def read_ipc(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
+    """What `write_ipc` wrote, or columns of it; of a plain file only what is looked at is ever read."""
     if is_sealed(path):
         return pl.read_ipc(read(path), columns=columns)
     with pa.memory_map(str(path)) as file:
-        return pl.DataFrame(pa.ipc.open_file(file).read_all().select(columns))
+        table = pa.ipc.open_file(file).read_all()
+        return pl.DataFrame(table.select(columns) if columns else table)
 
 
 def renew(folders: Iterable[Path]) -> int:

@@ -1,12 +1,17 @@
 """Duplicates that say otherwise than the row kept are marked; repetitions, and rows that say less, are only counted."""
 
+import polars as pl
 import pytest
 
+from equity_pipeline.adapters import readers, records
 from equity_pipeline.contracts import EXTRACTS
+from equity_pipeline.extracts import merging
 from equity_pipeline.extracts.intake import take_delivery
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.extracts.resolve import CONFLICT
+from equity_pipeline.storage.home import Home
 from tests.contracts.test_intake import CANONICAL, SIDE, deliver, load_all, partner, rejected, stored
+from tests.unmasked import unmasked
 
 EXAMS = {"name": "exams", "format": "canonical", "files": ["*exam_results*.csv"]}
 HEADER = "school_year,student_id,grade_level,sex,english_learner,birth_date"
@@ -91,3 +96,35 @@ def test_every_extract_with_a_key_has_something_to_contradict():
             *contract.key,
             contract.best,
         }
+
+
+def test_rows_of_several_sources_merged_few_at_a_time_are_the_same(tmp_path, monkeypatch):
+    """Keys in several writings, rejects in the first and in the last block of a file, conflicts and repetitions."""
+    rows = "".join(
+        f"2022,{writing},{9 + number % 4},{sex},never,2007-03-0{1 + number % 9}\n"
+        for number in range(40)
+        for writing, sex in ((f"s{number}", "F"), (f" s{number} ", "M" if number % 3 else "F"))
+    )
+    side = "".join(f"2022,s{number},{'FP'[number % 2]},M\n" for number in range(30, 50))
+    found = []
+    for at_once, block in ((500_000, 16 * 1024**2), (7, 200)):
+        monkeypatch.setattr(merging, "_AT_ONCE", at_once)
+        monkeypatch.setattr(readers, "_BLOCK", block)
+        monkeypatch.setattr(records, "_HEAD", 60)
+        home = Home(tmp_path / str(at_once))
+        deliver(home, "students.csv", f"{HEADER}\n2022,s0,97,F,never,\n{rows}2022,s1,98,F,never,\n")
+        deliver(home, "extras.csv", f"Year,ID,Lunch,Sex\n{side}")
+        one = partner(CANONICAL, SIDE)
+        take_delivery(home, one)
+        [load] = load_all(home, one)[2022]
+        parts = sorted(home.extract("students", "test_sd", 2022).glob("*.parquet"))
+        found.append(
+            (
+                unmasked(pl.concat(pl.read_parquet(part, hive_partitioning=False) for part in parts)).sort("student_id").to_dicts(),
+                rejected(home, "students", 2022).sort("_file", "_line", "_reason").to_dicts(),
+                Ledger(home).loads("test_sd", 2022), load.reasons, load.conflicts,
+            )
+        )  # fmt: skip
+        assert (len(parts) > 5) == (at_once == 7)
+    assert found[0] == found[1]
+    assert (load.loaded, load.rejected, load.duplicates, load.conflicts) == (50, 12, 40, 26)
