@@ -155,7 +155,7 @@ def test_nothing_to_attack_is_not_safe(tmp_path: Path, district: District) -> No
 def test_a_table_in_one_format_only_or_that_is_none_is_not_safe(
     format_: str, tmp_path: Path, protected: Frames, district: District
 ) -> None:
-    folder = write(tmp_path, {name: protected[name].head(50) for name in (GAPS, ACCESS)})
+    folder = write(tmp_path, {name: protected[name].head(50) for name in (GAPS, CLOSURE, ACCESS)})
     file = folder / f"data/access.{format_}"
     file.unlink()
     assert "one format only" in {f.kind for f in audit(folder, district.rules, 10).findings}

@@ -133,6 +133,30 @@ def test_names_of_units_change_no_bit(panel, told):
     pd.testing.assert_frame_equal(again, told, check_exact=True)
 
 
+def test_names_of_sections_change_no_bit_and_errors_are_clustered_by_them(panel):
+    """Six students of a section each, two of them alike in all that is known: whatever they and their sections are called."""
+    number = panel["unit"].str[1:].astype(int)
+    twins = panel[number % 6 == 0].assign(unit=lambda frame: frame["unit"] + "b")
+    both = pd.concat(
+        [
+            panel.assign(assigned="s" + (number // 6).astype(str)),
+            twins.assign(assigned=lambda f: "s" + (f["unit"].str[1:3].astype(int) // 6).astype(str)),
+        ]
+    )
+    given = both.reset_index(drop=True)
+    told = evaluation.evaluate(given)
+    assert set(told["clusters"].dropna()) == {5, 10}
+    for seed in (1, 2):
+        dice = np.random.default_rng(seed)
+        called = {
+            column: dict(zip(names, dice.permutation(names), strict=True))
+            for column in ("unit", "assigned") if len(names := given[column].unique())
+        }  # fmt: skip
+        renamed = given.assign(**{column: given[column].map(names) for column, names in called.items()})
+        shuffled = renamed.sample(frac=1, random_state=seed)
+        pd.testing.assert_frame_equal(evaluation.evaluate(shuffled), told, check_exact=True)
+
+
 def test_planted_effects_lie_within_their_intervals(told):
     for (design, term), row in told.iterrows():
         if design == "group_time" and term != "average":

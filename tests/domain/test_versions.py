@@ -58,6 +58,7 @@ def test_as_of_is_the_latest_whole_date():
         ("North High/Grades_2023-24_2023-10-01_0930 (2).csv",
          FileVersion("north_high/grades_csv", "2023-10-010930", "2023-10-01", marked=True, school_year=2024)),
         ("2022-2023/stu-final.csv", FileVersion("/stu_csv", "2022", None, marked=True, school_year=2023)),
+        ("North - (2)/stu.csv", FileVersion("north/stu_csv", "", None, marked=True)),
         ("stu 2022.09.30.csv", FileVersion("stu_csv", "2022-09-30", "2022-09-30", marked=False)),
         ("XX students X.csv", FileVersion("xx_students_x_csv", "", None, marked=False)),
         # A day that is written twice is once a day, and then a year like any other.
