@@ -466,7 +466,7 @@ def _rows_found(loads: Iterable[dict[str, Any]]) -> dict[str, dict[int, int]]:
 def load_extracts(home: Home, partner: Partner, school_year: int) -> list[ExtractLoad]:
     """Make the extracts of one school year from the deliveries that stand: the newest of each file's versions.
 
-    Writes `extracts/<extract>/…/part-0.parquet` and the quarantine, and removes the partitions that nothing stands
+    Writes `extracts/<extract>/…/part-<n>.parquet` and the quarantine, and removes the partitions that nothing stands
     behind. Same deliveries, same bytes. Grain of the result: one per extract that holds the year.
 
     Raises:

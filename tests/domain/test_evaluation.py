@@ -118,6 +118,7 @@ def test_the_average_effect_and_the_test_of_no_trend_agree_with_another_library(
     assert [average["estimate_low"], average["estimate_high"]] == pytest.approx(
         theirs.conf_int()[0], abs=1e-6
     )
+    assert average["p_value"] == pytest.approx(float(theirs.pvalue), rel=1e-3)
     steps = fitted_by_statsmodels(panel, "e2 + e3 + e5 + e6 + e7 + C(unit) + C(school_year)")
     trend = steps.f_test("e2 = 0, e3 = 0")
     assert told.loc[("event_study", "no trend before"), "p_value"] == pytest.approx(

@@ -178,8 +178,9 @@ def _read(release_dir: Path, within: str) -> tuple[dict[str, pd.DataFrame], dict
         if set(twins) != {".csv", ".parquet"}:
             findings.append(Finding("one format only", name, " and ".join(sorted(twins))))
         if ".parquet" not in twins:
-            tables[name] = _read_csv(twins[".csv"])
-            continue
+            raise DisclosureError(
+                f"data/{name}.parquet is missing, which says what data/{name}.csv counts; not safe"
+            )
         tables[name] = _read_parquet(twins[".parquet"])
         # Nearly always the one is the other, written again; cells are compared only where it is not.
         if (
