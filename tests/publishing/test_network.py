@@ -12,7 +12,12 @@ from click.testing import CliRunner
 from equity_pipeline.cli import main
 from equity_pipeline.disclosure.attack import audit_network, made_from
 from equity_pipeline.domain.errors import DisclosureError
-from equity_pipeline.publishing import datafiles
+from equity_pipeline.publishing import datafiles, network
+from equity_pipeline.publishing.release import write_release
+from equity_pipeline.storage.home import Home
+
+from .conftest import holds
+from .frames import context, frames, partner
 
 
 @pytest.fixture
@@ -29,6 +34,16 @@ def test_what_was_published_says_nothing_of_its_own(roll_up, network_page):
     assert audit_network(folder, releases).findings == ()
     told = CliRunner().invoke(main, ["audit", str(network_page.parent)])
     assert told.exit_code == 0 and "audit passed" in told.output
+
+
+def test_clients_without_a_closed_gap_are_counted_alone(tmp_path):
+    """The title says of how many clients no gap was closed."""
+    home, who = Home(tmp_path), partner(goals=[])
+    made = frames(who=who, size=300, years=[2025, 2026])
+    made["tools_package"] = made["tools_package"].assign(prior_status="open")
+    write_release(home, who, made, context(years=[2025, 2026]), holds)
+    page = (network.publish(home, {who.partner_id: who}).path / "index.html").read_text()
+    assert "No gap was closed last year across 1 client" in page
 
 
 def count(cell):

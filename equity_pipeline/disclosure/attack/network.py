@@ -185,8 +185,9 @@ class _Page(elements.Walk):
             if partner is not None:
                 self._section(section, partner)
         title = self.root.find(".//h1")
-        of = [sum(p.counted[code] for p in self.clients.values()) for code in ("still", "was")]
-        if numbers(words(title)) not in ([], [str(n) for n in (*of, len(self.clients))]):
+        still, was = (sum(p.counted[code] for p in self.clients.values()) for code in ("still", "was"))
+        told = [still, was, len(self.clients)] if was else [len(self.clients)]
+        if numbers(words(title)) not in ([], [f"{number:,}" for number in told]):
             self.tell("a tally that the releases do not say", "the title")
         self.knows(title)
         if self.middle is not None:
