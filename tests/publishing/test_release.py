@@ -196,7 +196,7 @@ def test_the_network_is_made_from_releases_alone(tmp_path):
     publish(home)
     marts, said = small(who=other, seed=11)
     marts |= {"tools_package": marts["tools_package"].iloc[:0]}
-    write_release(home, other, marts, said, lambda folder: {"pass": True})
+    write_release(home, other, marts, said, lambda folder: holds(folder) | {"proof": {}})
     partners = {p.partner_id: p for p in (partner(), other, absent)}
     first = network.publish(home, partners)
     page = (first.path / "index.html").read_text()
