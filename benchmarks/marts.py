@@ -302,7 +302,9 @@ def by_hand(home: Home) -> Path:
         )
         assert keys
         connection.execute(f"create table policy.metrics as select * from {names['metrics']}")
-        connection.execute("create table raw.partner as select 'bench' as partner_id")
+        connection.execute(
+            "create table raw.partner as select 'bench' as partner_id, 'Bench' as name, 'CA' as state"
+        )
         connection.execute(
             "create table intermediate.int_year_versions as select distinct school_year, '1997' as race_standard, 'frl_form' as "
             "econ_basis, make_date(school_year - 1, 10, 1) as snapshot_date, cast(null as date) as extract_as_of, "
