@@ -34,9 +34,8 @@ MAX_FILES = 10_000
 _RATIO_FLOOR = 1024**2  # a small file of blanks compresses 1000:1 and harms nobody
 _ARCHIVES = {".zip", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".tar", ".zst"}
 WORKBOOKS = {".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"}
-_BLOCK = (
-    16 * 1024**2
-)  # bytes read at once; twice as much is memory that the system clears anew for each block
+# Bytes read at once; twice as much is memory that the system clears anew for each block.
+_BLOCK = 16 * 1024**2
 _LF = ord("\n")
 # Of the process that reads a workbook; a sheet of all its 1,048,576 rows and 20 columns takes 2.6 GiB and 12 seconds.
 _MEMORY = 3 * 1024**3

@@ -156,7 +156,9 @@ def _released(partner_id: str, folder: Path) -> network.Partner:
         for name, frame in marts.items()
     }
     return network.Partner(
-        partner_id, Said(of_newest, _stated(folder / "certificate.json")[0], partner_name(folder)), marts
+        partner_id,
+        Said(of_newest, _stated(folder / "certificate.json")[0], partner_name(folder)),
+        marts["tools_package"],
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from lxml import etree, html
 
 from equity_pipeline.disclosure.attack.finding import Finding
@@ -55,7 +57,7 @@ def ladder(listed: html.HtmlElement) -> tuple[dict[str | None, str], dict[str, s
     return {status(item): words(item.find("b")) for item in listed}, drawn
 
 
-class Walk:
+class Walk(ABC):
     """A page on which every element is looked at once. Which texts, attributes and pictures are right, those say who derive."""
 
     def __init__(self, path: str, root: html.HtmlElement) -> None:
@@ -101,14 +103,14 @@ class Walk:
         if parent is not None and parent not in self.known:
             self.text(element.tail, parent)
 
+    @abstractmethod
     def attribute(self, element: html.HtmlElement, name: str, value: str) -> None:
         """An attribute whose numbers someone may read."""
-        raise NotImplementedError
 
+    @abstractmethod
     def picture(self, svg: html.HtmlElement) -> None:
         """A picture that no rule has read yet."""
-        raise NotImplementedError
 
+    @abstractmethod
     def text(self, text: str | None, element: html.HtmlElement) -> None:
         """A text that no rule has read yet, in an element or behind one that is within it."""
-        raise NotImplementedError

@@ -16,6 +16,7 @@ from lxml import html
 from equity_pipeline.disclosure.attack import elements
 from equity_pipeline.disclosure.attack.finding import Finding
 from equity_pipeline.disclosure.attack.said import (
+    APART,
     CLOSED,
     DAY,
     DISTRICT,
@@ -32,24 +33,19 @@ from equity_pipeline.disclosure.attack.tallies import REPEATED, Tallies
 
 PAGE = "index.html"
 _OPEN = ("open", "narrowing", "widening", "reopened")
-_LISTED = 10
-_X = "3"
+_LISTED = 10  # so many of a client's gaps stand on the page, the others on its own
 # What no partner counts, and the names and days that a line may have.
 _NAMES = ("partner_id", "name", "state", "program", "school_year", "closed_share")
 
 
 @dataclass(frozen=True)
 class Partner:
-    """What a partner's release says, as far as the network may repeat it. `marts`: by name."""
+    """What a partner's release says, as far as the network may repeat it. `said`: of its newest year; `tools`: the rows of
+    `tools_package`."""
 
     partner_id: str
     said: Said
-    marts: Mapping[str, pd.DataFrame]
-
-    @cached_property
-    def tools(self) -> pd.DataFrame:
-        """The rows of the partner's Tools Package."""
-        return self.marts["tools_package"]
+    tools: pd.DataFrame
 
     @cached_property
     def _tallies(self) -> Tallies:
@@ -165,7 +161,7 @@ class _Page(elements.Walk):
         names = [
             name for p in partners.values() for name in (p.said.partner, *p.said.labels["school"].values())
         ]
-        self.always = {_X}.union(*(p.said.written for p in partners.values())) | {
+        self.always = {APART}.union(*(p.said.written for p in partners.values())) | {
             n for name in names for n in numbers(name)
         }
 

@@ -23,6 +23,7 @@ from equity_pipeline.disclosure.attack.finding import Finding
 from equity_pipeline.disclosure.attack.order import Order
 from equity_pipeline.disclosure.attack.programmes import Told
 from equity_pipeline.disclosure.attack.said import (
+    APART,
     CLOSED,
     DAY,
     DISTRICT,
@@ -47,8 +48,6 @@ from equity_pipeline.disclosure.attack.tallies import Tallies
 _STYLE = re.compile(r"(flex:(?P<tally>\d+)|(width|left):(?P<percent>[\d.]+)%)")
 # Numbers of the texts that say how to read the tables: the scale, the interval, the grades, the example of a gap.
 _ALWAYS = {"0", "100%", "95%", "9", "12", "−10", "10", "100"}
-# How far apart two numbers are that a hidden one may be, as it is promised.
-_APART = "3"
 # What is counted of releases and deliveries, and not of students.
 _RECORDS = re.compile(r"(rows?|more groups?|more gaps?|expected deliver\w+|deliver\w+|files?)$")
 _RULES = re.compile(r"Rules that changed since then: ")
@@ -153,9 +152,9 @@ class _Site:
             _ALWAYS
             | said.written
             | {n for name in names for n in numbers(str(name))}
-            | {str(minimum_cell), _APART}
+            | {str(minimum_cell), APART}
         )
-        self.students = {"100", str(minimum_cell), _APART}
+        self.students = {"100", str(minimum_cell), APART}
         self.told = Told(programmes, said, self.always)
 
         # By place, the rates and the gaps of the newest year that a sentence may name.

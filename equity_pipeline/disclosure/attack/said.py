@@ -21,6 +21,8 @@ NUMBER = re.compile(r"(?<!\d)\d{4}-\d\d(?!\d)|~?[+−]?\d+(?:,\d{3})*(?:\.\d+)?%
 DAY = re.compile(
     r"\d{1,2} (January|February|March|April|May|June|July|August|September|October|November|December) \d{4}|\d{4}-\d\d-\d\d"
 )
+# How far apart two numbers are that a hidden one may be, as it is promised.
+APART = "3"
 _FIGURES = ["reference_subgroup", "n", "rate", "reference_rate", "gap", "gap_low", "gap_high", "students_needed", "reason",
             "rate_band", "reference_rate_band", "suppression_reason", "reliable"]  # fmt: skip
 _CHANGES = ["gap_change", "status", "goal_gap", "leveled_down"]
