@@ -78,12 +78,13 @@ def test_two_daemons_publish_what_one_process_does(delivered, daemons, tmp_path)
     partner = registry.load(home.partner_file(PARTNER))
     end = time.monotonic() + PATIENCE_SECONDS
     with history.open_instance(home) as instance:
-        under_way = dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])  # fmt: skip
-        while not is_published(home, partner) or instance.get_runs_count(under_way):
+        runs: list[dg.DagsterRun] = []
+        # A run stands as "not started" between being made and being queued: only a finished one is no longer under way.
+        while not (is_published(home, partner) and all(run.is_finished for run in runs)):
             assert time.monotonic() < end, _told(instance, tmp_path)
             assert all(daemon.poll() is None for daemon in daemons)
             time.sleep(2)
-        runs = instance.get_runs()
+            runs = list(instance.get_runs())
     assert {run.status for run in runs} == {dg.DagsterRunStatus.SUCCESS}, [
         (run.job_name, run.status) for run in runs
     ]
