@@ -243,6 +243,8 @@ NOT_MEASURED = {
 NEVER_MEASURED = {"ap_potential_enrolled": "not_measured: readiness_scores",
                   "belonging_favorable": "not_measured: survey_belonging",
                   "expectations_favorable": "not_measured: survey_expectations"}  # fmt: skip
+# The arithmetic of a gap, from the counts of a group and its references.
+LAST_STEP = (("intermediate", "int_p_values"), ("marts", "gap_metrics"))
 
 
 def generate(home: Home, student_years: int, schools: int) -> None:
@@ -310,7 +312,10 @@ def by_hand(home: Home) -> Path:
             "econ_basis, make_date(school_year - 1, 10, 1) as snapshot_date, cast(null as date) as extract_as_of, "
             "(select policy_version from intermediate.int_policy) as policy_version from student"
         )
-        connection.execute("create table marts.gap_metrics as " + (home.root / "gap_metrics.sql").read_text())
+        for schema, name in LAST_STEP:
+            connection.execute(
+                f"create table {schema}.{name} as " + (home.root / f"{name}.sql").read_text()
+            )
     return file
 
 
@@ -321,8 +326,9 @@ def prepare(home: Home) -> None:
     warehouse = by_dbt(small)
     with duckdb.connect(warehouse, read_only=True) as connection:
         connection.execute(f"copy intermediate.int_policy to '{home.root / 'policy.json'}' (format json)")
-    code = project.manifest()["nodes"]["model.equity.gap_metrics"]["compiled_code"]
-    (home.root / "gap_metrics.sql").write_text(code)
+    for _, name in LAST_STEP:
+        code = project.manifest()["nodes"][f"model.equity.{name}"]["compiled_code"]
+        (home.root / f"{name}.sql").write_text(code)
 
 
 def measured(home: Home, way: str) -> tuple[Path, dict[str, float]]:

@@ -97,6 +97,7 @@ class Derivation:
         ).drop_duplicates()
         self.put("int_gap_block", blocks.drop_duplicates(["school_year", "school_id", "concerns"]))
         self.run("int_references")
+        self.run("int_p_values")
 
     def put(self, name: str, frame: pd.DataFrame) -> None:
         """Make the frame the model's table."""

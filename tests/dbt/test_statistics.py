@@ -60,7 +60,7 @@ def rows_of(workshop, places: list[dict[str, tuple[int, int]]]) -> tuple[pd.Data
         f"create or replace table intermediate.int_year_versions as select * replace ({YEAR} as school_year) "
         "from intermediate.int_year_versions limit 1"
     )
-    workshop.make("int_references", "gap_metrics")
+    workshop.make("int_references", "int_p_values", "gap_metrics")
     return counts, workshop.frame("select * from marts.gap_metrics")
 
 

@@ -4,79 +4,27 @@ policy as (
   select * from {{ ref('int_policy') }}
 ),
 
-counts as (
-  select * from {{ ref('int_references') }}
-),
-
-pairs as (
-  {% for reference in ['rest', 'overall', 'highest', 'designated'] -%}
-  select
-    school_year, school_id, grade_level, metric_id, dimension, subgroup, '{{ reference }}' as reference,
-    direction, n, successes, reason,
-    {% if reference == 'rest' %}cast(null as string){% else %}{{ reference }}_subgroup{% endif %} as reference_subgroup,
-    {{ reference }}_n as reference_n,
-    {{ reference }}_successes as reference_successes,
-    {{ 'true' if reference == 'overall' else "not partitioning or subgroup = " ~ reference ~ "_subgroup" if reference != 'rest' else 'false' }} as overlaps,
-    rest_n, rest_successes, overall_n, overall_successes, highest_n, highest_successes
-  from counts
-  {% if not loop.last %}union all {% endif -%}
-  {% endfor %}
+compared as (
+  {{ comparisons(ref('int_references')) }}
 ),
 
 rates as (
   select
-    pairs.*,
-    {{ divide('pairs.successes', 'pairs.n') }} as rate,
-    {{ divide('pairs.reference_successes', 'pairs.reference_n') }} as reference_rate,
-    {{ divide('pairs.overall_successes', 'pairs.overall_n') }} as overall_rate,
-    {{ divide('pairs.rest_successes', 'pairs.rest_n') }} as rest_rate,
-    {{ wilson('low', 'pairs.n', 'pairs.successes', 'policy.confidence_z') }} as rate_low,
-    {{ wilson('high', 'pairs.n', 'pairs.successes', 'policy.confidence_z') }} as rate_high,
-    {{ wilson('low', 'pairs.reference_n', 'pairs.reference_successes', 'policy.confidence_z') }} as reference_low,
-    {{ wilson('high', 'pairs.reference_n', 'pairs.reference_successes', 'policy.confidence_z') }} as reference_high,
-    {{ ppg2017_margin('pairs.n', 'policy') }} as ppg2017_margin,
-    {{ ppg2022_margin('pairs.n', 'pairs.successes', 'policy') }} as ppg2022_margin,
-    coalesce(pairs.n >= policy.n_reliability and pairs.reference_n >= policy.n_reliability, false) as reliable,
+    compared.*,
+    {{ divide('compared.successes', 'compared.n') }} as rate,
+    {{ divide('compared.reference_successes', 'compared.reference_n') }} as reference_rate,
+    {{ divide('compared.overall_successes', 'compared.overall_n') }} as overall_rate,
+    {{ divide('compared.rest_successes', 'compared.rest_n') }} as rest_rate,
+    {{ wilson('low', 'compared.n', 'compared.successes', 'policy.confidence_z') }} as rate_low,
+    {{ wilson('high', 'compared.n', 'compared.successes', 'policy.confidence_z') }} as rate_high,
+    {{ wilson('low', 'compared.reference_n', 'compared.reference_successes', 'policy.confidence_z') }} as reference_low,
+    {{ wilson('high', 'compared.reference_n', 'compared.reference_successes', 'policy.confidence_z') }} as reference_high,
+    {{ ppg2017_margin('compared.n', 'policy') }} as ppg2017_margin,
+    {{ ppg2022_margin('compared.n', 'compared.successes', 'policy') }} as ppg2022_margin,
+    coalesce(compared.n >= policy.n_reliability and compared.reference_n >= policy.n_reliability, false) as reliable,
     policy.index80_percent
-  from pairs
+  from compared
   cross join policy
-),
-
-tested as (
-  select
-    rates.*,
-    case when not rates.overlaps then {{ pooled_z('n', 'successes', 'reference_n', 'reference_successes') }} end as z
-  from rates
-),
-
-p_values as (
-  select *, {{ erfc('abs_z') }} as p_value
-  from (select *, abs(z) / sqrt(2.0) as abs_z from tested) as scaled
-),
-
--- A family is one year x metric x reference, all grades together; single grades are looked at after a finding, not tested.
-in_order as (
-  select
-    *,
-    p_value * count(p_value) over (partition by school_year, metric_id, reference)
-    / row_number() over (partition by school_year, metric_id, reference order by p_value nulls last) as p_value_scaled
-  from p_values
-  where grade_level = '_all'
-),
-
-adjusted as (
-  select
-    {{ all_but('p_value_scaled') }},
-    case when p_value is not null then least(1.0, min(p_value_scaled) over (
-      partition by school_year, metric_id, reference order by p_value desc nulls last
-    )) end as p_value_adjusted
-  from in_order
-
-  union all
-
-  select *, cast(null as double) as p_value_adjusted
-  from p_values
-  where grade_level <> '_all'
 )
 
 select
@@ -106,7 +54,7 @@ select
   {{ cohens_h('rates.rate', 'rates.reference_rate') }} as cohens_h,
   {{ parity_index_adjusted(divide('rates.rate', 'rates.reference_rate')) }} as parity_index_adjusted,
   rates.p_value,
-  rates.p_value_adjusted,
+  adjusted.p_value_adjusted,
   case when metrics.risk_ratio = 'yes' and rates.reference = 'rest'
     and rates.n >= policy.risk_ratio_n and rates.reference_n >= policy.risk_ratio_n
     and rates.successes >= policy.risk_ratio_cell and rates.reference_successes >= policy.risk_ratio_cell
@@ -147,8 +95,13 @@ select
   versions.econ_basis,
   versions.snapshot_date,
   versions.extract_as_of
-from adjusted as rates
+from rates
 cross join policy
 cross join {{ ref('stg_partner') }} as partner
 inner join {{ ref('metrics') }} as metrics on metrics.metric_id = rates.metric_id
 inner join {{ ref('int_year_versions') }} as versions on versions.school_year = rates.school_year
+left join {{ ref('int_p_values') }} as adjusted
+  on
+    -- Single grades are looked at after a finding, not tested.
+    adjusted.p_value = case when rates.grade_level = '_all' then rates.p_value end
+    and {{ same('adjusted', 'rates', ['school_year', 'metric_id', 'reference']) }}
