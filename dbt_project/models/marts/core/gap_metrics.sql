@@ -1,3 +1,14 @@
+{%- set has_risk_ratio = "metrics.risk_ratio = 'yes' and rates.reference = 'rest'" %}
+{%- set risk_ratio_reason -%}
+case
+      when rates.reason is not null then rates.reason
+      when rates.n < policy.risk_ratio_n then 'group_n_too_small'
+      when rates.successes < policy.risk_ratio_cell then 'group_cell_too_small'
+      when rates.reference_n is null then 'reference_not_available'
+      when rates.reference_n < policy.risk_ratio_n then 'comparison_n_too_small'
+      when rates.reference_successes < policy.risk_ratio_cell then 'comparison_cell_too_small'
+    end
+{%- endset -%}
 with
 
 policy as (
@@ -55,23 +66,19 @@ select
   {{ parity_index_adjusted(divide('rates.rate', 'rates.reference_rate')) }} as parity_index_adjusted,
   rates.p_value,
   adjusted.p_value_adjusted,
-  case when metrics.risk_ratio = 'yes' and rates.reference = 'rest'
-    and rates.n >= policy.risk_ratio_n and rates.reference_n >= policy.risk_ratio_n
-    and rates.successes >= policy.risk_ratio_cell and rates.reference_successes >= policy.risk_ratio_cell
-    then {{ divide('rates.rate', 'rates.reference_rate') }} end as risk_ratio,
-  case when metrics.risk_ratio = 'yes' and rates.reference = 'rest' then
+  case when {{ has_risk_ratio }} and {{ risk_ratio_reason }} is null then {{ divide('rates.rate', 'rates.reference_rate') }} end as risk_ratio,
+  case when {{ has_risk_ratio }} then {{ risk_ratio_reason }} end as risk_ratio_reason,
+  -- Everyone else of the state, where the partner's own comparison group is too small.
+  case when {{ has_risk_ratio }} and {{ risk_ratio_reason }} like 'comparison%'
+    then {{ divide('rates.rate', 'state_rest.rate') }} end as alternate_risk_ratio,
+  case when {{ has_risk_ratio }} then
     case
-      when rates.reason is not null then rates.reason
-      when rates.n < policy.risk_ratio_n then 'group_n_too_small'
-      when rates.successes < policy.risk_ratio_cell then 'group_cell_too_small'
-      when rates.reference_n is null then 'reference_not_available'
-      when rates.reference_n < policy.risk_ratio_n then 'comparison_n_too_small'
-      when rates.reference_successes < policy.risk_ratio_cell then 'comparison_cell_too_small'
+      when {{ risk_ratio_reason }} is null then 'not_needed'
+      when {{ risk_ratio_reason }} not like 'comparison%' then {{ risk_ratio_reason }}
+      when state_rest.rate is null then 'state_counts_not_provided'
+      when state_rest.rate = 0 then 'comparison_cell_too_small'
     end
-  end as risk_ratio_reason,
-  -- Its comparison group is the state's, which no partner has sent.
-  cast(null as double) as alternate_risk_ratio,
-  case when metrics.risk_ratio = 'yes' and rates.reference = 'rest' then 'state_counts_not_provided' end as alternate_risk_ratio_reason,
+  end as alternate_risk_ratio_reason,
   case when rates.n > 0 then rates.ppg2017_margin end as ppg2017_margin,
   case when rates.n > 0 then
     rates.direction * rates.rate + rates.ppg2017_margin <= rates.direction * rates.overall_rate end as ppg2017_flag,
@@ -105,3 +112,5 @@ left join {{ ref('int_p_values') }} as adjusted
     -- Single grades are looked at after a finding, not tested.
     adjusted.p_value = case when rates.grade_level = '_all' then rates.p_value end
     and {{ same('adjusted', 'rates', ['school_year', 'metric_id', 'reference']) }}
+left join {{ ref('int_state_rest') }} as state_rest
+  on {{ same('state_rest', 'rates', ['school_year', 'metric_id', 'dimension', 'subgroup']) }}
