@@ -150,14 +150,14 @@ select
 from with_action
 {%- endmacro %}
 
-{# Each row of `int_references` once per reference: its counts beside those of the reference, whether the two overlap, and the
-   two-sided p-value of the pooled z test where they do not. #}
+{# Each row of `int_references` once per reference: its counts beside those of the reference, whether nobody is in both, and then
+   the two-sided p-value of the pooled z test. #}
 {% macro comparisons(counts) -%}
   select *, {{ erfc('abs_z') }} as p_value
   from (
     select
       *,
-      case when not pairs.overlaps then abs({{ pooled_z('n', 'successes', 'reference_n', 'reference_successes') }}) / sqrt(2.0) end as abs_z
+      case when disjoint then abs({{ pooled_z('n', 'successes', 'reference_n', 'reference_successes') }}) / sqrt(2.0) end as abs_z
     from (
       {% for reference in ['rest', 'overall', 'highest', 'designated'] -%}
       select
@@ -166,7 +166,7 @@ from with_action
         {% if reference == 'rest' %}cast(null as string){% else %}{{ reference }}_subgroup{% endif %} as reference_subgroup,
         {{ reference }}_n as reference_n,
         {{ reference }}_successes as reference_successes,
-        {{ 'true' if reference == 'overall' else "not partitioning or subgroup = " ~ reference ~ "_subgroup" if reference != 'rest' else 'false' }} as overlaps,
+        {{ 'false' if reference == 'overall' else 'true' if reference == 'rest' else "partitioning and subgroup <> " ~ reference ~ "_subgroup" }} as disjoint,
         rest_n, rest_successes, overall_n, overall_successes, highest_n, highest_successes
       from {{ counts }}
       {% if not loop.last %}union all {% endif -%}

@@ -15,9 +15,29 @@ known_shares as (
   group by counts.school_year, counts.school_id, counts.dimension
 ),
 
+places as (
+  select school_id, row_number() over (order by school_id) as number
+  from (select distinct school_id from {{ ref('gap_metrics') }}) as listed
+),
+
+metrics as (
+  select metric_id, direction, requires, row_number() over (order by metric_id) as number, count(*) over () as numbers
+  from {{ ref('metrics') }}
+),
+
+subgroups as (
+  select
+    dimension, subgroup, uses_race, uses_income, uses_el,
+    row_number() over (order by dimension, subgroup) as number,
+    count(*) over () as numbers
+  from {{ ref('int_subgroup') }}
+),
+
 gaps as (
   select
     gaps.*,
+    -- Years are compared by one whole number: four texts of each of millions of rows do not fit into memory.
+    (places.number * metrics.numbers + metrics.number) * subgroups.numbers + subgroups.number as comparison,
     case when metrics.direction = 'lower_is_better' then -1 else 1 end as direction,
     subgroups.uses_race,
     subgroups.uses_income,
@@ -28,9 +48,9 @@ gaps as (
     case when gaps.school_id = '_all' then versions.matched_share end as matched_share,
     known_shares.known_share
   from {{ ref('gap_metrics') }} as gaps
-  inner join {{ ref('metrics') }} as metrics on metrics.metric_id = gaps.metric_id
-  inner join {{ ref('int_subgroup') }} as subgroups
-    on subgroups.dimension = gaps.dimension and subgroups.subgroup = gaps.subgroup
+  inner join places on places.school_id = gaps.school_id
+  inner join metrics on metrics.metric_id = gaps.metric_id
+  inner join subgroups on subgroups.dimension = gaps.dimension and subgroups.subgroup = gaps.subgroup
   inner join {{ ref('int_year_versions') }} as versions on versions.school_year = gaps.school_year
   left join known_shares
     on {{ same('known_shares', 'gaps', ['school_year', 'school_id', 'dimension']) }}
@@ -48,7 +68,7 @@ signed as (
 
 select
   signed.partner_id, signed.school_year, signed.school_id, signed.metric_id, signed.dimension, signed.subgroup, signed.reference,
-  signed.rate, signed.gap, signed.gap_low, signed.gap_high, signed.reference_rate, signed.students_needed, signed.signed_gap,
+  signed.comparison, signed.rate, signed.gap, signed.gap_low, signed.gap_high, signed.reference_rate, signed.students_needed, signed.signed_gap,
   signed.direction, signed.uses_race, signed.uses_income, signed.uses_el, signed.uses_courses, signed.race_standard,
   signed.econ_basis, signed.el_rule, signed.course_map_version, signed.matched_share, signed.known_share,
   case

@@ -1,9 +1,5 @@
 with
 
-levels as (
-  select * from {{ ref('int_gap_level') }}
-),
-
 partnership as (
   select min(school_year) - 1 as baseline_school_year
   from {{ ref('stg_programs') }}
@@ -18,7 +14,7 @@ goals as (
       partition by levels.school_year, levels.school_id, levels.metric_id, levels.dimension, levels.subgroup, levels.reference
       order by goals.school_year, goals.gap
     ) as choice
-  from levels
+  from {{ ref('int_gap_level') }} as levels
   inner join {{ ref('stg_goals') }} as goals
     on
       goals.school_year >= levels.school_year
@@ -46,17 +42,17 @@ compared as (
       as comparable_to_baseline,
     {{ mover_low('now.gap', 'now.gap_low', 'prior.gap', 'prior.gap_high') }} as change_low,
     {{ mover_high('now.gap', 'now.gap_high', 'prior.gap', 'prior.gap_low') }} as change_high
-  from levels as now
+  from {{ ref('int_gap_level') }} as now
   cross join partnership
   cross join {{ ref('int_policy') }} as policy
-  left join levels as prior
+  left join {{ ref('int_gap_level') }} as prior
     on
       prior.school_year = now.school_year - 1
-      and {{ same('prior', 'now', ['school_id', 'metric_id', 'dimension', 'subgroup', 'reference']) }}
-  left join levels as baseline
+      and {{ same('prior', 'now', ['comparison', 'reference']) }}
+  left join {{ ref('int_gap_level') }} as baseline
     on
       baseline.school_year = partnership.baseline_school_year
-      and {{ same('baseline', 'now', ['school_id', 'metric_id', 'dimension', 'subgroup', 'reference']) }}
+      and {{ same('baseline', 'now', ['comparison', 'reference']) }}
   left join goals
     on
       {{ same('goals', 'now', ['school_year', 'school_id', 'metric_id', 'dimension', 'subgroup', 'reference']) }}

@@ -55,9 +55,9 @@ select
   rates.reference_successes,
   rates.reference_rate,
   rates.rate - rates.reference_rate as gap,
-  case when not rates.overlaps then
+  case when rates.disjoint then
     {{ mover_low('rates.rate', 'rates.rate_low', 'rates.reference_rate', 'rates.reference_high') }} end as gap_low,
-  case when not rates.overlaps then
+  case when rates.disjoint then
     {{ mover_high('rates.rate', 'rates.rate_high', 'rates.reference_rate', 'rates.reference_low') }} end as gap_high,
   {{ divide('rates.rate', 'rates.overall_rate') }} as representation_index,
   {{ divide('rates.rate', 'rates.reference_rate') }} as rate_ratio,
