@@ -49,7 +49,7 @@ _BYTES, _LETTERS = 9, 12
 """Of the HMAC: 72 bits, twelve letters. Two of a million people get the same pseudonym once in ten billion partners, and
 engines keep a text of twelve letters in its place in the column."""
 _SHA256_BLOCK = 64
-_SLOTS = 1024**2
+_SLOTS = 2 * 1024**2
 _ID, _HASH, _PLACE = "_id", "_hash", "_place"
 
 
