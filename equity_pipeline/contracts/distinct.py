@@ -21,8 +21,8 @@ def by_distinct(column: pl.Series, work: Callable[[pl.DataFrame], pl.DataFrame])
     if column.head(_SAMPLE).n_unique() > _SAMPLE // 2:
         return work(column.to_frame()).get_columns()
     categories = pl.Categories.random()
-    position = column.cast(pl.Categorical(categories)).to_physical()
-    distinct = categories.to_series()
+    coded = column.cast(pl.Categorical(categories))  # the categories live as long as a column of them
+    distinct, position = categories.to_series(), coded.to_physical()
     if len(distinct) > len(column) // 4:
         return work(column.to_frame()).get_columns()
     texts = distinct.alias(column.name)
