@@ -368,7 +368,9 @@ def _day_order(rows: pl.DataFrame, column: str, table: RawTable) -> str | None:
     Raises:
         DeliveryError: no date decides, or some say this and some that; names the lines.
     """
-    parts = rows[column].str.extract_groups(r"^\s*([0-9]{1,2})[/.-]([0-9]{1,2})[/.-][0-9]{4}\s*$").struct.unnest()
+    parts = (
+        rows[column].str.extract_groups(r"^\s*([0-9]{1,2})[/.-]([0-9]{1,2})[/.-][0-9]{4}\s*$").struct.unnest()
+    )
     first, second = (parts[:, position].cast(pl.Int32) for position in (0, 1))
     if first.null_count() == len(first):
         return None
