@@ -81,6 +81,8 @@ class Pseudonyms:
 
     def _each(self, kind: str, texts: list[str | None]) -> list[str | None]:
         """The same of a column: what is null or blank stays."""
+        if all(texts):
+            return list(self._of(kind, filter(None, texts)))
         macs = iter(self._of(kind, filter(None, texts)))
         return [text and next(macs) for text in texts]
 
