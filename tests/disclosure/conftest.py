@@ -11,12 +11,13 @@ from equity_pipeline import sample
 from equity_pipeline.disclosure.derive import Derivation
 from equity_pipeline.disclosure.figures import Rules
 from equity_pipeline.disclosure.marts import protect_marts, published_counts
-from equity_pipeline.disclosure.worlds import Proof, prove
+from equity_pipeline.disclosure.proof import Proof, prove
 from equity_pipeline.extracts import intake
 from equity_pipeline.partners import registry
 from equity_pipeline.publishing import contracts, source
 from equity_pipeline.storage.home import Home
 from equity_pipeline.warehouse.build import build
+from tests.warehouses import marts_of
 
 PARTNER = "harborview_ps"
 
@@ -52,7 +53,8 @@ def district(tmp_path_factory: pytest.TempPathFactory) -> District:
     for year in range(2022, 2027):
         intake.load_extracts(home, partner, year)
     build(home, partner)
-    marts, context = source.read(home, partner)
+    read, context = source.read(home, partner)
+    marts = marts_of(home, partner.partner_id, read)
     two_years = {name: frame[frame["school_year"] >= 2025] for name, frame in marts.items()}
     return District(home, two_years, context.labels.dimensions, Derivation(home.warehouse(PARTNER)).rules())
 

@@ -22,6 +22,7 @@ from equity_pipeline.sample import SampleDistrict
 from equity_pipeline.storage.home import Home
 from equity_pipeline.warehouse import build
 from tests.end_to_end.truth import recompute
+from tests.warehouses import marts_of
 
 SCALE = 0.2
 
@@ -42,7 +43,8 @@ class Built:
             intake.load_extracts(home, partner, year)
         build.build(home, partner)
         self.warehouse = home.warehouse(partner.partner_id)
-        marts, self.context = source.read(home, partner)
+        read, self.context = source.read(home, partner)
+        marts = marts_of(home, partner.partner_id, read)
         self.pages = {
             page.path: page
             for _, module in MODULES.values()

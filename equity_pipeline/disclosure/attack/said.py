@@ -7,7 +7,7 @@ import html
 import math
 import re
 from collections import defaultdict
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,12 @@ def slug(identifier: str) -> str:
 
 def numbers(text: str | None) -> list[str]:
     """The numbers of a text, in their order."""
-    return NUMBER.findall(text) if text else []
+    return list(_numbers(text)) if text else []
+
+
+@lru_cache(maxsize=20_000)  # the cells of a release's tables say few different things, many times
+def _numbers(text: str) -> tuple[str, ...]:
+    return tuple(NUMBER.findall(text))
 
 
 def words(element: HtmlElement | None) -> str:
