@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import duckdb
 import pandas as pd
+import pytest
 
+from equity_pipeline.disclosure.derive import Derivation
 from equity_pipeline.disclosure.marts import BANDS, STATED, published_counts
 from equity_pipeline.disclosure.model import CELL, published
 from equity_pipeline.disclosure.worlds import Prover, Year
-from tests.disclosure.conftest import District
+from equity_pipeline.domain.errors import DisclosureError
+from tests.disclosure.conftest import PARTNER, District
 
 KEY = [*CELL, "reference"]
 
@@ -99,3 +103,28 @@ def test_most_gaps_of_large_groups_are_kept(district: District, protected: dict)
     at_district = large["school_id"] == "_all"
     assert large["gap"].notna()[at_district].mean() >= 0.97
     assert large["gap"].notna()[~at_district].mean() >= 0.85
+
+
+def test_counts_that_cannot_be_and_groups_that_no_rule_names_are_not_published(district: District) -> None:
+    gaps = district.marts["gap_metrics"]
+    with pytest.raises(DisclosureError, match="more successes than students"):
+        published_counts(gaps.assign(successes=gaps["n"] + 1), district.dimensions)
+    fewer = district.dimensions.assign(dimension=district.dimensions["dimension"].replace("sex", "gender"))
+    known = published(gaps, district.dimensions) & (gaps["dimension"] == "sex")
+    assert known.any()
+    with pytest.raises(DisclosureError, match="without a row in the seed dimensions: sex"):
+        published_counts(gaps[known], fewer)
+
+
+def test_a_warehouse_that_does_not_say_how_it_was_built_is_not_published(tmp_path) -> None:
+    duckdb.connect(tmp_path / "warehouse.duckdb").close()
+    with pytest.raises(DisclosureError, match="does not hold the SQL"):
+        Derivation(tmp_path / "warehouse.duckdb")
+
+
+def test_what_cannot_be_worked_out_from_published_counts_quotes_no_value(district: District) -> None:
+    derivation = Derivation(district.home.warehouse(PARTNER))
+    derivation.sql["gap_metrics"] = ("marts", "select cast('Kanari' as integer) as n")
+    with pytest.raises(DisclosureError, match="gap_metrics can't be worked out") as told:
+        derivation.run("gap_metrics")
+    assert "Kanari" not in str(told.value)

@@ -78,6 +78,8 @@ def swap(pattern, new):
         pytest.param(swap(r"</h1>", "</h1><!-- Bayside -->"), id="a comment"),
         pytest.param(swap(r"<h1", '<h1 title="7"'), id="a text behind"),
         pytest.param(swap(r"<h1", '<h1 data-n="seven"'), id="an attribute that no rule knows"),
+        pytest.param(swap(r'href="#c-\w+', 'href="#c-nobody'), id="a client that there is not"),
+        pytest.param(lambda page: re.sub(r'href="\.\./\.\./\w+/latest/', 'href="../../nobody/latest/', page), id="releases that there are not"),
         pytest.param(swap(r"<h1", '<p style="width:7%"></p><h1'), id="a bar of its own"),
         pytest.param(swap(r"<h1", '<svg viewBox="0 0 7 7"></svg><h1'), id="a picture of its own"),
     ],
@@ -121,6 +123,17 @@ def test_formats_that_disagree_are_found(roll_up):
     table = folder / "data/portfolio.csv"
     table.write_text(table.read_text().replace(",0,", ",1,", 1))
     assert audit_network(folder, releases).findings
+
+
+def test_a_roll_up_without_data_or_origin_is_not_safe(roll_up):
+    folder, releases = roll_up
+    (folder / "manifest.json").write_text("{")
+    assert made_from(folder) == {}
+    for table in ("tools_package", "portfolio"):
+        for file in folder.glob(f"data/{table}.*"):
+            file.unlink()
+    with pytest.raises(DisclosureError, match="no data to attack"):
+        audit_network(folder, releases)
 
 
 def test_without_the_releases_nothing_is_safe(roll_up, tmp_path):
