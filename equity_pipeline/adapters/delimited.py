@@ -334,7 +334,7 @@ def _evaluated(
 def _without_thousands(rows: pl.DataFrame, mark: str, contract: Extract) -> pl.DataFrame:
     """`1,234` → `1234` in the columns of numbers."""
     numbers = [c.name for c in contract.columns if c.type in ("integer", "number") and c.name in rows.columns]
-    grouped = rf"^\s*[+-]?\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+(?:\.\d+)?\s*$"
+    grouped = rf"^\s*[+-]?[0-9]{{1,3}}(?:{re.escape(mark)}[0-9]{{3}})+(?:\.[0-9]+)?\s*$"
     return rows.with_columns(
         pl.when(pl.col(name).str.contains(grouped))
         .then(pl.col(name).str.replace_all(mark, "", literal=True))
@@ -368,7 +368,9 @@ def _day_order(rows: pl.DataFrame, column: str, table: RawTable) -> str | None:
     Raises:
         DeliveryError: no date decides, or some say this and some that; names the lines.
     """
-    parts = rows[column].str.extract_groups(r"^\s*(\d{1,2})[/.-](\d{1,2})[/.-]\d{4}\s*$").struct.unnest()
+    parts = (
+        rows[column].str.extract_groups(r"^\s*([0-9]{1,2})[/.-]([0-9]{1,2})[/.-][0-9]{4}\s*$").struct.unnest()
+    )
     first, second = (parts[:, position].cast(pl.Int32) for position in (0, 1))
     if first.null_count() == len(first):
         return None

@@ -322,14 +322,18 @@ def _as_of(tables: Iterable[RawTable]) -> str:
 def _normal(table: str, delivered: RawTable) -> tuple[pl.DataFrame, list[str]]:
     """The table with the standard's column names, absent ones as null; blank cells are null. Others stay as named.
 
-    A header one slip away from a name of the standard that is not there is taken for it, with a warning.
+    A header one slip away from a name of the standard that is not there is taken for it, and of two that mean one name
+    that of the standard's own writing, or else the first, with a warning.
     """
     names = {name.lower(): name for name in (*_COLUMNS[table].split(), "status")}
-    renamed = {
-        column: names.get(column.lower()) or _OTHER_NAMES.get((table, column.lower()), column)
-        for column in delivered.frame.columns
-    }
+    renamed: dict[str, str] = {}
     warnings = []
+    for column in sorted(delivered.frame.columns, key=lambda column: column not in names.values()):
+        name = names.get(column.lower()) or _OTHER_NAMES.get((table, column.lower()), column)
+        if name in renamed.values():
+            warnings.append(f"{delivered.name}: header {column} is not read: there is {name} besides")
+            name = column
+        renamed[column] = name
     for name in names.values():
         near = [
             c

@@ -124,7 +124,7 @@ class Records:
             if not final and b"\n" not in buffer and len(buffer) <= _LONGEST:
                 self._rest = buffer
                 continue
-            if b'="' in buffer:
+            if b'"' in buffer and b'="' in buffer:  # one byte is found ten times faster than two
                 self._inferred["excel_guards"] = "yes"
             table = self._proved(buffer, final) or self._careful(buffer, final)
             if fits:
@@ -176,7 +176,7 @@ class Records:
             if marks is None:
                 return None
         width = len(self._header)
-        ends = np.flatnonzero(text[marks] == _LF)
+        ends = self._ends(text, marks)
         stops = marks[ends] + 1
         size = int(stops[-1]) if len(stops) else 0
         if len(buffer) - size > (0 if final else _LONGEST):
@@ -210,6 +210,16 @@ class Records:
         self._rest = buffer[size:]
         self._line += read
         return self._table(frame, bad)
+
+    def _ends(self, text: np.ndarray, marks: np.ndarray) -> np.ndarray:
+        """Which of the marks end a record. Where every record has as many fields as the header, it is told without a look at
+        each mark: those a header's width apart are line ends, and the text has no other."""
+        width = len(self._header)
+        expected = np.arange(width - 1, len(marks), width)
+        line_ends = np.count_nonzero(np.equal(text, _LF, out=self._one[: len(text)]))
+        if line_ends == len(expected) and (text[marks[expected]] == _LF).all():
+            return expected
+        return np.flatnonzero(text[marks] == _LF)
 
     def _positions(self, text: np.ndarray, *bytes_: int) -> np.ndarray:
         """Where any of these bytes stands. The masks are kept, because fresh pages cost more than the comparing."""

@@ -191,7 +191,7 @@ def _submitted(rows: pl.DataFrame, format: str | None) -> pl.DataFrame:
     if format:
         moment = text.str.to_datetime(format, strict=False)
     else:
-        by_slash = text.str.extract_groups(r"^(\d{1,2})/(\d{1,2})/(\d{4})(?:\D|$)")
+        by_slash = text.str.extract_groups(r"^([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})(?:[^0-9]|$)")
         parts = rows.select(by_slash.alias("parts")).unnest("parts").cast(pl.Int32).drop_nulls()
         parts.columns = ["first", "second", "year"]
         day_first, month_first = (parts.filter(pl.col(name) > 12).height for name in ("first", "second"))
@@ -202,9 +202,9 @@ def _submitted(rows: pl.DataFrame, format: str | None) -> pl.DataFrame:
                 file=rows[FILE][0], remedy="state `options: {date_format: …}`, such as %m/%d/%Y %H:%M:%S",
             )  # fmt: skip
         month, day = (2, 1) if day_first else (1, 2)
-        clock = r"(?:[T ]+(\d{1,2}):(\d\d)(?::(\d\d))?(?:\.\d+)?\s*([AaPp][Mm])?)?"
-        slash = text.str.extract_groups(rf"^(\d{{1,2}})/(\d{{1,2}})/(\d{{4}}){clock}")
-        other = text.str.extract_groups(rf"^(\d{{4}})[-/](\d{{1,2}})[-/](\d{{1,2}}){clock}")
+        clock = r"(?:[T ]+([0-9]{1,2}):([0-9][0-9])(?::([0-9][0-9]))?(?:\.[0-9]+)?\s*([AaPp][Mm])?)?"
+        slash = text.str.extract_groups(rf"^([0-9]{{1,2}})/([0-9]{{1,2}})/([0-9]{{4}}){clock}")
+        other = text.str.extract_groups(rf"^([0-9]{{4}})[-/]([0-9]{{1,2}})[-/]([0-9]{{1,2}}){clock}")
 
         def part(name: str, of_slash: int, of_other: int) -> pl.Expr:
             picked = pl.coalesce(slash.struct.field(str(of_slash)), other.struct.field(str(of_other)))

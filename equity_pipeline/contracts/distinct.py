@@ -15,15 +15,20 @@ def by_distinct(column: pl.Series, work: Callable[[pl.DataFrame], pl.DataFrame])
 
     `work` takes a frame of this one column and gives one of as many rows.
     """
+    if len(column) and not column.null_count() and (column == column[0]).all():
+        one = work(column.head(1).to_frame()).get_columns()
+        return [done.new_from_index(0, len(column)) for done in one]
     if column.head(_SAMPLE).n_unique() > _SAMPLE // 2:
         return work(column.to_frame()).get_columns()
-    distinct = column.unique().drop_nulls()
+    categories = pl.Categories.random()
+    coded = column.cast(pl.Categorical(categories))  # the categories live as long as a column of them
+    distinct, position = categories.to_series(), coded.to_physical()
     if len(distinct) > len(column) // 4:
         return work(column.to_frame()).get_columns()
     texts = distinct.alias(column.name)
     if column.null_count():
         texts = pl.concat([texts, pl.Series([None], dtype=column.dtype)]).alias(column.name)
-    position = None
+        position = position.fill_null(len(distinct))
     result = []
     for done in work(texts.to_frame()).get_columns():
         if done.null_count() == len(done):
@@ -31,9 +36,6 @@ def by_distinct(column: pl.Series, work: Callable[[pl.DataFrame], pl.DataFrame])
         elif done.dtype == texts.dtype and done.equals(texts):
             done = column.alias(done.name)
         else:
-            if position is None:
-                position = column.cast(pl.Enum(distinct)).to_physical()
-                position = position.fill_null(len(distinct)) if position.null_count() else position
             done = done.gather(position)
         result.append(done)
     return result

@@ -90,7 +90,7 @@ class Column:
         text = self.text()
         match self.type:
             case "integer":
-                return text.str.extract(r"^([+-]?\d+)(?:\.0*)?$").cast(pl.Int32, strict=False)
+                return text.str.extract(r"^([+-]?[0-9]+)(?:\.0*)?$").cast(pl.Int32, strict=False)
             case "year":
                 return school_year(text)
             case "number":
@@ -98,7 +98,7 @@ class Column:
                 return pl.when(number.is_finite()).then(number)
             case "date":
                 midnight = r"(?:[T ]00:00(?::00(?:\.0+)?)?Z?)?"
-                return text.str.extract(rf"^(\d{{4}}-\d{{2}}-\d{{2}}){midnight}$").str.to_date(
+                return text.str.extract(rf"^([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}){midnight}$").str.to_date(
                     "%Y-%m-%d", strict=False
                 )
         return text
@@ -206,8 +206,9 @@ class Extract:
             mine = {number: fault for number, fault in faults.items() if fault.column == column.name}
             of_text = {number: fault for number, fault in mine.items() if number in types}
             of_value = {n: fault for n, fault in mine.items() if n not in types and n not in rules}
-            values = texts.lazy().select(column.value().alias(column.name), _first(of_text).alias(FAULT))
-            return values.with_columns(pl.coalesce(FAULT, _first(of_value)).alias(FAULT)).collect()
+            # Not lazily: to optimize the expression takes longer than to look at a few texts.
+            values = texts.select(column.value().alias(column.name), _first(of_text).alias(FAULT))
+            return values.with_columns(pl.coalesce(FAULT, _first(of_value)).alias(FAULT))
 
         values, found = [], []
         for column in self.columns:
@@ -242,11 +243,11 @@ def school_year(text: pl.Expr) -> pl.Expr:
     Years outside 1990 to 2100 are null too: they are slips, and would become folders.
     """
     text = text.str.strip_chars()
-    start = text.str.extract(r"^(\d{4})\s*[-/–]\s*(?:\d{2}|\d{4})$").cast(pl.Int32)
-    end = text.str.extract(r"^\d{4}\s*[-/–]\s*(\d{2}|\d{4})$").cast(pl.Int32)
+    start = text.str.extract(r"^([0-9]{4})\s*[-/–]\s*(?:[0-9]{2}|[0-9]{4})$").cast(pl.Int32)
+    end = text.str.extract(r"^[0-9]{4}\s*[-/–]\s*([0-9]{2}|[0-9]{4})$").cast(pl.Int32)
     follows = pl.when(end < 100).then((start + 1) % 100 == end).otherwise(start + 1 == end)
     year = pl.coalesce(
-        text.str.extract(r"^(\d{4})(?:\.0+)?$").cast(pl.Int32), pl.when(follows).then(start + 1)
+        text.str.extract(r"^([0-9]{4})(?:\.0+)?$").cast(pl.Int32), pl.when(follows).then(start + 1)
     )
     return pl.when(year.is_between(1990, 2100)).then(year)
 

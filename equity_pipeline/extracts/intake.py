@@ -61,7 +61,7 @@ from equity_pipeline.extracts.readings import Archived, Reading, reading_of, set
 from equity_pipeline.extracts.resolve import UNIT, YEAR, Resolved, resolve
 from equity_pipeline.partners.registry import Partner, Rekey, Source
 from equity_pipeline.storage import keys, sealed, trail
-from equity_pipeline.storage.atomic import new_file, new_folder
+from equity_pipeline.storage.atomic import new_file, new_folder, reaching_disk
 from equity_pipeline.storage.home import Home
 
 __all__ = [
@@ -244,7 +244,8 @@ def take_delivery(home: Home, partner: Partner) -> list[DeliveryResult]:
         if sha256 in seen or before["status"] == "accepted":
             continue
         seen.add(sha256)
-        if _archived(home, partner, item, sha256):
+        path = _archive_path(home, partner, sha256, item.name)
+        if (sha256 in known and path.exists()) or _archived(item, sha256, path):
             known[sha256] = before | {"sha256": sha256, "file": item.name, "size": item.size()}
         else:
             message = f"{item.name}: changed while it was read; it is taken in when it is complete"
@@ -346,38 +347,45 @@ def _take(
     """Learn what an archived delivery holds, unless that is known, and record it. `before`, `held`: what the ledger
     says of the delivery and its loads."""
     file, delivery_id = before["file"], before["sha256"][:16]
+    path = _archive_path(home, partner, before["sha256"], file)
     sources: list[Source] = []
     based_on: BasedOn = []
     found = _Learned()
     status, message = "accepted", None
-    try:
-        sources = claiming(partner, file)
-        if changes_only(_archive_path(home, partner, before["sha256"], file), file, sources):
-            based_on = _based_on(before | {"source": sources[0].name}, ledger.deliveries(partner.partner_id))
-            if not based_on:
-                raise DeliveryError(
-                    "it holds only changes (delta), and no whole set of its source came before",
-                    file=file, remedy="send a bulk export",
+    with reaching_disk(path) if before["status"] is None else contextlib.nullcontext():
+        try:
+            sources = claiming(partner, file)
+            if changes_only(path, file, sources):
+                based_on = _based_on(
+                    before | {"source": sources[0].name}, ledger.deliveries(partner.partner_id)
+                )
+                if not based_on:
+                    raise DeliveryError(
+                        "it holds only changes (delta), and no whole set of its source came before",
+                        file=file, remedy="send a bulk export",
+                    )  # fmt: skip
+            if before["status"] == "accepted" and before["mapping"] == _mapping(
+                home, partner, sources, based_on
+            ):
+                return DeliveryResult(
+                    file, delivery_id, "accepted", before["source"], None, False, _rows_found(held),
+                    tuple(json.loads(before["inferred"])["warnings"]),
                 )  # fmt: skip
-        if before["status"] == "accepted" and before["mapping"] == _mapping(home, partner, sources, based_on):
-            return DeliveryResult(
-                file, delivery_id, "accepted", before["source"], None, False, _rows_found(held),
-                tuple(json.loads(before["inferred"])["warnings"]),
-            )  # fmt: skip
-        if sources:
-            found = _learn(home, partner, before["sha256"], file, sources, based_on)
-            if not rekeyed(partner, file):
-                check_year(file, _rows_found(found.loads))
-        else:
-            status = "unclaimed"
-            message = f"{file}: no source claims it; correct `files` in the partner file, or its name"
-    except (TransientError, OSError, sealed.SealError):
-        raise  # nothing that the file itself is to blame for
-    except EquityError as error:
-        found, status, message = _Learned(), "refused", str(error)
-    except Exception as error:  # noqa: BLE001 - a fault of ours in one file must not hold up the others
-        # Its own words may quote a cell, so they stay here.
-        status, message = "refused", f"{file}: reading it failed ({type(error).__name__}); please report this"
+            if sources:
+                found = _learn(home, partner, before["sha256"], file, sources, based_on)
+                if not rekeyed(partner, file):
+                    check_year(file, _rows_found(found.loads))
+            else:
+                status = "unclaimed"
+                message = f"{file}: no source claims it; correct `files` in the partner file, or its name"
+        except (TransientError, OSError, sealed.SealError):
+            raise  # nothing that the file itself is to blame for
+        except EquityError as error:
+            found, status, message = _Learned(), "refused", str(error)
+        except Exception as error:  # noqa: BLE001 - a fault of ours in one file must not hold up the others
+            # Its own words may quote a cell, so they stay here.
+            status = "refused"
+            message = f"{file}: reading it failed ({type(error).__name__}); please report this"
     changes = header_changes(headers_before(ledger, partner, before["sha256"], file), found.headers)
     delivery = {
         "delivery_id": delivery_id, "sha256": before["sha256"], "file": file, "size": before["size"],
@@ -678,15 +686,15 @@ def _archive_path(home: Home, partner: Partner, sha256: str, file: str) -> Path:
     return home.archive(partner.partner_id) / sha256 / PurePosixPath(file).name
 
 
-def _archived(home: Home, partner: Partner, item: Item, sha256: str) -> bool:
-    """Copy a delivery into the archive unless it is there; False if its bytes changed meanwhile."""
-    target = _archive_path(home, partner, sha256, item.name)
-    if target.exists():
-        return True
-    with contextlib.suppress(_Changed), (new_folder if item.set_of else new_file)(target) as scratch:
+def _archived(item: Item, sha256: str, target: Path) -> bool:
+    """Copy a delivery into the archive, in place of what was left there by one who was killed; False if its bytes changed
+    meanwhile. It reaches the disk before the ledger knows of it (see `_take`)."""
+    new = new_folder(target) if item.set_of else new_file(target, sync=False)
+    with contextlib.suppress(_Changed), new as scratch:
         if item.copy_to(scratch) != sha256:
             raise _Changed
-    return target.exists()
+        return True
+    return False
 
 
 class _Changed(Exception):

@@ -49,7 +49,7 @@ _BYTES, _LETTERS = 9, 12
 """Of the HMAC: 72 bits, twelve letters. Two of a million people get the same pseudonym once in ten billion partners, and
 engines keep a text of twelve letters in its place in the column."""
 _SHA256_BLOCK = 64
-_SLOTS = 1024**2
+_SLOTS = 2 * 1024**2
 _ID, _HASH, _PLACE = "_id", "_hash", "_place"
 
 
@@ -81,6 +81,8 @@ class Pseudonyms:
 
     def _each(self, kind: str, texts: list[str | None]) -> list[str | None]:
         """The same of a column: what is null or blank stays."""
+        if all(texts):
+            return list(self._of(kind, filter(None, texts)))
         macs = iter(self._of(kind, filter(None, texts)))
         return [text and next(macs) for text in texts]
 
@@ -163,13 +165,17 @@ class _Known:
         hashes = texts.hash().to_numpy()
         slots = hashes & (_SLOTS - 1)
         with self._lock:
-            places, new = self._places[slots], self._hashes[slots] != hashes
-            if new.any():
-                unknown = pl.DataFrame({_HASH: hashes[new], _ID: texts.filter(new)})
+            places, new = self._places[slots], np.flatnonzero(self._hashes[slots] != hashes)
+            if len(new):
+                slots = slots[new]
+                unknown = pl.DataFrame({_HASH: hashes[new], _ID: texts.gather(new)})
                 distinct = unknown.unique(_HASH, keep="any").with_row_index(_PLACE, len(self._texts))
                 placed = unknown.join(distinct, on=_HASH, how="left", maintain_order="left")
                 places[new] = placed[_PLACE].to_numpy()
-                self._hashes[slots[new]], self._places[slots[new]] = hashes[new], places[new]
+                self._hashes[slots], self._places[slots] = (
+                    unknown[_HASH].to_numpy(),
+                    placed[_PLACE].to_numpy(),
+                )
                 self._texts = pl.concat([self._texts, distinct[_ID]], rechunk=True)
                 self._hidden = pl.concat([self._hidden, made(distinct[_ID])], rechunk=True)
             known, hidden = self._texts, self._hidden

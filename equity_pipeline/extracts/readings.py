@@ -72,9 +72,10 @@ class Found:
 
 @dataclass(frozen=True)
 class Reading:
-    """A delivery as read. `tables`: file → what was inferred; `headers`: file → delivered header."""
+    """A delivery as read. `delivery_id`: see `Archived`; `tables`: file → what was inferred; `headers`: file → delivered header."""
 
     folder: Path
+    delivery_id: str
     found: tuple[Found, ...]
     tables: dict[str, dict[str, str]]
     headers: dict[str, list[str]]
@@ -123,7 +124,8 @@ def reading_of(folder: Path, delivery: Archived) -> Reading:
         )
         for one in summary["found"]
     )  # fmt: skip
-    return Reading(folder, found, summary["tables"], summary["headers"], summary["warnings"])
+    told = summary["tables"], summary["headers"], summary["warnings"]
+    return Reading(folder, delivery.delivery_id, found, *told)
 
 
 def _read(folder: Path, delivery: Archived) -> dict[str, Any]:
@@ -175,6 +177,7 @@ class _Place:
 def _write(part: Part, place: _Place, found: Found) -> None:
     """Judge the rows of a block and write them: those that pass, and the others as they were delivered."""
     contract = part.extract
+    [file] = part.tables  # a block is of one
     found.skipped.update(part.skipped)
     if rejects := list(unreadable(part, place.delivery_id)):
         frame = quarantine.joined(rejects)
@@ -195,17 +198,13 @@ def _write(part: Part, place: _Place, found: Found) -> None:
     for year in years:
         rows = sound if len(years) == 1 else sound.filter(pl.col(YEAR) == year)
         key = rows.select(contract.key or LINE).hash_rows(seed=0).alias(KEY)
-        kept = rows.select(*contract.stored, pl.lit(place.delivery_id).alias(DELIVERY), key, FILE, LINE)
+        kept = rows.select(*contract.stored, key, pl.lit(file, pl.Enum([file])).alias(FILE), LINE)
         sealed.write_ipc(kept, place.of("rows", found, year).with_suffix(".arrow"))
 
 
 def _count(found: Found, part: Part, rows: pl.DataFrame, position: int) -> None:
-    if len(part.tables) == 1:
-        (file,) = part.tables
-        counts = rows[YEAR].value_counts().select(pl.lit(file).alias(FILE), YEAR, "count")
-    else:
-        counts = rows.group_by(FILE, YEAR).len()
-    for file, year, count in counts.sort(FILE, YEAR).iter_rows():
+    [file] = part.tables  # a block is of one
+    for year, count in rows[YEAR].value_counts().sort(YEAR).iter_rows():
         found.counts[file, year][position] += count
     if position:
         for year, reason, count in rows.group_by(YEAR, REASON).len().sort(YEAR, REASON).iter_rows():
@@ -224,9 +223,10 @@ class Settled:
 
 @dataclass(frozen=True)
 class _Piece:
-    """One block's rows of one unit."""
+    """One block's rows of one unit and delivery."""
 
     unit: int
+    delivery_id: str
     path: Path
 
     def columns(self, names: Iterable[str]) -> pl.DataFrame:
@@ -247,7 +247,7 @@ def settle(contract: Extract, readings: Iterable[Reading], source: str, year: in
         IntegrityError: rows got lost; a fault of the product.
     """
     pieces = [
-        _Piece(unit, path)
+        _Piece(unit, reading.delivery_id, path)
         for unit, reading in enumerate(readings)
         for path in reading.files(contract.name, source, year, "rows")
     ]
@@ -256,12 +256,12 @@ def settle(contract: Extract, readings: Iterable[Reading], source: str, year: in
     parts = _Parts(contract, folder)
 
     def kept(place: int) -> pl.DataFrame:
-        rows = pieces[place].columns([*contract.stored, DELIVERY])
+        rows = pieces[place].columns(contract.stored)
         if place in lost:
             stays = np.ones(rows.height, bool)
             stays[lost[place]] = False
             rows = rows.filter(pl.Series(stays))
-        return rows
+        return rows.with_columns(pl.lit(pieces[place].delivery_id).alias(DELIVERY))
 
     for rows in ahead(map(kept, range(len(pieces)))):
         parts.add(rows)
@@ -289,7 +289,8 @@ class _Parts:
         self.rows += rows.height
         if rows.height >= _STANDS_ALONE:
             self._flush()
-            sealed.write_parquet(rows, self._next(), compression_level=1)
+            # In no order: the least and the greatest of a column would tell a reader nothing.
+            sealed.write_parquet(rows, self._next(), compression_level=1, statistics=False)
             return
         self._waiting.append(rows)
         if sum(one.height for one in self._waiting) >= _STANDS_ALONE:
@@ -332,6 +333,7 @@ def _losers(contract: Extract, pieces: list[_Piece]) -> tuple[pl.DataFrame, pl.D
                 apart = rows.filter(rival).to_arrow(compat_level=pl.CompatLevel.oldest())
                 rivals.append(
                     pl.DataFrame(apart).with_columns(
+                        pl.col(FILE).cast(pl.String),
                         pl.lit(place, pl.Int32).alias(_PLACE), pl.lit(piece.unit, pl.Int32).alias(UNIT),
                         pl.lit(0, pl.Int32).alias(SOURCE),
                     )

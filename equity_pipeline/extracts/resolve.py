@@ -182,7 +182,7 @@ def _merged(contract: Extract, kept: pl.DataFrame) -> pl.DataFrame:
 
 def _rejects(text: pl.DataFrame, reasons: pl.DataFrame, *others: str) -> pl.DataFrame:
     """Rejected rows with where they stood and the text that was wrong."""
-    rows = reasons.join(text, on=_ROW, how="left", maintain_order="left")
+    rows = text[reasons[_ROW]].with_columns(reasons[REASON], reasons[COLUMN])
     value = pl.lit(None, pl.String)
     for column in rows[COLUMN].drop_nulls().unique().sort():
         if column in text.columns:

@@ -8,6 +8,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 _SCRATCH = re.compile(r"\.(?P<target>.+)\.[0-9a-f]{32}\.(?P<kind>tmp|old)")
@@ -22,15 +23,29 @@ def _sync(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def new_file(target: Path) -> Iterator[Path]:
-    """Yield a scratch path beside `target`; on success it is renamed onto it, on failure removed."""
+def reaching_disk(path: Path) -> Iterator[None]:
+    """Have a file, or the files of a folder, reach the disk while other work is done."""
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    with ThreadPoolExecutor(1) as disk:
+        done = [disk.submit(_sync, each) for each in (*files, path.parent)]
+        yield
+        for each in done:
+            each.result()
+
+
+@contextlib.contextmanager
+def new_file(target: Path, sync: bool = True) -> Iterator[Path]:
+    """Yield a scratch path beside `target`; on success it is renamed onto it, on failure removed. `sync`: whether it has
+    reached the disk by then; else a loss of power, not a kill, may tear it before it does (see `reaching_disk`)."""
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = target.parent / f".{target.name}.{uuid.uuid4().hex}.tmp"
     try:
         yield scratch
-        _sync(scratch)
+        if sync:
+            _sync(scratch)
         os.replace(scratch, target)
-        _sync(target.parent)
+        if sync:
+            _sync(target.parent)
     finally:
         scratch.unlink(missing_ok=True)
 

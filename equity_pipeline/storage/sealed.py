@@ -37,6 +37,8 @@ MARK = b"\x00eqseal1"
 _ID, _SALT, _TAG = 8, 32, 16
 _HEAD = len(MARK) + _ID + _SALT
 _BLOCK = 1024**2
+_ROW_GROUP = 2**16
+"""Rows whose columns a processor holds near it while they are written."""
 _PLACE = 4
 """Names at the end of a path that say what a file is: extract, partner, school year, part; or partner, content, set, file.
 The home before them may be moved."""
@@ -142,14 +144,14 @@ def parquet_of(folder: Path) -> list[Any]:
     return [source(path) for path in sorted(folder.glob("*.parquet"))]
 
 
-def write_parquet(frame: pl.DataFrame, target: Path, compression_level: int | None = None) -> None:
-    """Write a frame as Parquet (zstd): sealed where there is a key."""
-    options: dict[str, Any] = {"compression": "zstd", "compression_level": compression_level}
+def write_parquet(frame: pl.DataFrame, target: Path, **options: Any) -> None:
+    """Write a frame as Parquet (zstd): sealed where there is a key. `options`: polars' own."""
+    chosen: dict[str, Any] = {"compression": "zstd", "row_group_size": _ROW_GROUP} | options
     if not _keys():
-        frame.write_parquet(target, **options)
+        frame.write_parquet(target, **chosen)
         return
     content = io.BytesIO()
-    frame.write_parquet(content, **options)
+    frame.write_parquet(content, **chosen)
     write(target, content.getvalue())
 
 

@@ -65,6 +65,7 @@ def test_backslash_escapes_are_read_where_they_are_stated(tmp_path):
     [
         (["1/2/2010", "3/14/2010"], ["2010-01-02", "2010-03-14"], "%m/%d/%Y"),
         (["1.2.2010", "14.3.2010"], ["2010-02-01", "2010-03-14"], "%d/%m/%Y"),
+        (["٣/٢/٢٠١٠", "3/14/2010"], ["٣/٢/٢٠١٠", "2010-03-14"], "%m/%d/%Y"),  # for the contract to refuse
     ],
 )
 def test_days_after_the_twelfth_decide_the_order_of_month_and_day(tmp_path, dates, iso, format):

@@ -74,6 +74,22 @@ def test_a_delta_alone_is_refused(tmp_path):
         take_sets(tmp_path, {"2025-10-10": SET | DELTA, "2025-10-11": SET})
 
 
+@pytest.mark.parametrize("header", ["SourcedId,sourcedId", "sourcedId,SOURCEDID", "SOURCEDID,SourcedId"])
+def test_of_two_headers_that_mean_one_column_the_standards_own_or_the_first_is_read(tmp_path, header):
+    read, other = sorted(header.split(","), key=lambda name: name != "sourcedId")
+    lines = SET["orgs"].splitlines()
+    twice = [header + lines[0].removeprefix("sourcedId")]
+    first = header.split(",")[0] == read
+    for line in lines[1:]:
+        cell, rest = line.split(",", 1)
+        twice.append(f"{cell},x,{rest}" if first else f"x,{cell},{rest}")
+    mapped, whole = take(tmp_path, SET | {"orgs": "\n".join(twice) + "\n"}), take(tmp_path)
+    assert mapped["schools"].rows.equals(whole["schools"].rows)
+    assert mapped["schools"].warnings == (
+        f"roster.zip!orgs.csv: header {other} is not read: there is sourcedId besides",
+    )
+
+
 @pytest.mark.parametrize("slip", ["dateLastModifed", "sourceId", "soucredId", "sourcedIdd", "surcedId"])
 def test_a_slip_in_a_header_is_told(tmp_path, slip):
     name = "dateLastModified" if slip.startswith("date") else "sourcedId"

@@ -283,6 +283,7 @@ def test_each_race_of_the_list_is_accepted():
     [
         ("2026", 2026), ("2026.0", 2026), ("2025-26", 2026), (" 2025-2026 ", 2026), ("2025/26", 2026), ("1999-00", 2000),
         ("2025-27", None), ("26", None), ("2025-2027", None), ("0026", None), ("9999", None), ("", None), (None, None),
+        ("٢٠٢٦", None), ("٢٠٢٥-26", None),
     ],
 )  # fmt: skip
 def test_school_years(text, year):

@@ -58,6 +58,17 @@ def load_all(home, one):
     return {year: load_extracts(home, one, year) for year in sorted(ledger.pending(one.partner_id))}
 
 
+def test_what_a_killed_step_left_in_the_archive_is_replaced(home):
+    path = deliver(home, "students.csv", students("2026,a,09,female", "2026,b,10,male"))
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    torn = home.archive("test_sd") / sha256 / path.name
+    torn.parent.mkdir(parents=True)
+    torn.write_bytes(path.read_bytes()[:60])
+    [result] = take_delivery(home, partner())
+    assert (result.status, result.rows) == ("accepted", {"students": {2026: 2}})
+    assert torn.read_bytes() == path.read_bytes()
+
+
 def stored(home, extract, year, partner_id="test_sd"):
     return unmasked(
         pl.read_parquet(home.extract(extract, partner_id, year) / "part-0.parquet", hive_partitioning=False)

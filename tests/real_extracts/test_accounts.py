@@ -308,27 +308,43 @@ def test_school_data_sync(account, extract):
     assert dict(students.select("student_id", "economically_disadvantaged").rows())["114003"] == "yes"
 
 
-def test_school_data_sync_of_the_first_version(account, extract):
-    names = (
-        "School.csv",
-        "Student.csv",
-        "Section.csv",
-        "StudentEnrollment.csv",
-        "Teacher.csv",
-        "TeacherRoster.csv",
-    )
-    taken = account("school_data_sync_v1", {name: f"sds/SDS Format/100 Users/{name}" for name in names})
+SDS_V1 = (
+    "School.csv",
+    "Student.csv",
+    "Section.csv",
+    "StudentEnrollment.csv",
+    "Teacher.csv",
+    "TeacherRoster.csv",
+)
+
+
+@pytest.mark.parametrize("users", ["100 Users", "25 Users"])
+def test_school_data_sync_of_the_first_version(account, extract, users):
+    taken = account("school_data_sync_v1", {name: f"sds/SDS Format/{users}/{name}" for name in SDS_V1})
     assert {name for name, status in taken.status.items() if status == "unclaimed"} == {
         "Teacher.csv",
         "TeacherRoster.csv",
     }
     assert taken.counts == {
-        (file, extract_): (len(records(extract(f"sds/SDS Format/100 Users/{file}"))), 0, 0, 0)
+        (file, extract_): (len(records(extract(f"sds/SDS Format/{users}/{file}"))), 0, 0, 0)
         for file, extract_ in (
             ("School.csv", "schools"), ("Student.csv", "students"), ("Student.csv", "school_enrollments"),
             ("Section.csv", "courses"), ("StudentEnrollment.csv", "course_enrollments"),
         )
     }  # fmt: skip
+
+
+def test_the_least_that_school_data_sync_asks_for_is_too_little_for_students_and_courses(account):
+    folder = "sds/SDS Format/Min Required Attributes"
+    taken = account("school_data_sync_v1", {name: f"{folder}/{name}" for name in SDS_V1})
+    assert taken.status == {
+        "School.csv": "accepted", "StudentEnrollment.csv": "accepted", "Student.csv": "refused", "Section.csv": "refused",
+        "Teacher.csv": "unclaimed", "TeacherRoster.csv": "unclaimed",
+    }  # fmt: skip
+    assert taken.counts == {
+        ("School.csv", "schools"): (2, 0, 0, 0),
+        ("StudentEnrollment.csv", "course_enrollments"): (44, 0, 0, 0),
+    }
 
 
 def test_a_set_that_says_no_school_year_is_refused(account):
