@@ -22,8 +22,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from equity_pipeline.disclosure.model import CELL
+from equity_pipeline.disclosure.proof import prove
 from equity_pipeline.disclosure.publication import publish
-from equity_pipeline.disclosure.worlds import Year, prove
+from equity_pipeline.disclosure.worlds import Year
 
 # Dimension → share of each subgroup.
 SHARES = {

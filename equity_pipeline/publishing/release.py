@@ -76,7 +76,7 @@ def publish(home: Home, partner: Partner) -> Release:
     from equity_pipeline.disclosure.attack import audit, certificate
     from equity_pipeline.disclosure.derive import Derivation
     from equity_pipeline.disclosure.marts import protect_marts, published_counts
-    from equity_pipeline.disclosure.worlds import prove
+    from equity_pipeline.disclosure.proof import prove
     from equity_pipeline.publishing import source
 
     if is_published(home, partner) and (made := _read_note(home, partner.partner_id)):

@@ -11,7 +11,7 @@ from equity_pipeline import sample
 from equity_pipeline.disclosure.derive import Derivation
 from equity_pipeline.disclosure.figures import Rules
 from equity_pipeline.disclosure.marts import protect_marts, published_counts
-from equity_pipeline.disclosure.worlds import Proof, prove
+from equity_pipeline.disclosure.proof import Proof, prove
 from equity_pipeline.extracts import intake
 from equity_pipeline.partners import registry
 from equity_pipeline.publishing import contracts, source

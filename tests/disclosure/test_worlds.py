@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from equity_pipeline.disclosure import worlds
+from equity_pipeline.disclosure import search
+from equity_pipeline.disclosure.known import Known, sides
 from equity_pipeline.disclosure.model import CELL
-from equity_pipeline.disclosure.publication import C, X, publish
-from equity_pipeline.disclosure.worlds import Prover, Year, prove
+from equity_pipeline.disclosure.proof import prove
+from equity_pipeline.disclosure.publication import WHOLE, C, X, edges, publish
+from equity_pipeline.disclosure.search import Aim
+from equity_pipeline.disclosure.worlds import Prover, Year
 from equity_pipeline.domain.errors import DisclosureError
 
 DIMENSIONS = pd.DataFrame(
@@ -65,8 +68,7 @@ def test_worlds_are_among_all_worlds_and_prove_all_that_can_be_proven():
         counts = table({g: (n, random.integers(0, n + 1)) for g, n in zip(("yes", "no"), sizes, strict=True)})
         year = Year.of(counts, DIMENSIONS, 10)
         prover, found = Prover(year), [year.values]
-        prover.search(found, 12)
-        prover.lift(found, 12)
+        Aim(Known(prover), found).search()
         all_worlds = every_world(year)
         listed = {tuple(world.ravel()) for world in all_worlds}
         seen = np.array([np.stack([w[year.n, year.group], w[year.s, year.group]], axis=1) for w in found])
@@ -163,7 +165,7 @@ def test_a_world_where_nobody_is_or_where_more_succeed_than_there_are_is_no_witn
 
 
 def test_where_the_search_comes_to_its_end_nothing_is_published(monkeypatch):
-    monkeypatch.setattr(worlds, "_REPAIRS", 0)
+    monkeypatch.setattr(search, "_REPAIRS", 0)
     with pytest.raises(DisclosureError, match="^0 groups could be worked out .* nothing is published$"):
         prove(table({"yes": (4, 2), "no": (40, 22)}), DIMENSIONS, 10)
 
@@ -232,3 +234,18 @@ def test_takers_are_hidden_by_what_is_said_of_enrollment_not_by_their_number():
     more = publish(np.array([17, 12]), np.array([12, 4]), 10, parent=parent)
     assert more["hidden"].tolist() == [False, True]
     assert said.loc[1, ["n_low", "n_high"]].tolist() == more.loc[1, ["n_low", "n_high"]].tolist()
+
+
+@pytest.mark.parametrize("least", [10, 35, 95, 705])
+def test_the_sides_of_a_band_hold_the_numbers_that_are_in_it_and_no_others(least):
+    """And they cut as close as sides can: on each lie two whole points of the band."""
+    students, successes = np.mgrid[least : least + 10, 0 : least + 11]
+    for low, high in itertools.pairwise(edges(least, 10)):
+        inside = (successes <= students) & (WHOLE * successes >= low * students)
+        inside &= (WHOLE * successes < high * students) | (high == WHOLE)
+        found = successes <= students
+        for n, s, added in sides(least, least + 9, low, high):
+            value = n * students + s * successes + added
+            found &= value >= 0
+            assert ((value == 0) & inside).sum() >= 2
+        assert (found == inside).all()

@@ -1,0 +1,618 @@
+"""The search for witness worlds, and what is withheld where there are none.
+
+First `Lean`: worlds that lean on many counts at once, one set of counts after the other over all groups. Then `Aim`, for each
+count that is still open: the shortest step from the true counts to where it is X further, which is a linear program (HiGHS) over
+the counts that hang together with it. Where there is no such step, the program names what rules it out; of the cells that say so
+the one that is missed least is withheld, and the search goes on (`proven`). No solver is trusted: each world is checked
+(`worlds`), and what was not found counts as not there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any, NamedTuple
+
+import highspy
+import numpy as np
+import scipy.sparse as sp
+
+from equity_pipeline.disclosure.known import Known, tighten
+from equity_pipeline.disclosure.model import DISTRICT
+from equity_pipeline.disclosure.publication import C, X
+from equity_pipeline.disclosure.worlds import FAR, Prover, Seen, Year
+from equity_pipeline.domain.errors import DisclosureError
+
+_NEAR = 1e-6
+# A move that leans costs so much of the weight of one that is wanted.
+_IDLE = 0.01
+# A count is moved with any choice of its parts where there are no more choices than this.
+_MOVES = 24
+# Worlds that lean; and how often cells are withheld and the search goes on.
+_ROUNDS, _REPAIRS = 24, 100
+# So many counts are tried again together with everyone's.
+_SMALL = 700
+# A count that something is said of costs so much more to move than a hidden one, whose steps are mostly whole.
+_SAID = 3
+# How many branches a whole-number program may try.
+_BRANCHES = 20
+_EVERYONE = "all_students"
+
+
+def proven(year: Year) -> tuple[Prover, list[np.ndarray]]:
+    """What may be said of a year, and worlds that prove it.
+
+    Raises:
+        DisclosureError: some count stays open to nobody but its number; nothing may be published.
+    """
+    prover, worlds = Prover(year), [year.values]
+    Lean(Known(prover)).search(worlds, _ROUNDS)
+    price, tried = _prices(year), np.zeros(len(year.cells), np.int64)
+    for _ in range(_REPAIRS):
+        # What was said less of still holds in every world so far.
+        blocked = Aim(Known(prover), worlds).search()
+        narrow = prover.narrow(worlds)
+        if not len(narrow):
+            return prover, worlds
+        tried[narrow] += 1
+        withheld = prover.withheld.copy()
+        withheld[_cheapest([(cells, int(tried[cell])) for cell, cells in blocked], price)] = True
+        if (withheld == prover.withheld).all():
+            break
+        prover = Prover(year, withheld)
+    raise DisclosureError(
+        f"{len(prover.narrow(worlds))} groups could be worked out from what others say of them; nothing is published"
+    )
+
+
+def _prices(year: Year) -> np.ndarray:
+    """How much each cell is missed: districts, whole dimensions, groups that others are compared with, and many students are
+    missed most."""
+    cells = year.cells
+    crossed = cells["dimension"].str.contains("*", regex=False).to_numpy(bool)
+    price = np.sqrt(np.maximum(cells["n"].to_numpy(), 1)) * np.where(crossed, 1, 2)
+    prices: np.ndarray = (
+        price
+        * np.where(cells["school_id"] == DISTRICT, 3, 1)
+        * np.where(cells["dimension"] == _EVERYONE, 8, 1)
+    )
+    return prices
+
+
+def _cheapest(blocked: list[tuple[np.ndarray, int]], price: np.ndarray) -> list[int]:
+    """Cells to be withheld: of each set as many as are wanted, those first that are in many sets and are missed little."""
+    left = [(set(cells.tolist()), min(wanted, len(cells))) for cells, wanted in blocked]
+    chosen: list[int] = []
+    while left:
+        times = Counter(cell for cells, _ in left for cell in cells)
+        best = max(sorted(times), key=lambda cell: times[cell] / price[cell])
+        chosen.append(best)
+        left = [(cells - {best}, wanted - (best in cells)) for cells, wanted in left]
+        left = [(cells, wanted) for cells, wanted in left if wanted]
+    return chosen
+
+
+class Lean:
+    """Looks for worlds that lean as far as they can towards many counts, one set of counts after the other over all groups."""
+
+    def __init__(self, known: Known) -> None:
+        self.known, self.prover, self.year = known, known.prover, known.prover.year
+        self.solvers: dict[bytes, _Solver] = {}
+
+    @cached_property
+    def moves(self) -> list[_Move]:
+        """Sets of counts that are moved by one and the same number per group: a count with some, with all or with none of the
+        counts that are parts of it, and with parts of those."""
+        pairs = {(int(f.argmax()), int(f.argmin())) for f in self.year.forms if sorted(f[f != 0]) == [-1, 1]}
+        size = len(self.year.names)
+        below = np.eye(size, dtype=np.int64)
+        for outer, inner in pairs - {(b, a) for a, b in pairs}:
+            below[outer, inner] = 1
+        for _ in range(size):
+            below = (below @ below > 0).astype(np.int64)
+        strict = below - np.eye(size, dtype=np.int64)
+        next_below = (strict > 0) & (strict @ strict == 0)
+
+        @cache
+        def with_parts(q: int) -> list[tuple[int, ...]]:
+            of_each = [[(), *with_parts(int(part))] for part in np.flatnonzero(next_below[q])]
+            chosen: Iterable[Sequence[tuple[int, ...]]] = itertools.product(*of_each)
+            if np.prod([len(choices) for choices in of_each]) > _MOVES:
+                none = [()] * len(of_each)
+                chosen = [none, [choices[-1] for choices in of_each]]
+                chosen += [
+                    [*none[:i], way, *none[i + 1 :]] for i, ways in enumerate(of_each) for way in ways[1:]
+                ]
+            return [tuple(sorted({q, *itertools.chain(*parts)})) for parts in chosen]
+
+        order = sorted(range(size), key=lambda q: (-below[q].sum(), q))
+        listed = [
+            self._move(list(move)) for move in dict.fromkeys(move for q in order for move in with_parts(q))
+        ]
+        return listed + listed[::-1]
+
+    def _move(self, names: list[int]) -> _Move:
+        year, moved = self.year, np.zeros(len(self.year.names), np.int64)
+        moved[names] = 1
+        forms: list[tuple[np.ndarray, ...]] = []
+        for at, factors, groups, added, _ in self.known.forms:
+            slope = (factors * moved[at]).sum(axis=1)
+            some = np.flatnonzero(slope)
+            if len(some):
+                forms.append((at[some], factors[some], groups[some], added[some], slope[some]))
+        rows = np.flatnonzero(np.logical_or.reduce([self.prover.holds[q] for q in names]))
+        if rows.tobytes() not in self.solvers:
+            self.solvers[rows.tobytes()] = _Solver(year.sums[rows], year.equal[rows])
+        parts = rows[~year.equal[rows]]
+        free = np.array([~self.prover.holds[q][parts] for q in names]).T
+        return _Move(
+            names,
+            forms,
+            np.any(year.values[names] < 0, axis=0),
+            self.solvers[rows.tobytes()],
+            year.sums[parts],
+            free,
+        )
+
+    def lean(self, weights: np.ndarray) -> np.ndarray:
+        """A world that leans as far as it can towards the weights of counts and groups, and stays as it is elsewhere."""
+        world = self.year.values.copy()
+        for move in self.moves:
+            weight = weights[move.names].sum(axis=0)
+            if not weight.any():
+                continue
+            found = move.solver.solve(weight, *self.room(world, move), move.left(world))
+            if found is not None:
+                world[move.names] += found
+        return world
+
+    def room(self, world: np.ndarray, move: _Move) -> tuple[np.ndarray, np.ndarray]:
+        """By how much each group may be moved down and up in all counts of the move at once."""
+        least, most = self.known.bounds
+        down = (least[move.names] - world[move.names]).max(axis=0)
+        up = (most[move.names] - world[move.names]).min(axis=0)
+        for names, factors, groups, added, slope in move.forms:
+            left = (world[names, groups[:, None]] * factors).sum(axis=1) + added
+            tighten(down, up, (groups,), left, slope)
+        return np.where(move.absent, 0, down), np.where(move.absent, 0, up)
+
+    def search(self, worlds: list[np.ndarray], rounds: int) -> None:
+        """Add worlds until every count that is asked has two that are X apart, or the rounds are over.
+
+        Each round leans on counts that are still open: up where only that can lead far enough, down where only that can, and
+        else either way by lot.
+        """
+        year, asked = self.year, self.prover.asked
+        group, n, s = year.group[asked.cell], year.n[asked.cell], year.s[asked.cell]
+        hidden = self.prover.said["hidden"].to_numpy()[asked.cell]
+        random = self.random()
+        seen = self.prover.seen(worlds)
+        for number in range(rounds):
+            open_ = seen.highest - seen.lowest < X
+            if not open_.any():
+                break
+            coin = random.random((2, len(year.groups)))[:, group] < 0.5
+            sign = self.direction(seen, coin[0] if number % 2 == 0 else random.random(len(open_)) < 0.5)
+            # All of a small group can't succeed and fail at once.
+            rising = hidden & (sign > 0) & (asked.successes != 0)
+            picked = open_ & ~(rising & (coin[1] == (asked.successes > 0)))
+            if number % 4 >= 2:
+                picked &= random.random(len(open_)) < 0.5
+            pull = sign * picked * random.uniform(0.5, 1.5, len(open_))
+            weights = np.zeros(year.values.shape)
+            np.add.at(weights, (n, group), pull * ((asked.successes == 0) | rising))
+            np.add.at(weights, (s, group), pull * asked.successes)
+            world = self.lean(weights)
+            if (world != year.values).any() and self.prover.consistent(world):
+                worlds.append(world)
+                seen = self.prover.seen([world], seen)
+
+    def random(self) -> np.random.Generator:
+        """A lot that is drawn by the counts themselves, which no outsider has."""
+        return np.random.default_rng(list(hashlib.sha256(self.year.values.tobytes()).digest()))
+
+    @cached_property
+    def ends(self) -> tuple[np.ndarray, np.ndarray]:
+        """The least and the most that each count that is asked can be, as far as its own group tells."""
+        year, asked = self.year, self.prover.asked
+        (n_low, s_low), (n_high, s_high) = (
+            [bound[q[asked.cell], year.group[asked.cell]] for q in (year.n, year.s)]
+            for bound in self.known.bounds
+        )
+        kinds = [asked.successes == 0, asked.students == 0]
+        return np.select(kinds, [n_low, s_low], 0), np.select(kinds, [n_high, s_high], n_high - s_low)
+
+    def direction(self, seen: Seen, coin: np.ndarray) -> np.ndarray:
+        """1 or -1 for each count: where X may still be found, and by lot where both ways lead there."""
+        known = np.minimum(self.prover.asked.of(self.year, self.year.values), C)
+        bottom, top = np.maximum(self.ends[0], known), self.ends[1]
+        up, down = top - seen.lowest >= X, seen.highest - bottom >= X
+        return np.where(up & ~down, 1, np.where(down & ~up, -1, np.where(coin, 1, -1)))
+
+
+@dataclass(frozen=True)
+class _Move:
+    """Counts (`names`) that are moved by one and the same number per group. `forms`: what is never negative in a group, as
+    `Known.forms`, and by how much the move adds to it; `absent`: groups that have not all of the counts; `parts`: sums of
+    which something may be left over, `free` of them (sums × names) do not hold of a count."""
+
+    names: list[int]
+    forms: list[tuple[np.ndarray, ...]]
+    absent: np.ndarray
+    solver: _Solver
+    parts: sp.csr_array
+    free: np.ndarray
+
+    def left(self, world: np.ndarray) -> np.ndarray:
+        """What is left over of each of `parts` in the count that has least."""
+        least: np.ndarray = np.where(self.free, FAR, self.parts @ world[self.names].T).min(axis=1)
+        return least
+
+
+class _Solver:
+    """A linear program whose rows stay while its bounds and weights change: by how much each group is moved up, and down."""
+
+    def __init__(self, sums: sp.csr_array, equal: np.ndarray) -> None:
+        rows, columns = sums.shape
+        self.highs = _highs(sums, np.zeros(2 * columns), np.zeros(rows), np.zeros(rows), np.ones(columns))
+        self.columns, self.rows = (
+            np.arange(2 * columns, dtype=np.int32),
+            np.flatnonzero(~equal).astype(np.int32),
+        )
+
+    def solve(
+        self, weights: np.ndarray, down: np.ndarray, up: np.ndarray, left: np.ndarray
+    ) -> np.ndarray | None:
+        """Whole moves within the bounds, with weight or as short as can be; None unless the optimum is proven and whole."""
+        size = len(weights)
+        cost = _IDLE - np.concatenate([weights, -weights])
+        room = np.minimum(np.concatenate([up, -down]), FAR).astype(float)
+        self.highs.changeColsCost(2 * size, self.columns, cost)
+        self.highs.changeColsBounds(2 * size, self.columns, np.zeros(2 * size), room)
+        least, most = -left.astype(float), np.full(len(left), np.inf)
+        self.highs.changeRowsBounds(len(self.rows), self.rows, least, most)  # type: ignore[attr-defined]  # not in its stubs
+        self.highs.run()
+        if self.highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            return None
+        found = np.array(self.highs.getSolution().col_value)
+        moved = found[:size] - found[size:]
+        whole = np.rint(moved)
+        return whole.astype(np.int64) if np.abs(moved - whole).max(initial=0) < _NEAR else None
+
+
+class Bound(NamedTuple):
+    """What a step is to do: the column `at` of `Known`, or its row (`row`), changes by `low` to `high`."""
+
+    row: bool
+    at: int
+    low: float
+    high: float
+
+
+class Aim:
+    """Looks for a world for each count that is still open in `worlds`, one by one, and adds what it finds to them."""
+
+    def __init__(self, known: Known, worlds: list[np.ndarray]) -> None:
+        self.known, self.prover, self.worlds = known, known.prover, worlds
+        year, self.asked = self.prover.year, self.prover.asked
+        self.truth = self.asked.of(year, year.values)
+        self.least = np.minimum(self.truth, C)
+        self.lowest, self.highest = self.prover.seen(worlds)
+        self.mixed = self.prover.mixed(worlds)
+        self.column = np.where(self.asked.successes == 0, known.n[self.asked.cell], known.s[self.asked.cell])
+
+    def search(self) -> list[tuple[int, np.ndarray]]:
+        """For each count that stays open, and each cell that stays without a mixed world, its cell and those cells of which one
+        must say less."""
+        # Counts that are asked have their numbers, and cells that are to be mixed the numbers after them.
+        open_ = np.append(np.flatnonzero(~self._done()), len(self.truth) + np.flatnonzero(~self.mixed))
+        shown = np.flatnonzero(~self.prover.said["hidden"].to_numpy())
+        blocked: dict[int, np.ndarray] = {}
+        for free in (self.known.there & ~self.known.everyone, self.known.there):
+            number, parts, by_part = self.known.parts(free), [], defaultdict(list)
+            for target in open_.tolist():
+                by_part[int(number[self._column(target)])].append(target)
+            for of, targets in sorted(by_part.items()):
+                if of < 0:
+                    continue
+                part = _Part(self.known, np.flatnonzero(number == of))
+                parts.append(part)
+                # What is blocked while everyone's counts stay is tried with them too where that does not take long.
+                for target in targets if len(part.columns) <= _SMALL else sorted(set(targets) - set(blocked)):
+                    cells = self._reach(part, target)
+                    if len(cells):
+                        blocked.setdefault(target, cells)
+            self._collect(parts)
+            open_ = np.array([target for target in open_.tolist() if not self._open(target)], np.int64)
+        return [(self._cell(target), blocked.get(target, shown)) for target in open_.tolist()]
+
+    def _open(self, target: int) -> bool:
+        asked = len(self.truth)
+        return bool(self._done()[target] if target < asked else self.mixed[target - asked])
+
+    def _done(self) -> np.ndarray:
+        done: np.ndarray = self.highest - self.lowest >= X
+        return done
+
+    def _cell(self, target: int) -> int:
+        asked = len(self.truth)
+        return int(self.asked.cell[target]) if target < asked else target - asked
+
+    def _column(self, target: int) -> int:
+        asked = len(self.truth)
+        return int(self.column[target] if target < asked else self.known.s[target - asked])
+
+    def _reach(self, part: _Part, target: int) -> np.ndarray:
+        """See that the count is open; else the cells that are in the way."""
+        blocked = [np.zeros(0, np.int64)]
+        for bounds in self._ways(target):
+            step, cells = part.step(bounds)
+            if step is None:
+                blocked.append(cells)
+            else:
+                self._take(part, step)
+        return np.unique(np.concatenate(blocked if not self._open(target) else blocked[:1]))
+
+    def _ways(self, target: int) -> Iterator[list[Bound]]:
+        """What steps could make the count open, the next one by what was found of those before: X up, X down, and some of it up
+        and the rest down."""
+        known, cell = self.known, self._cell(target)
+        if target >= len(self.truth):
+            if not self.mixed[cell]:
+                students, successes = known.true[known.n[cell]], known.true[known.s[cell]]
+                yield [
+                    Bound(False, int(known.s[cell]), 1 - successes, np.inf),
+                    Bound(True, int(known.others[cell]), 1 - (students - successes), np.inf),
+                ]
+            return
+        others = bool(self.asked.students[target] and self.asked.successes[target])
+        at = int(known.others[cell] if others else self.column[target])
+        truth, least = self.truth[target], self.least[target]
+
+        def up(amount: int) -> list[Bound]:
+            return [Bound(others, at, amount, np.inf)]
+
+        def down() -> Iterator[list[Bound]]:
+            goal = self.highest[target] - X
+            if goal >= least and not self._open(target):
+                yield [Bound(others, at, -np.inf, goal - truth)]
+
+        if not self._open(target):
+            yield up(self.lowest[target] + X - truth)
+        yield from down()
+        for goal in range(self.lowest[target] + X - 1, self.highest[target], -1):
+            if self._open(target) or goal <= self.highest[target]:
+                break
+            yield up(goal - truth)
+            yield from down()
+
+    def _take(self, part: _Part, step: np.ndarray) -> None:
+        """See the counts where they are after a step, and keep it as one of the part's or together with others."""
+        asked, cells = part.asked, part.cells
+        before = ~self._done()[asked]
+        value, mixed = self._after(part, step)
+        rises = before & (value > self.highest[asked])
+        falls = before & (value < self.lowest[asked]) & (value >= self.least[asked])
+        mixes = mixed & ~self.mixed[cells]
+        for kept in part.kept:
+            both = kept.step + step
+            if not part.fits(both):
+                continue
+            now, mixed = self._after(part, both)
+            if (
+                (now >= np.where(rises, np.maximum(kept.low, value), kept.low)).all()
+                and (now <= np.where(falls, np.minimum(kept.high, value), kept.high)).all()
+                and (now >= self.least[asked])[falls].all()
+                and mixed[kept.mixed | mixes].all()
+            ):
+                break
+        else:
+            kept = _Kept(
+                np.zeros_like(step),
+                np.full(len(asked), -FAR),
+                np.full(len(asked), FAR),
+                np.zeros(len(cells), bool),
+            )
+            part.kept.append(kept)
+        kept.step += step
+        kept.low[rises], kept.high[falls] = value[rises], value[falls]
+        kept.low[falls] = np.maximum(kept.low, self.least[asked])[falls]
+        kept.mixed |= mixes
+        self.highest[asked[rises]], self.lowest[asked[falls]] = value[rises], value[falls]
+        self.mixed[cells[mixes]] = True
+
+    def _after(self, part: _Part, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The counts that are asked of a part, and which of its cells are mixed, after a step."""
+        change = np.append(step, 0)
+        n, s = (change[part.place[q]] for q in (self.known.n, self.known.s))
+        of, true = self.asked.cell[part.asked], self.known.true
+        value = (
+            self.truth[part.asked]
+            + self.asked.students[part.asked] * n[of]
+            + self.asked.successes[part.asked] * s[of]
+        )
+        successes = true[self.known.s[part.cells]] + s[part.cells]
+        return value, (successes > 0) & (successes < true[self.known.n[part.cells]] + n[part.cells])
+
+    def _collect(self, parts: list[_Part]) -> None:
+        """Worlds of the steps that are kept: one of each part in each world, for no row joins two parts."""
+        shape = self.prover.year.values.shape
+        for number in range(max((len(part.kept) for part in parts), default=0)):
+            world = self.known.true.copy()
+            for part in parts:
+                if number < len(part.kept):
+                    world[part.columns] += part.kept[number].step
+            world = np.where(self.known.there, world, -1).reshape(shape)
+            if self.prover.consistent(world):
+                self.worlds.append(world)
+
+
+@dataclass
+class _Kept:
+    """A step, and what it is kept for: the least and the most of the counts that are asked, and cells that it mixes."""
+
+    step: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    mixed: np.ndarray
+
+
+class _Part:
+    """Counts that hang together while all others are true, and the steps from there that are kept. `columns` of `Known`;
+    `place`: of each column of it the place here, or -1; `asked`: numbers of the counts that are asked, `cells`: those whose
+    successes are here."""
+
+    def __init__(self, known: Known, columns: np.ndarray) -> None:
+        self.known, self.columns, size = known, columns, len(columns)
+        matrix = sp.csr_array(known.matrix[:, columns])
+        self.rows = np.flatnonzero(np.diff(matrix.indptr))
+        self.matrix = sp.csr_array(matrix[self.rows])
+        here = known.matrix[self.rows] @ known.true
+        self.least, self.most = known.least[self.rows] - here, known.most[self.rows] - here
+        self.low, self.high = (bound[columns] - known.true[columns] for bound in (known.low, known.high))
+        self.place = np.full(len(known.true), -1)
+        self.place[columns] = np.arange(size)
+        self.row = np.full(len(known.least), -1)
+        self.row[self.rows] = np.arange(len(self.rows))
+        asked = known.prover.asked
+        students, successes = (self.place[q[asked.cell]] >= 0 for q in (known.n, known.s))
+        self.asked = np.flatnonzero(((asked.students != 0) & students) | ((asked.successes != 0) & successes))
+        self.cells = np.flatnonzero(self.place[known.s] >= 0)
+        self.kept: list[_Kept] = []
+        shown = ~known.prover.said["hidden"].to_numpy()
+        said = np.isin(columns, [*known.n[shown], *known.s[shown]])
+        self.room, self.cost = np.append(self.high, -self.low), np.where(said, _SAID, 1)
+        self.highs = _highs(self.matrix, self.room, self.least, self.most, self.cost)
+
+    def fits(self, step: np.ndarray) -> bool:
+        """Whether all rows hold after a step."""
+        if (step < self.low).any() or (step > self.high).any():
+            return False
+        moved = self.matrix @ step
+        return bool((moved >= self.least).all() and (moved <= self.most).all())
+
+    def step(self, bounds: list[Bound]) -> tuple[np.ndarray | None, np.ndarray]:
+        """The shortest whole step that does what it is to do; or none, and the cells that are in its way."""
+        size, highs, nothing = len(self.columns), self.highs, np.zeros(0, np.int64)
+        least, most, start, room = (
+            np.array(bound, dtype=float) for bound in (self.least, self.most, np.zeros(2 * size), self.room)
+        )
+        for bound in bounds:
+            if bound.row:
+                at = self.row[bound.at]
+                least[at], most[at] = max(least[at], bound.low), min(most[at], bound.high)
+            else:
+                at = self.place[bound.at]
+                if bound.low > self.high[at] or bound.high < self.low[at]:
+                    return None, self._saying(self.columns[[at]])
+                start[[at, size + at]] = max(bound.low, 0), max(-bound.high, 0)
+                room[[at, size + at]] = (
+                    max(min(room[at], bound.high), 0),
+                    max(min(room[size + at], -bound.low), 0),
+                )
+        if (least > most).any():
+            return None, nothing
+        rows = np.flatnonzero((least != self.least) | (most != self.most))
+        columns = np.flatnonzero((start != 0) | (room != self.room))
+        for row in rows.tolist():
+            highs.changeRowBounds(row, least[row], most[row])
+        for column in columns.tolist():
+            highs.changeColBounds(column, start[column], room[column])
+        highs.clearSolver()
+        highs.run()
+        status, found = highs.getModelStatus(), highs.getSolution()
+        solved = status == highspy.HighsModelStatus.kOptimal
+        # What rules a step out, or what it runs into where it is not whole.
+        if solved:
+            weights = np.array(found.row_dual)
+        else:
+            _, given, ray = highs.getDualRay()  # type: ignore[attr-defined]  # not in its stubs
+            weights = np.array(ray) if given else np.zeros(len(self.rows))
+        for row in rows.tolist():
+            highs.changeRowBounds(row, self.least[row], self.most[row])
+        for column in columns.tolist():
+            highs.changeColBounds(column, 0.0, float(self.room[column]))
+        if not solved:
+            return None, self._blocking(weights)
+        both = np.array(found.col_value)
+        step = both[:size] - both[size:]
+        whole = np.rint(step).astype(np.int64)
+        if np.abs(step - whole).max(initial=0) < _NEAR and self.fits(whole):
+            return whole, nothing
+        groups = self.columns % len(self.known.prover.year.groups)
+        near = np.isin(groups, groups[np.abs(step) > _NEAR])
+        for some in (np.flatnonzero(near), np.arange(size)):
+            tried = self._whole(some, least, most, start, room)
+            if tried is not None:
+                return tried, nothing
+        return None, self._blocking(weights)
+
+    def _whole(
+        self, some: np.ndarray, least: np.ndarray, most: np.ndarray, start: np.ndarray, room: np.ndarray
+    ) -> np.ndarray | None:
+        """A step in whole numbers of some of the columns, by a few branches."""
+        size = len(self.columns)
+        matrix = sp.csr_array(self.matrix[:, some])
+        rows = np.flatnonzero(np.diff(matrix.indptr))
+        both = np.append(some, size + some)
+        if np.delete(start, both).any():
+            return None
+        highs = _highs(
+            matrix[rows], room[both], least[rows], most[rows], self.cost[some], start[both], whole=True
+        )
+        highs.run()
+        found = highs.getSolution()
+        if not found.value_valid:
+            return None
+        moved = np.rint(found.col_value).astype(np.int64)
+        step = np.zeros(size, np.int64)
+        step[some] = moved[: len(some)] - moved[len(some) :]
+        return step if self.fits(step) else None
+
+    def _blocking(self, weights: np.ndarray) -> np.ndarray:
+        """The cells that say what rows and bounds say that have a weight."""
+        cells = self.known.cell[self.rows[np.abs(weights) > _NEAR]]
+        columns = self.columns[np.abs(self.matrix.T @ weights) > _NEAR]
+        blocking: np.ndarray = np.union1d(cells[cells >= 0], self._saying(columns))
+        return blocking
+
+    def _saying(self, columns: np.ndarray) -> np.ndarray:
+        """The cells that say how many students are in these columns."""
+        shown = ~self.known.prover.said["hidden"].to_numpy()
+        return np.flatnonzero(shown & np.isin(self.known.n, columns))
+
+
+def _highs(
+    matrix: sp.csr_array,
+    room: np.ndarray,
+    least: np.ndarray,
+    most: np.ndarray,
+    cost: np.ndarray,
+    start: np.ndarray | None = None,
+    whole: bool = False,
+) -> highspy.Highs:
+    """The cheapest step: each column up, and then each down, by `start` to `room`; its rows are between `least` and `most`."""
+    model, both = highspy.HighsLp(), sp.csr_array(sp.hstack([matrix, -matrix]))
+    model.num_row_, model.num_col_ = both.shape
+    model.col_cost_ = np.tile(cost.astype(float), 2)
+    model.col_lower_ = np.zeros(both.shape[1]) if start is None else start
+    model.col_upper_ = room.astype(float)
+    model.row_lower_, model.row_upper_ = least.astype(float), most.astype(float)
+    model.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+    model.a_matrix_.start_, model.a_matrix_.index_ = both.indptr, both.indices
+    model.a_matrix_.value_ = both.data.astype(float)
+    options: dict[str, Any] = {"output_flag": False, "threads": 1, "random_seed": 0, "presolve": "off"}
+    if whole:
+        model.integrality_ = [highspy.HighsVarType.kInteger] * both.shape[1]
+        # A limit of time would make the result hang on the machine. The first step that is found will do.
+        options |= {"presolve": "on", "mip_rel_gap": 10.0, "mip_max_nodes": _BRANCHES}
+        options |= {"mip_heuristic_effort": 0.1, "mip_heuristic_run_feasibility_jump": False}
+    highs = highspy.Highs()
+    for option, value in options.items():
+        highs.setOptionValue(option, value)
+    highs.passModel(model)
+    return highs
