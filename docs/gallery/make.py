@@ -19,6 +19,7 @@ from equity_pipeline.publishing import network
 from equity_pipeline.publishing.release import write_release
 from equity_pipeline.storage.home import Home
 from tests.programmes.conftest import SCALE, Built
+from tests.publishing.conftest import holds
 from tests.publishing.frames import context, frames, partner
 
 HERE = Path(__file__).parent
@@ -66,7 +67,7 @@ def home(root: Path) -> Home:
     """A home with five partners, the first with a correction in its second release, and their network."""
     made = Home(root)
     who, marts, said = partner(), frames(), context()
-    write_release(made, who, marts, said, lambda folder: {"pass": True})
+    write_release(made, who, marts, said, holds)
     gaps = marts["gap_metrics"]
     late = (
         (gaps["school_year"] == 2025)
@@ -83,7 +84,7 @@ def home(root: Path) -> Home:
         "school_year": 2025,
     }
     said = dataclasses.replace(said, deliveries=[*said.deliveries, corrected])
-    write_release(made, who, marts, said, lambda folder: {"pass": True})
+    write_release(made, who, marts, said, holds)
     partners = {who.partner_id: who}
     for position, name in enumerate(
         ("Bayside Unified", "Cedar Valley Schools", "Granite County Schools", "Lakeview School District")
@@ -97,7 +98,7 @@ def home(root: Path) -> Home:
         marts = frames(who=other, seed=position, size=700 + 300 * position)
         if position % 2:
             marts["tools_package"] = marts["tools_package"].iloc[:0]
-        write_release(made, other, marts, context(), lambda folder: {"pass": True})
+        write_release(made, other, marts, context(), holds)
         partners[other.partner_id] = other
     network.publish(made, partners)
     return made

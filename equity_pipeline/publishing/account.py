@@ -7,9 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from equity_pipeline.publishing import quality, tracker, words
+from equity_pipeline.domain import school_years
+from equity_pipeline.publishing import programmes, quality, tracker, words
 from equity_pipeline.publishing.page import Page, Site
 
+# What says which row of a table it is.
+_ROW = {"partner_id", "school_year", "school_year_label", "school_id", "school_name", "metric_id", "metric_label", "dimension",
+        "dimension_label", "subgroup", "subgroup_label"}  # fmt: skip
 _LINES = 200  # restated groups that a page lists; more is for the data files
 
 
@@ -19,7 +23,7 @@ def changes_pages(site: Site) -> Iterator[Page]:
     lines = [
         {
             "year": int(r["school_year"]), "where": site.place(r["school_id"]),
-            "metric": site.labels.metric(r["metric_id"]), "dimension": site.labels.dimension(r["dimension"]),
+            "metric_id": r["metric_id"], "metric": site.labels.metric(r["metric_id"]), "dimension": site.labels.dimension(r["dimension"]),
             "group": site.labels.subgroup(r["dimension"], r["subgroup"]),
             "before": _said(site, r["rate_before"], r["rate_band_before"], r["n_before"], r["suppressed_before"]),
             "now": _said(site, r["rate"], r["rate_band"], r["n"], r["suppressed"]),
@@ -28,7 +32,15 @@ def changes_pages(site: Site) -> Iterator[Page]:
     ]  # fmt: skip
     more = max(0, len(changes.groups) - _LINES)
     title = site.say("What changed since the last release")
-    yield Page("changes.html", "changes.html.j2", title, {"changes": changes, "lines": lines, "more": more})
+    years = site.say.listed([school_years.label(year) for year in changes.years])
+    finding = (
+        site.say(
+            "{n} numbers were restated in {years}", n=len(changes.groups) or changes.restated, years=years
+        )
+        if changes.restated
+        else site.say("First release" if changes.first else "No number restated")
+    )
+    yield Page("changes.html", "changes.html.j2", title, {"finding": finding, "lines": lines, "more": more})
 
 
 def quality_pages(site: Site) -> Iterator[Page]:
@@ -56,8 +68,29 @@ def methods_pages(site: Site) -> Iterator[Page]:
     ]
     yield Page("methods.html", "methods.html.j2", site.say("Methods"), {
         "metrics": metrics, "dimensions": dimensions, "policy": labels.policy.to_dict("records"),
-        "references": words.REFERENCES, "minimum_cell": site.partner.privacy.minimum_cell,
+        "references": words.REFERENCES, "minimum_cell": site.partner.privacy.minimum_cell, "programs": _programs(site),
     })  # fmt: skip
+
+
+def _programs(site: Site) -> list[dict[str, Any]]:
+    """What the figures of each program's tables count, as the data dictionary says it; not those that say which row it is."""
+    described, told = site.context.dictionary, site.context.programmes
+    programs = [
+        {
+            "key": key, "label": site.say(label),
+            "tables": [
+                {
+                    "name": name, "about": words.plain(described[name][""].partition(" Grain: ")[0]),
+                    "figures": [
+                        (column, words.plain(meaning)) for column in told[name] if (meaning := described[name].get(str(column))) and column not in _ROW
+                    ],
+                }
+                for name in programmes.described(site.context, module)
+            ],
+        }
+        for key, (label, module) in programmes.MODULES.items()
+    ]  # fmt: skip
+    return [program for program in programs if program["tables"]]
 
 
 def _said(site: Site, rate: Any, band: Any, n: Any, hidden: Any) -> str:

@@ -149,6 +149,7 @@ def environment(say: Language = ENGLISH) -> Environment:
         "isolated": lambda text: Markup("<bdi>{}</bdi>").format(text),
         "sentence": lambda text: str(text).removesuffix(".") + ".",
         "words": words.said,
+        "value": words.value,
     }
     css, js = (Markup(templates.get_source(made, name)[0]) for name in ("site.css", "site.js"))
     made.globals |= {"_": say, "lang": say.code, "statuses": words.STATUSES, "status": functools.partial(tables.status, say=say),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Hashable
 from typing import Any
 
 import pandas as pd
@@ -51,8 +52,18 @@ def account(context: Context, partner: Partner, years: list[int]) -> dict[str, A
     lines = shown(context.quality, smallest).to_dict("records")
     small = {(line["school_year"], line["extract"]) for line in lines if pd.isna(line["rows_in"])}
     reasons = [
-        row for row in context.rejections.sort_values(["school_year", "extract", "reason"]).to_dict("records")
+        row for row in context.rejections.sort_values(["school_year", "extract", "reason"], ascending=[False, True, True]).to_dict("records")
         if (row["school_year"], row["extract"]) not in small
     ]  # fmt: skip
-    return {"lines": lines, "reasons": reasons, "smallest": smallest, "missing": missing(context, partner, years),
+    return {"lines": lines, "now": _newest(lines), "reasons": reasons, "smallest": smallest, "missing": missing(context, partner, years),
             "refused": context.refused, "superseded": context.superseded, "as_of": context.as_of}  # fmt: skip
+
+
+def _newest(lines: list[dict[Hashable, Any]]) -> dict[str, Any] | None:
+    """The newest school year on file, and how its rows fared that are counted out loud."""
+    if not lines:
+        return None
+    year = lines[0]["school_year"]
+    told = [line for line in lines if line["school_year"] == year and not pd.isna(line["rows_in"])]
+    counts = {name: sum(int(line[name]) for line in told) for name in ("loaded", "rejected", "duplicates")}
+    return {"year": year, "counts": {"rows": sum(counts.values()), **counts}}

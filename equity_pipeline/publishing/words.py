@@ -208,14 +208,67 @@ def round_half_up(value: float, digits: int) -> float:
     return math.copysign(math.floor(round(abs(value) * scale, 9) + 0.5) / scale, value)
 
 
+# Rules whose value is set in the seed `policy`, in plain words.
+RULES = {
+    "snapshot_month": "Snapshot of enrollment: month",
+    "snapshot_day": "Snapshot of enrollment: day",
+    "population_grades": "Grades that are counted",
+    "ap_passing_score": "AP exam passed from",
+    "ib_passing_score": "IB exam passed from",
+    "grade_numeric_c": "Numeric grade that is a C",
+    "grade_numeric_highest": "Highest numeric grade that is believed",
+    "readiness_years": "Years for which a readiness score stands",
+    "n_reliability": "Students from which a gap is told",
+    "confidence_z": "Width of a 95% interval",
+    "ppg2017_z": "Percentage point gap, older rule: width of the margin",
+    "ppg2017_smallest_margin": "Percentage point gap, older rule: smallest margin",
+    "ppg2017_rate": "Percentage point gap, older rule: rate of the margin",
+    "ppg2022_z": "Percentage point gap, newer rule: width of the margin",
+    "ppg2022_smallest_margin": "Percentage point gap, newer rule: smallest margin",
+    "ppg2022_rate_at_0_or_1": "Percentage point gap, newer rule: rate that stands for none or all",
+    "index80_percent": "Four-fifths rule: flagged below",
+    "closure_tolerance": "A gap is closed within",
+    "leveled_down_share": "A gap fell because the comparison fell from",
+    "stem_subjects": "Subjects that are STEM",
+    "offered_courses": "Courses from which a school offers AP or IB",
+    "graduating_grade": "Graduating grade",
+    "semester_grades": "Which term’s grade stands for a course",
+    "chronic_absence_percent": "Chronically absent from",
+    "attendance_days_minimum": "Days enrolled from which absence is counted",
+    "risk_ratio_cell": "Risk ratio: fewest students with the outcome",
+    "risk_ratio_n": "Risk ratio: fewest students of a group",
+    "income_everyone_percent": "Low income no longer tells groups apart from",
+    "coverage_tolerance": "Share of a group that may lack the data",
+    "maintained_share": "Sustained: gaps that stay closed, more than",
+    "pass_rate_tolerance": "Pass rate held within",
+    "fewest_rows_share": "A file is held back below this share of the rows it replaces",
+    "fewest_rows_judged": "Rows from which a file is held back",
+    "drift_collapse_share": "A value vanished below this share of last year’s",
+    "drift_unknown_rise": "Unknown values rose by",
+    "drift_judged": "Students from which a vanished value is noticed",
+    "portfolio_smallest_partners": "Partners from which they are compared",
+    "minimum_classes": "Fewest classes of a rating",
+}
+
+
 def said(code: str) -> str:
     """`school_safety` → `School safety`: a code for which there is no word of its own."""
-    return code.replace("_", " ").capitalize()
+    return RULES.get(code) or code.replace("_", " ").capitalize()
 
 
 def program(code: str, phase: str | None) -> str:
     """`Action for Equity: Access Opportunity`."""
     return PROGRAMS[code] + (f": {PHASES[phase]}" if phase else "")
+
+
+def plain(text: str) -> str:
+    """A description of the data dictionary as a sentence to read: codes without their marks."""
+    return text.replace("`_all`", "the row of all").replace("`", "")
+
+
+def value(text: str) -> str:
+    """The value of a rule to read: lists apart, numbers to two decimals."""
+    return f"{float(text):.2f}" if re.fullmatch(r"\d+\.\d{3,}", text) else text.replace(";", ", ")
 
 
 ENGLISH, SPANISH = Language("en", "English"), Language("es", "Español")

@@ -61,3 +61,15 @@ def test_expected_data_is_overdue_when_its_day_lies_before_the_newest_date_on_fi
     assert (("discipline", 2026) in late) == (as_of is not None), (
         "its day, 2025-10-20, is not over on 2025-07-01"
     )
+
+
+def test_the_newest_year_is_told_in_a_sentence_of_the_rows_that_are_counted_out_loud():
+    rows = [
+        {"school_year": year, "extract": extract, "rows_in": n, "loaded": n - 3, "rejected": 2, "duplicates": 1}
+        for year, extract, n in ((2026, "students", 50), (2026, "discipline", 6), (2026, "schools", 5), (2025, "students", 40))
+    ]  # fmt: skip
+    said = dataclasses.replace(context(), quality=pd.DataFrame(rows))
+    assert account.account(said, partner(), [2025, 2026])["now"] == {
+        "year": 2026,
+        "counts": {"rows": 55, "loaded": 49, "rejected": 4, "duplicates": 2},
+    }

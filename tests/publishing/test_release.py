@@ -280,3 +280,14 @@ def test_a_partner_of_400_schools_is_published_with_light_pages(tmp_path):
     assert len([path for path in sizes if path.startswith("schools/")]) == 401
     assert sizes["schools/index.html"] < 400_000 and sizes["index.html"] < 100_000
     assert max(size for path, size in sizes.items() if re.match(r"schools/\d", path)) < 60_000
+
+
+def test_the_definition_of_its_numbers_is_one_click_from_each_page(release):
+    methods = (release.path / "methods.html").read_text()
+    pages = {p.relative_to(release.path).as_posix(): p.read_text() for p in release.path.rglob("*.html")}
+    assert len(pages) > 12
+    for path, page in pages.items():
+        anchors = set(re.findall(r'href="(?:\.\./)*methods\.html#([^"]+)"', page))
+        # The pages about files have no figure of a group; the first release has changed nothing.
+        assert anchors or path in ("methods.html", "quality.html", "changes.html"), path
+        assert not {anchor for anchor in anchors if f'id="{anchor}"' not in methods}, path

@@ -195,6 +195,14 @@ def test_the_labels_of_the_gap_tracker_are_said_in_spanish():
     assert {text for text in said if not spanish.get(text)} == set()
 
 
+def test_every_rule_of_the_policy_has_plain_words_without_a_number_that_could_be_a_count():
+    policy = pd.read_csv(PUBLISHING.parents[1] / "dbt_project/seeds/policy/policy.csv")
+    assert set(words.RULES) == set(policy["key"])
+    assert set(words.RULES.values()) <= set(words.catalogue())
+    assert len(set(words.RULES.values())) == len(words.RULES)
+    assert {n for text in words.RULES.values() for n in re.findall(r"\d+%?", text)} == {"95%"}
+
+
 @pytest.mark.parametrize(
     "template", sorted((PUBLISHING / "templates").rglob("*.j2")), ids=lambda file: file.name
 )

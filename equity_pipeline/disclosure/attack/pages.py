@@ -49,7 +49,7 @@ _STYLE = re.compile(r"(flex:(?P<tally>\d+)|(width|left):(?P<percent>[\d.]+)%)")
 # Numbers of the texts that say how to read the tables: the scale, the interval, the grades, the example of a gap.
 _ALWAYS = {"0", "100%", "95%", "9", "12", "−10", "10", "100"}
 # What is counted of releases and deliveries, and not of students.
-_RECORDS = re.compile(r"(rows?|more groups?|more gaps?|expected deliver\w+|deliver\w+|files?)$")
+_RECORDS = re.compile(r"(rows?|numbers?|more groups?|more gaps?|expected deliver\w+|deliver\w+|files?)$")
 _RULES = re.compile(r"Rules that changed since then: ")
 _FOLLOWS = re.compile(r"(\d[\d,]*) (percentage points|KB|students|more \w+|expected \w+|\w+)")
 # Names that a partner gave: of files, and of schools that have none but their id.

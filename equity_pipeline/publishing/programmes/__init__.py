@@ -6,20 +6,32 @@ belong here: any number that the warehouse does not hold, and the frame around t
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from types import ModuleType
 
 import duckdb
 import pandas as pd
 
+from equity_pipeline.publishing.context import Context
 from equity_pipeline.publishing.page import Page, Section, Site
 from equity_pipeline.publishing.programmes import climate, cycles, equity, evaluation, needs, scorecard
 from equity_pipeline.publishing.programmes.page import Reader
 from equity_pipeline.publishing.programmes.protect import Released, released, withheld
 
 
-def _pages_of(module: ModuleType) -> Callable[[Site], Iterator[Page]]:
-    return lambda site: module.pages(Reader(site.context, site.frames, site.partner))
+def described(context: Context, module: ModuleType) -> list[str]:
+    """The released tables of a programme whose columns the data dictionary describes."""
+    return [name for name in module.TABLES if name in context.programmes and name in context.dictionary]
+
+
+def _pages_of(key: str, module: ModuleType) -> Callable[[Site], Iterator[Page]]:
+    def pages(site: Site) -> Iterator[Page]:
+        anchor = f"program-{key}" if described(site.context, module) else "figures"
+        for page in module.pages(Reader(site.context, site.frames, site.partner)):
+            yield dataclasses.replace(page, values=page.values | {"defined_at": anchor})
+
+    return pages
 
 
 # Each module says what leaves (`TABLES`) and what is made of it (`pages`).
@@ -39,7 +51,7 @@ SECTIONS = tuple(
         key,
         label,
         "program",
-        _pages_of(module),
+        _pages_of(key, module),
     )
     for key, (label, module) in MODULES.items()
 )
