@@ -2,8 +2,8 @@
 
     python benchmarks/disclosure.py [--schools 5 10 20 40] [--metrics 12] [--picture FILE.svg]
 
-Students are drawn at random and counted by every one-way dimension; half of the metrics are about the successes of another
-one, so that counts are nested. Beside the rule stands closure, which publishes exact numbers: it hides small counts, and then
+Students are drawn at random and counted by every one-way dimension; twelve metrics are nested as those of the
+product are: takers among the enrolled, passers among takers. Beside the rule stands closure, which publishes exact numbers: it hides small counts, and then
 more until every sum has none or two hidden parts; it is kept to the students of one metric.
 """
 
@@ -23,7 +23,6 @@ sys.path.insert(0, str(ROOT))
 
 from equity_pipeline.disclosure.model import CELL
 from equity_pipeline.disclosure.proof import prove
-from equity_pipeline.disclosure.publication import publish
 from equity_pipeline.disclosure.worlds import Year
 
 # Dimension → share of each subgroup.
@@ -33,11 +32,11 @@ SHARES = {
     "section_504": [0.05, 0.95], "sex": [0.49, 0.5, 0.01], "homeless": [0.02, 0.98], "foster_care": [0.005, 0.995],
     "first_generation": [0.3, 0.6, 0.1], "underrepresented": [0.55, 0.42, 0.03], "english_learner_ever": [0.2, 0.78, 0.02],
 }  # fmt: skip
-MINIMUM = 10
+MINIMUM, EVERYONE = 10, "all_students"
 
 
 def dimensions() -> pd.DataFrame:
-    names = ["all_students", *SHARES]
+    names = [EVERYONE, *SHARES]
     return pd.DataFrame({"dimension": names, "partitioning": "yes", "crosses": None, "publish_level": "all"})
 
 
@@ -46,44 +45,60 @@ def counts(schools: int, metrics: int, seed: int = 1) -> pd.DataFrame:
     random = np.random.default_rng(seed)
     size = random.integers(300, 1_600, schools)
     school = np.repeat(np.arange(schools), size)
-    groups = {"all_students": np.zeros(len(school), int)}
+    groups = {EVERYONE: np.zeros(len(school), int)}
     groups |= {d: random.choice(len(s), size=len(school), p=np.array(s) / sum(s)) for d, s in SHARES.items()}
-    frames, members = [], np.ones(len(school), bool)
-    for number in range(metrics):
-        success = members & (random.random(len(school)) < 0.2 + 0.6 * random.random())
+    frames = []
+    for metric, (members, success) in list(_metrics(random, len(school)).items())[:metrics]:
         for dimension, of in groups.items():
-            for at_school in (True, False):
-                place = school if at_school else np.full(len(school), -1)
-                frame = (
-                    pd.DataFrame({"n": members, "successes": success})
-                    .groupby([place, of])
-                    .sum()
-                    .reset_index(names=["p", "g"])
-                )
+            for place in (school, np.full(len(school), -1)):
+                counted = pd.DataFrame({"n": members, "successes": success}).groupby([place, of]).sum()
+                frame = counted[counted["n"] > 0].reset_index(names=["p", "g"])
                 frames.append(
-                    pd.DataFrame(
-                        {
-                            "school_year": 2026, "metric_id": NAMES[number] if number < len(NAMES) else f"metric_{number:02d}",
-                            "school_id": ["_all" if p < 0 else f"{p:04d}" for p in frame["p"]], "dimension": dimension,
-                            "subgroup": ["all" if dimension == "all_students" else f"group_{g}" for g in frame["g"]],
-                            "n": frame["n"], "successes": frame["successes"],
-                        }
+                    frame[["n", "successes"]].assign(
+                        school_year=2026,
+                        metric_id=metric,
+                        school_id=["_all" if p < 0 else f"{p:04d}" for p in frame["p"]],
+                        dimension=dimension,
+                        subgroup=["all" if dimension == EVERYONE else f"group_{g}" for g in frame["g"]],
                     )
-                )  # fmt: skip
-        members = success if number % 2 == 0 else np.ones(len(school), bool)
+                )
     return pd.concat(frames, ignore_index=True).sort_values(CELL, ignore_index=True)
 
 
-# Metrics whose students are the successes of the one before stand in the order of the chain.
-NAMES = ["ap_ib_enrollment", "exam_taken"]
+def _metrics(random: np.random.Generator, students: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Metric → who is counted, and who of them succeeds; nested as the product's own metrics are."""
+
+    def some(of: np.ndarray, share: float) -> np.ndarray:
+        chosen: np.ndarray = of & (random.random(students) < share)
+        return chosen
+
+    everyone = np.ones(students, bool)
+    advanced = some(everyone, 0.5)
+    enrolled = some(advanced, 0.7)
+    taken, graded, completed = some(enrolled, 0.8), some(enrolled, 0.95), some(enrolled, 0.9)
+    passed, inside, outside = some(taken, 0.55), some(everyone, 0.06), some(everyone, 0.05)
+    return {
+        "ap_ib_enrollment": (everyone, enrolled),
+        "exam_taken": (enrolled, taken),
+        "exam_passed_of_takers": (taken, passed),
+        "exam_passed_of_enrolled": (enrolled, passed),
+        "course_grade_c_or_better": (graded, some(graded, 0.8)),
+        "course_completed": (enrolled, completed),
+        "ap_stem_enrollment": (everyone, some(enrolled, 0.6)),
+        "advanced_enrollment": (everyone, advanced),
+        "suspended_oss": (everyone, outside),
+        "suspended_iss": (everyone, inside),
+        "suspended_any": (everyone, outside | inside),
+        "chronically_absent": (everyone, some(everyone, 0.2)),
+    }
 
 
 def closure(cells: pd.DataFrame) -> float:
     """Share of the cells of the first metric's students that closure publishes."""
-    first = cells[cells["metric_id"] == NAMES[0]]
+    first = cells[cells["metric_id"] == "ap_ib_enrollment"]
     year = Year.of(first, dimensions(), MINIMUM)
     sums = [year.sums[[row]].indices.tolist() for row in np.flatnonzero(year.equal)]
-    return 1 - _closure(year.values[year.names.index((NAMES[0], "n"))], sums).mean()
+    return 1 - _closure(year.values[year.names.index(("ap_ib_enrollment", "n"))], sums).mean()
 
 
 def _closure(n: np.ndarray, sums: list[list[int]]) -> np.ndarray:
@@ -100,14 +115,13 @@ def _closure(n: np.ndarray, sums: list[list[int]]) -> np.ndarray:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--schools", type=int, nargs="+", default=[5, 10, 20, 40])
-    parser.add_argument("--metrics", type=int, default=12)
+    parser.add_argument("--metrics", type=int, default=12, choices=range(1, 13))
     parser.add_argument("--picture", type=Path)
     asked = parser.parse_args()
     points = []
     for schools in asked.schools:
         cells = counts(schools, asked.metrics)
         began = time.process_time()
-        said = publish(cells["n"].to_numpy(), cells["successes"].to_numpy(), MINIMUM)
         proof = prove(cells, dimensions(), MINIMUM)
         seconds = time.process_time() - began
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
@@ -118,7 +132,7 @@ def main() -> None:
         print(
             f"{schools} schools, {asked.metrics} metrics, {len(cells):,} cells, {proof.sums:,} sums: {seconds:.1f} CPU s, "
             f"{peak:.2f} GiB; {proof.asked:,} counts asked, two worlds {proven}; "
-            f"published: {1 - said['hidden'].mean():.0%}, by closure {closure(cells):.0%}",
+            f"published: {1 - proof.base['hidden'].mean():.0%}, by closure {closure(cells):.0%}",
             flush=True,
         )
     if asked.picture:

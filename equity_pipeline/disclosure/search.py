@@ -384,8 +384,8 @@ class Aim:
         if not self._open(target):
             yield up(self.lowest[target] + X - truth)
         yield from down()
-        for goal in range(self.lowest[target] + X - 1, self.highest[target], -1):
-            if self._open(target) or goal <= self.highest[target]:
+        for goal in range(self.highest[target] + 1, self.lowest[target] + X):
+            if self._open(target) or goal > self.highest[target] + 1:
                 break
             yield up(goal - truth)
             yield from down()
@@ -606,6 +606,7 @@ def _highs(
     model.a_matrix_.start_, model.a_matrix_.index_ = both.indptr, both.indices
     model.a_matrix_.value_ = both.data.astype(float)
     options: dict[str, Any] = {"output_flag": False, "threads": 1, "random_seed": 0, "presolve": "off"}
+    options |= {"simplex_scale_strategy": 0}
     if whole:
         model.integrality_ = [highspy.HighsVarType.kInteger] * both.shape[1]
         # A limit of time would make the result hang on the machine. The first step that is found will do.

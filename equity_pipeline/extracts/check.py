@@ -6,7 +6,7 @@ Belongs here: what taking a file in would do. Does not belong here: doing it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import polars as pl
 
 from equity_pipeline.adapters.base import FILE, LINE
 from equity_pipeline.contracts import Extract
+from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import DeliveryError, EquityError, TransientError
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.extracts.privacy import Pseudonyms
@@ -35,11 +36,19 @@ from equity_pipeline.extracts.reading import (
     rekeyed,
     unreadable,
 )
-from equity_pipeline.extracts.resolve import KEY, UNIT, YEAR, judged
+from equity_pipeline.extracts.resolve import (
+    KEY,
+    SOURCE,
+    UNIT,
+    YEAR,
+    conflicts,
+    first_of_each_key,
+    judged,
+)
 from equity_pipeline.partners.registry import Partner, Source
 from equity_pipeline.storage.home import Home
 
-_BEST = "_best"
+_BEST, _ROW = "_best", "_row"
 _LINES = 5
 _NO_KEY = b""
 """The dry run stores nothing: no id that it reads can meet another of the same person."""
@@ -108,11 +117,12 @@ def _checked(home: Home, partner: Partner, item: Item) -> DeliveryCheck:
             dry.add(parts)
         if not rekeyed(partner, item.name):
             check_year(item.name, dry.years())
+        otherwise = dry.otherwise(lambda: _blocks(partner, item, sources))
     except TransientError:
         raise
     except EquityError as error:
         return DeliveryCheck(item.name, "refused", named, str(error))
-    warnings = [*dry.told.warnings(), *dry.absent()]
+    warnings = [*dry.told.warnings(), *dry.absent(), *otherwise]
     if home.ledger.exists():
         before = headers_before(Ledger(home), partner, item.sha256(), item.name)
         warnings += header_changes(before, dry.told.headers)
@@ -154,16 +164,20 @@ class _DryRun:
             self.skipped.update({f"{name}: {reason}": n for reason, n in part.skipped.items()})
             for frame in unreadable(part, ""):
                 self._reject(name, frame.with_columns(pl.lit(UNREADABLE_YEAR).alias(YEAR)))
-            rows = part.rows.filter(pl.col(YEAR) != UNREADABLE_YEAR).with_columns(
-                pl.lit(0, pl.Int32).alias(UNIT)
-            )
-            required = [c for c in part.extract.required if c not in self._elsewhere(part.extract)]
-            sound, rejects = judged(part.extract, rows, tuple(required))
+            sound, rejects = self._judged(part)
             self._reject(name, rejects)
             best = [pl.col(part.extract.best).alias(_BEST)] if part.extract.best else []
             for (year,), of_year in sound.group_by(YEAR, maintain_order=True):
-                key = of_year.select(part.extract.key or LINE).hash_rows(seed=0).alias(KEY)
-                self._sound.setdefault((name, year), []).append(of_year.select(key, FILE, *best))
+                self._sound.setdefault((name, year), []).append(of_year.select(KEY, FILE, *best))
+
+    def _judged(self, part: Part) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The rows of a part that pass, with a hash of the key, and those that do not."""
+        rows = part.rows.filter(pl.col(YEAR) != UNREADABLE_YEAR).with_columns(pl.lit(0, pl.Int32).alias(UNIT))
+        required = [c for c in part.extract.required if c not in self._elsewhere(part.extract)]
+        sound, rejects = judged(part.extract, rows, tuple(required))
+        return sound.with_columns(
+            sound.select(part.extract.key or LINE).hash_rows(seed=0).alias(KEY)
+        ), rejects
 
     def _elsewhere(self, contract: Extract) -> list[str]:
         """Required columns that the file does not have at all, and another source may bring."""
@@ -216,6 +230,39 @@ class _DryRun:
              "loaded": loaded[key], "rejected": self._rejected[key], "duplicates": sound[key] - loaded[key]}
             for key in sorted(sound.keys() | self._rejected.keys(), key=lambda key: (rank.index(key[0]), *key[1:]))
         ]  # fmt: skip
+
+    def otherwise(self, again: Callable[[], Iterable[list[Part]]]) -> list[str]:
+        """Warnings of the duplicates that say otherwise than the row kept. `again`: the blocks once more; looked at only where
+        keys are repeated, because no row was kept."""
+        repeated = {}
+        for place, frames in self._sound.items():
+            keys = pl.concat(frames)[KEY]
+            if (
+                self._contracts[place[0]].key
+                and (several := keys.filter(keys.is_duplicated()).unique()).len()
+            ):
+                repeated[place] = several
+        rivals: dict[tuple[str, int], list[pl.DataFrame]] = {}
+        for parts in again() if repeated else ():
+            for part in parts:
+                for (year,), rows in self._judged(part)[0].group_by(YEAR, maintain_order=True):
+                    if (place := (part.extract.name, year)) in repeated:
+                        rows = rows.filter(pl.col(KEY).is_in(repeated[place].implode()))
+                        rivals.setdefault(place, []).append(
+                            rows.with_columns(pl.lit(0, pl.Int32).alias(SOURCE))
+                        )
+        told = []
+        for (extract, year), frames in rivals.items():
+            rows = pl.concat(frames).with_row_index(_ROW)
+            kept = first_of_each_key(self._contracts[extract], rows)
+            others = rows.join(kept, on=_ROW, how="anti")
+            found = conflicts(self._contracts[extract], others, kept).group_by(FILE, REASON)
+            lines = found.agg(pl.len(), pl.col(LINE).min()).sort(FILE, LINE)
+            told += [
+                f"{file}, line {line}: {n:,} rows of {extract} {school_years.label(year)}: {reason}"
+                for file, reason, n, line in lines.iter_rows()
+            ]
+        return told
 
     def findings(self) -> list[Finding]:
         """Of each extract by school year, in the order of the file."""

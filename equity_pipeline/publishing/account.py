@@ -35,7 +35,7 @@ def changes_pages(site: Site) -> Iterator[Page]:
     years = site.say.listed([school_years.label(year) for year in changes.years])
     finding = (
         site.say(
-            "{n} numbers of {years} were restated", n=len(changes.groups) or changes.restated, years=years
+            "{n} numbers were restated in {years}", n=len(changes.groups) or changes.restated, years=years
         )
         if changes.restated
         else site.say("First release" if changes.first else "No number restated")

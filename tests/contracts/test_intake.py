@@ -535,7 +535,9 @@ def test_a_dry_run_block_by_block_counts_as_a_load_does(home, monkeypatch):
     path = deliver(home, "students.csv", students(*rows * 3))
     [check] = check_delivery(home, partner(), [path])
     take_delivery(home, partner())
-    load_all(home, partner())
+    loaded = load_all(home, partner())
+    assert check.warnings[-1] == (f"students.csv, line 7: 3 rows of students 2021-22: {CONFLICT}: sex")
+    assert sum(load.conflicts for of_year in loaded.values() for load in of_year) == 3
     names = ("extract", "school_year", "rows_in", "loaded", "rejected", "duplicates")
     loads = [{name: load[name] for name in names} for load in Ledger(home).loads("test_sd")]
     assert [{name: count[name] for name in names} for count in check.counts] == sorted(
