@@ -312,10 +312,12 @@ def by_hand(home: Home) -> Path:
             "econ_basis, make_date(school_year - 1, 10, 1) as snapshot_date, cast(null as date) as extract_as_of, "
             "(select policy_version from intermediate.int_policy) as policy_version from student"
         )
+        # The state has published nothing.
+        connection.execute(
+            "create table intermediate.int_state_rest (school_year integer, metric_id varchar, dimension varchar, subgroup varchar, rate double)"
+        )
         for schema, name in LAST_STEP:
-            connection.execute(
-                f"create table {schema}.{name} as " + (home.root / f"{name}.sql").read_text()
-            )
+            connection.execute(f"create table {schema}.{name} as " + (home.root / f"{name}.sql").read_text())
     return file
 
 

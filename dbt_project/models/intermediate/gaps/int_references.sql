@@ -10,8 +10,7 @@ counts as (
     case when metrics.direction = 'lower_is_better' then -1 else 1 end as direction,
     coalesce(income.reason, learners.reason, courses.reason) as block
   from {{ ref('int_subgroup_counts') }} as counts
-  inner join {{ ref('int_subgroup') }} as subgroups
-    on subgroups.dimension = counts.dimension and subgroups.subgroup = counts.subgroup
+  inner join {{ ref('int_subgroup') }} as subgroups on {{ same('subgroups', 'counts', ['dimension', 'subgroup']) }}
   inner join {{ ref('metrics') }} as metrics on metrics.metric_id = counts.metric_id
   left join {{ ref('int_gap_block') }} as income
     on
@@ -35,12 +34,13 @@ counts as (
 
 known as (
   select
-    school_year, school_id, grade_level, metric_id, dimension,
-    {{ sum_whole('n') }} as n,
-    {{ sum_whole('successes') }} as successes
-  from counts
-  where not is_unknown and partitioning
-  group by school_year, school_id, grade_level, metric_id, dimension
+    counts.school_year, counts.school_id, counts.grade_level, counts.metric_id, counts.dimension,
+    {{ sum_whole('counts.n') }} as n,
+    {{ sum_whole('counts.successes') }} as successes
+  from {{ ref('int_subgroup_counts') }} as counts
+  inner join {{ ref('int_subgroup') }} as subgroups on {{ same('subgroups', 'counts', ['dimension', 'subgroup']) }}
+  where not subgroups.is_unknown and subgroups.partitioning
+  group by counts.school_year, counts.school_id, counts.grade_level, counts.metric_id, counts.dimension
 ),
 
 ranked as (
@@ -49,16 +49,20 @@ ranked as (
     counts.subgroup, counts.n, counts.successes,
     row_number() over (
       partition by counts.school_year, counts.school_id, counts.grade_level, counts.metric_id, counts.dimension
-      order by counts.direction * {{ divide('counts.successes', 'counts.n') }} desc, counts.subgroup
+      order by
+        case when metrics.direction = 'lower_is_better' then -1 else 1 end * {{ divide('counts.successes', 'counts.n') }} desc,
+        counts.subgroup
     ) as choice
-  from counts
+  from {{ ref('int_subgroup_counts') }} as counts
+  inner join {{ ref('int_subgroup') }} as subgroups on {{ same('subgroups', 'counts', ['dimension', 'subgroup']) }}
+  inner join {{ ref('metrics') }} as metrics on metrics.metric_id = counts.metric_id
   cross join {{ ref('int_policy') }} as policy
-  where not counts.is_unknown and counts.n >= policy.n_reliability
+  where not subgroups.is_unknown and counts.n >= policy.n_reliability
 ),
 
 overall as (
   select school_year, school_id, grade_level, metric_id, subgroup, n, successes
-  from counts
+  from {{ ref('int_subgroup_counts') }}
   where dimension = 'all_students'
 )
 
@@ -90,7 +94,7 @@ left join ranked as highest
   on
     {{ same('highest', 'counts', ['school_year', 'school_id', 'grade_level', 'metric_id', 'dimension']) }}
     and highest.choice = 1
-left join counts as designated
+left join {{ ref('int_subgroup_counts') }} as designated
   on
     {{ same('designated', 'counts', ['school_year', 'school_id', 'grade_level', 'metric_id', 'dimension']) }}
     and designated.subgroup = counts.reference_subgroup
