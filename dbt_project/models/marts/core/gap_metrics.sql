@@ -110,7 +110,7 @@ inner join {{ ref('int_year_versions') }} as versions on versions.school_year = 
 left join {{ ref('int_p_values') }} as adjusted
   on
     -- Single grades are looked at after a finding, not tested.
-    adjusted.p_value = case when rates.grade_level = '_all' then rates.p_value end
-    and {{ same('adjusted', 'rates', ['school_year', 'metric_id', 'reference']) }}
+    rates.grade_level = '_all' and rates.p_value is not null
+    and {{ same('adjusted', 'rates', ['school_year', 'metric_id', 'reference', 'n', 'successes', 'reference_n', 'reference_successes']) }}
 left join {{ ref('int_state_rest') }} as state_rest
   on {{ same('state_rest', 'rates', ['school_year', 'metric_id', 'dimension', 'subgroup']) }}
