@@ -17,11 +17,11 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
+from equity_pipeline.disclosure.model import ALL_STUDENTS
 from equity_pipeline.disclosure.publication import UNLIMITED, WHOLE
 from equity_pipeline.disclosure.worlds import FAR, Prover
 
 _LARGE = 10**15
-_EVERYONE = "all_students"
 
 
 class Form(NamedTuple):
@@ -129,7 +129,7 @@ class Known:
     def everyone(self) -> np.ndarray:
         """Per column, whether it counts all students of a place."""
         groups, names = self.prover.year.groups, len(self.prover.year.names)
-        return np.tile([group.dimension == _EVERYONE for group in groups], names)
+        return np.tile([group.dimension == ALL_STUDENTS for group in groups], names)
 
     def parts(self, free: np.ndarray) -> np.ndarray:
         """Per column the number of its part: no row joins two parts while the columns that are not `free` (-1) stay."""

@@ -7,7 +7,7 @@ import pandas as pd
 
 from equity_pipeline.disclosure.derive import Derivation
 from equity_pipeline.disclosure.figures import PAIR, Rules, is_unknown
-from equity_pipeline.disclosure.model import CELL, DISTRICT, published
+from equity_pipeline.disclosure.model import ALL_STUDENTS, CELL, DISTRICT, published
 from equity_pipeline.disclosure.proof import Proof
 from equity_pipeline.disclosure.publication import ROUNDED_TO, WHOLE, band
 from equity_pipeline.domain.errors import DisclosureError
@@ -179,7 +179,7 @@ def reference_cells(gaps: pd.DataFrame) -> pd.MultiIndex:
     everyone = gaps["reference"] == "overall"
     return pd.MultiIndex.from_frame(
         gaps[CELL].assign(
-            dimension=gaps["dimension"].where(~everyone, "all_students"),
+            dimension=gaps["dimension"].where(~everyone, ALL_STUDENTS),
             subgroup=gaps["reference_subgroup"].where(gaps["reference_subgroup"].notna(), ""),
         )
     )

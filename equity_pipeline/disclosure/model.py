@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 DISTRICT = "_all"
+ALL_STUDENTS = "all_students"
 CELL = ["school_year", "metric_id", "school_id", "dimension", "subgroup"]
 GROUP = ["school_id", "dimension", "subgroup"]
 
@@ -147,7 +148,7 @@ def count_names(cells: pd.DataFrame) -> dict[tuple[str, str], tuple[str, str]]:
 
 def everyone(school_id: str) -> Group:
     """All students of a school."""
-    return Group(school_id, "all_students", "all")
+    return Group(school_id, ALL_STUDENTS, "all")
 
 
 def published(frame: pd.DataFrame, dimensions: pd.DataFrame) -> pd.Series:
@@ -184,7 +185,7 @@ def equations(groups: Iterable[Group], dimensions: pd.DataFrame) -> list[Equatio
     for group in groups:
         school_id, dimension, subgroup = group
         whole = school_id == DISTRICT or dimension not in incomplete
-        if dimension in partitioning and dimension != "all_students" and whole:
+        if dimension in partitioning and dimension != ALL_STUDENTS and whole:
             sums["partition of " + dimension, everyone(school_id)].append(group)
         if school_id != DISTRICT:
             sums["schools", Group(DISTRICT, dimension, subgroup)].append(group)

@@ -15,14 +15,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import highspy
 import numpy as np
 import scipy.sparse as sp
 
 from equity_pipeline.disclosure.known import Known, tighten
-from equity_pipeline.disclosure.model import DISTRICT
+from equity_pipeline.disclosure.model import ALL_STUDENTS, DISTRICT
 from equity_pipeline.disclosure.publication import C, X
 from equity_pipeline.disclosure.worlds import FAR, Prover, Seen, Year
 from equity_pipeline.domain.errors import DisclosureError
@@ -40,7 +40,6 @@ _SMALL = 700
 _SAID = 3
 # How many branches a whole-number program may try.
 _BRANCHES = 20
-_EVERYONE = "all_students"
 
 
 def proven(year: Year) -> tuple[Prover, list[np.ndarray]]:
@@ -78,7 +77,7 @@ def _prices(year: Year) -> np.ndarray:
     prices: np.ndarray = (
         price
         * np.where(cells["school_id"] == DISTRICT, 3, 1)
-        * np.where(cells["dimension"] == _EVERYONE, 8, 1)
+        * np.where(cells["dimension"] == ALL_STUDENTS, 8, 1)
     )
     return prices
 
@@ -274,7 +273,7 @@ class _Solver:
         self.highs.changeColsCost(2 * size, self.columns, cost)
         self.highs.changeColsBounds(2 * size, self.columns, np.zeros(2 * size), room)
         least, most = -left.astype(float), np.full(len(left), np.inf)
-        self.highs.changeRowsBounds(len(self.rows), self.rows, least, most)  # type: ignore[attr-defined]  # not in its stubs
+        self.highs.changeRowsBounds(len(self.rows), self.rows, least, most)
         self.highs.run()
         if self.highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
             return None
@@ -327,10 +326,10 @@ class Aim:
                     if len(cells):
                         blocked.setdefault(target, cells)
             self._collect(parts)
-            open_ = np.array([target for target in open_.tolist() if not self._open(target)], np.int64)
+            open_ = np.array([target for target in open_.tolist() if not self._proven(target)], np.int64)
         return [(self._cell(target), blocked.get(target, shown)) for target in open_.tolist()]
 
-    def _open(self, target: int) -> bool:
+    def _proven(self, target: int) -> bool:
         asked = len(self.truth)
         return bool(self._done()[target] if target < asked else self.mixed[target - asked])
 
@@ -347,7 +346,7 @@ class Aim:
         return int(self.column[target] if target < asked else self.known.s[target - asked])
 
     def _reach(self, part: _Part, target: int) -> np.ndarray:
-        """See that the count is open; else the cells that are in the way."""
+        """Prove the count; else the cells that are in the way."""
         blocked = [np.zeros(0, np.int64)]
         for bounds in self._ways(target):
             step, cells = part.step(bounds)
@@ -355,10 +354,10 @@ class Aim:
                 blocked.append(cells)
             else:
                 self._take(part, step)
-        return np.unique(np.concatenate(blocked if not self._open(target) else blocked[:1]))
+        return np.unique(np.concatenate(blocked if not self._proven(target) else blocked[:1]))
 
     def _ways(self, target: int) -> Iterator[list[Bound]]:
-        """What steps could make the count open, the next one by what was found of those before: X up, X down, and some of it up
+        """What steps could prove the count, the next one by what was found of those before: X up, X down, and some of it up
         and the rest down."""
         known, cell = self.known, self._cell(target)
         if target >= len(self.truth):
@@ -378,14 +377,14 @@ class Aim:
 
         def down() -> Iterator[list[Bound]]:
             goal = self.highest[target] - X
-            if goal >= least and not self._open(target):
+            if goal >= least and not self._proven(target):
                 yield [Bound(others, at, -np.inf, goal - truth)]
 
-        if not self._open(target):
+        if not self._proven(target):
             yield up(self.lowest[target] + X - truth)
         yield from down()
         for goal in range(self.highest[target] + 1, self.lowest[target] + X):
-            if self._open(target) or goal > self.highest[target] + 1:
+            if self._proven(target) or goal > self.highest[target] + 1:
                 break
             yield up(goal - truth)
             yield from down()
@@ -530,7 +529,7 @@ class _Part:
         if solved:
             weights = np.array(found.row_dual)
         else:
-            _, given, ray = highs.getDualRay()  # type: ignore[attr-defined]  # not in its stubs
+            _, given, ray = highs.getDualRay()
             weights = np.array(ray) if given else np.zeros(len(self.rows))
         for row in rows.tolist():
             highs.changeRowBounds(row, self.least[row], self.most[row])
@@ -586,6 +585,20 @@ class _Part:
         return np.flatnonzero(shown & np.isin(self.known.n, columns))
 
 
+class _Highs(highspy.Highs):
+    """HiGHS, with the signatures that its stubs leave out."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self) -> None: ...
+
+        def changeRowsBounds(
+            self, number: int, rows: np.ndarray, least: np.ndarray, most: np.ndarray
+        ) -> highspy.HighsStatus: ...
+
+        def getDualRay(self) -> tuple[highspy.HighsStatus, bool, np.ndarray]: ...
+
+
 def _highs(
     matrix: sp.csr_array,
     room: np.ndarray,
@@ -594,7 +607,7 @@ def _highs(
     cost: np.ndarray,
     start: np.ndarray | None = None,
     whole: bool = False,
-) -> highspy.Highs:
+) -> _Highs:
     """The cheapest step: each column up, and then each down, by `start` to `room`; its rows are between `least` and `most`."""
     model, both = highspy.HighsLp(), sp.csr_array(sp.hstack([matrix, -matrix]))
     model.num_row_, model.num_col_ = both.shape
@@ -612,7 +625,7 @@ def _highs(
         # A limit of time would make the result hang on the machine. The first step that is found will do.
         options |= {"presolve": "on", "mip_rel_gap": 10.0, "mip_max_nodes": _BRANCHES}
         options |= {"mip_heuristic_effort": 0.1, "mip_heuristic_run_feasibility_jump": False}
-    highs = highspy.Highs()
+    highs = _Highs()
     for option, value in options.items():
         highs.setOptionValue(option, value)
     highs.passModel(model)

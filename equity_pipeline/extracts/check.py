@@ -41,8 +41,7 @@ from equity_pipeline.extracts.resolve import (
     SOURCE,
     UNIT,
     YEAR,
-    conflicts,
-    first_of_each_key,
+    beaten,
     judged,
 )
 from equity_pipeline.partners.registry import Partner, Source
@@ -254,10 +253,8 @@ class _DryRun:
         told = []
         for (extract, year), frames in rivals.items():
             rows = pl.concat(frames).with_row_index(_ROW)
-            kept = first_of_each_key(self._contracts[extract], rows)
-            others = rows.join(kept, on=_ROW, how="anti")
-            found = conflicts(self._contracts[extract], others, kept).group_by(FILE, REASON)
-            lines = found.agg(pl.len(), pl.col(LINE).min()).sort(FILE, LINE)
+            _, contrary = beaten(self._contracts[extract], rows, [_ROW])
+            lines = contrary.group_by(FILE, REASON).agg(pl.len(), pl.col(LINE).min()).sort(FILE, LINE)
             told += [
                 f"{file}, line {line}: {n:,} rows of {extract} {school_years.label(year)}: {reason}"
                 for file, reason, n, line in lines.iter_rows()

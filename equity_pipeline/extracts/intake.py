@@ -348,44 +348,15 @@ def _take(
     says of the delivery and its loads."""
     file, delivery_id = before["file"], before["sha256"][:16]
     path = _archive_path(home, partner, before["sha256"], file)
-    sources: list[Source] = []
-    based_on: BasedOn = []
-    found = _Learned()
-    status, message = "accepted", None
     with reaching_disk(path) if before["status"] is None else contextlib.nullcontext():
-        try:
-            sources = claiming(partner, file)
-            if changes_only(path, file, sources):
-                based_on = _based_on(
-                    before | {"source": sources[0].name}, ledger.deliveries(partner.partner_id)
-                )
-                if not based_on:
-                    raise DeliveryError(
-                        "it holds only changes (delta), and no whole set of its source came before",
-                        file=file, remedy="send a bulk export",
-                    )  # fmt: skip
-            if before["status"] == "accepted" and before["mapping"] == _mapping(
-                home, partner, sources, based_on
-            ):
-                return DeliveryResult(
-                    file, delivery_id, "accepted", before["source"], None, False, _rows_found(held),
-                    tuple(json.loads(before["inferred"])["warnings"]),
-                )  # fmt: skip
-            if sources:
-                found = _learn(home, partner, before["sha256"], file, sources, based_on)
-                if not rekeyed(partner, file):
-                    check_year(file, _rows_found(found.loads))
-            else:
-                status = "unclaimed"
-                message = f"{file}: no source claims it; correct `files` in the partner file, or its name"
-        except (TransientError, OSError, sealed.SealError):
-            raise  # nothing that the file itself is to blame for
-        except EquityError as error:
-            found, status, message = _Learned(), "refused", str(error)
-        except Exception as error:  # noqa: BLE001 - a fault of ours in one file must not hold up the others
-            # Its own words may quote a cell, so they stay here.
-            status = "refused"
-            message = f"{file}: reading it failed ({type(error).__name__}); please report this"
+        verdict = _verdict(home, partner, ledger, before, path)
+    if verdict.found is None:
+        return DeliveryResult(
+            file, delivery_id, "accepted", before["source"], None, False, _rows_found(held),
+            tuple(json.loads(before["inferred"])["warnings"]),
+        )  # fmt: skip
+    sources, based_on, found = verdict.sources, verdict.based_on, verdict.found
+    status, message = verdict.status, verdict.message
     changes = header_changes(headers_before(ledger, partner, before["sha256"], file), found.headers)
     delivery = {
         "delivery_id": delivery_id, "sha256": before["sha256"], "file": file, "size": before["size"],
@@ -419,6 +390,49 @@ class _Learned:
     skipped: dict[str, dict[str, int]] = field(default_factory=dict)
     loads: list[dict[str, Any]] = field(default_factory=list)
     unreadable: dict[str, list[pl.DataFrame | Path]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    """What became of a delivery. `based_on`: what its changes are made to; `found`: None where what the ledger knows of it stands."""
+
+    sources: list[Source]
+    based_on: BasedOn
+    status: str
+    message: str | None = None
+    found: _Learned | None = field(default_factory=_Learned)
+
+
+def _verdict(home: Home, partner: Partner, ledger: Ledger, before: dict[str, Any], path: Path) -> _Verdict:
+    file = before["file"]
+    sources: list[Source] = []
+    based_on: BasedOn = []
+    try:
+        sources = claiming(partner, file)
+        if changes_only(path, file, sources):
+            based_on = _based_on(before | {"source": sources[0].name}, ledger.deliveries(partner.partner_id))
+            if not based_on:
+                raise DeliveryError(
+                    "it holds only changes (delta), and no whole set of its source came before",
+                    file=file, remedy="send a bulk export",
+                )  # fmt: skip
+        if before["status"] == "accepted" and before["mapping"] == _mapping(home, partner, sources, based_on):
+            return _Verdict(sources, based_on, "accepted", found=None)
+        if not sources:
+            message = f"{file}: no source claims it; correct `files` in the partner file, or its name"
+            return _Verdict(sources, based_on, "unclaimed", message)
+        found = _learn(home, partner, before["sha256"], file, sources, based_on)
+        if not rekeyed(partner, file):
+            check_year(file, _rows_found(found.loads))
+        return _Verdict(sources, based_on, "accepted", found=found)
+    except (TransientError, OSError, sealed.SealError):
+        raise  # nothing that the file itself is to blame for
+    except EquityError as error:
+        return _Verdict(sources, based_on, "refused", str(error))
+    except Exception as error:  # noqa: BLE001 - a fault of ours in one file must not hold up the others
+        # Its own words may quote a cell, so they stay here.
+        message = f"{file}: reading it failed ({type(error).__name__}); please report this"
+        return _Verdict(sources, based_on, "refused", message)
 
 
 def _learn(

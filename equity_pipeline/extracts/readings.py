@@ -40,8 +40,7 @@ from equity_pipeline.extracts.resolve import (
     SOURCE,
     UNIT,
     YEAR,
-    conflicts,
-    first_of_each_key,
+    beaten,
     judged,
     validated,
 )
@@ -315,7 +314,7 @@ class _Parts:
 
 def _losers(contract: Extract, pieces: list[_Piece]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """`_place` (of the piece), `_position` (in it), `_unit`, `_file` of the rows that give way to another of their key, and
-    those of them that say otherwise, as `conflicts` tells them."""
+    those of them that say otherwise, as `beaten` tells them."""
     conflicting: list[pl.DataFrame] = []
     losers = [pl.DataFrame(schema={_PLACE: pl.Int32, _POSITION: pl.UInt32, UNIT: pl.Int32, FILE: pl.String})]
     hashes = np.concatenate([piece.hashes for piece in pieces if contract.key] or [np.empty(0, np.uint64)])
@@ -339,8 +338,7 @@ def _losers(contract: Extract, pieces: list[_Piece]) -> tuple[pl.DataFrame, pl.D
                     )
                 )  # fmt: skip
         rows = pl.concat(rivals)
-        winners = first_of_each_key(contract, rows)
-        others = rows.join(winners, on=[_PLACE, _POSITION], how="anti")
+        others, contrary = beaten(contract, rows, [_PLACE, _POSITION])
         losers.append(others.select(_PLACE, _POSITION, UNIT, FILE))
-        conflicting.append(conflicts(contract, others, winners))
+        conflicting.append(contrary)
     return pl.concat(losers), pl.concat(conflicting or [pl.DataFrame(schema=_CONFLICT)])

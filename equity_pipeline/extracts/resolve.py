@@ -57,7 +57,7 @@ def resolve(contract: Extract, text: pl.DataFrame, several: bool) -> Resolved:
 
     sound, reasons = _sound(contract, text, alone)
     rejected = [reasons]
-    kept = first_of_each_key(contract, sound)
+    kept = _first_of_each_key(contract, sound)
     rows = kept
     if several:
         faults = (*contract.missing_faults(contract.required), *contract.value_faults())
@@ -72,7 +72,7 @@ def resolve(contract: Extract, text: pl.DataFrame, several: bool) -> Resolved:
     validated(contract, stored.select(columns))
     losers = sound.join(kept, on=_ROW, how="anti") if kept.height < sound.height else sound.clear()
     account = _account(text, sound, kept, reasons)
-    return Resolved(stored, _rejects(text, reasons), conflicts(contract, losers, kept), account)
+    return Resolved(stored, _rejects(text, reasons), _conflicts(contract, losers, kept), account)
 
 
 def judged(
@@ -115,7 +115,7 @@ def _reasons(rows: pl.DataFrame, faults: tuple[Fault, ...]) -> pl.DataFrame:
     return bad.join(table, on=FAULT, how="left", maintain_order="left").drop(FAULT)
 
 
-def first_of_each_key(contract: Extract, rows: pl.DataFrame) -> pl.DataFrame:
+def _first_of_each_key(contract: Extract, rows: pl.DataFrame) -> pl.DataFrame:
     """One row per key and source, sorted by key, then source.
 
     `rows`: the key, `best` if the contract has one, `_source`, `_unit`, `_file`, `_line`, and whatever else.
@@ -134,7 +134,17 @@ def first_of_each_key(contract: Extract, rows: pl.DataFrame) -> pl.DataFrame:
     return rows.filter(differs | (pl.int_range(pl.len()) == 0))
 
 
-def conflicts(contract: Extract, losers: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
+def beaten(contract: Extract, rows: pl.DataFrame, number: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows that give way to another of their key and source, and those of them that say otherwise, as in `Resolved`.
+
+    `rows`: see `_first_of_each_key`; `number`: the columns that tell them apart.
+    """
+    kept = _first_of_each_key(contract, rows)
+    losers = rows.join(kept, on=number, how="anti")
+    return losers, _conflicts(contract, losers, kept)
+
+
+def _conflicts(contract: Extract, losers: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
     """Of the rows that gave way to another of their key and source those that say otherwise, as in `Resolved`. Where the
     better one was kept (`Extract.best`), the worse is no conflict; nor does `unknown` or nothing contradict anything."""
     named = [column.name for column in contract.columns if column.name in losers.columns]

@@ -42,10 +42,9 @@ def ui(home, add_partner):
             time.sleep(1)
 
     def end():
+        """At once: to end well takes the servers half a minute, and nothing is asked of it."""
         if running.poll() is None:
-            os.killpg(
-                running.pid, signal.SIGKILL
-            )  # to end well takes half a minute, and nothing is asked of it
+            os.killpg(running.pid, signal.SIGKILL)
             running.wait()
 
     yield address, end

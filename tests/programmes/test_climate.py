@@ -279,7 +279,8 @@ def test_nothing_exact_leaves(harborview):
 def test_the_alternate_risk_ratio_takes_the_state_where_the_district_compares_with_too_few(
     harborview, tmp_path
 ):
-    """Black students are compared with everyone else of the state: 30 of 100 there, not in the district."""
+    """Black students are compared with everyone else of the state: 30 of 100 there, not in the district. With nobody there
+    nothing can be compared."""
     workshop = Workshop.open(harborview.warehouse, tmp_path)
     con = workshop.connection
     con.execute(
@@ -287,11 +288,13 @@ def test_the_alternate_risk_ratio_takes_the_state_where_the_district_compares_wi
         "('harborview_ps', 2026, 'referred', 'race_ethnicity', 'black', 500, 400), "
         "('harborview_ps', 2026, 'referred', 'race_ethnicity', 'white', 900, 290), "
         "('harborview_ps', 2026, 'referred', 'race_ethnicity', 'asian', 100, 10), "
-        "('harborview_ps', 2026, 'referred', 'race_ethnicity', 'unknown', 100, 100)"
+        "('harborview_ps', 2026, 'referred', 'race_ethnicity', 'unknown', 100, 100), "
+        "('harborview_ps', 2026, 'suspended_any', 'race_ethnicity', 'black', 500, 40), "
+        "('harborview_ps', 2026, 'suspended_any', 'race_ethnicity', 'white', 900, 0)"
     )
     con.execute(
         "update intermediate.int_references set rest_n = 20, rest_successes = 12 "
-        "where metric_id = 'referred' and school_id = '_all' and subgroup = 'black' and school_year >= 2025"
+        "where metric_id in ('referred', 'suspended_any') and school_id = '_all' and subgroup = 'black' and school_year >= 2025"
     )
     workshop.make("int_state_rest", "gap_metrics", "climate")
     told = workshop.frame(
@@ -300,3 +303,9 @@ def test_the_alternate_risk_ratio_takes_the_state_where_the_district_compares_wi
     )
     assert told["alternate_risk_ratio_reason"].fillna("").tolist() == ["state_counts_not_provided", ""]
     assert told["alternate_risk_ratio"][1] == pytest.approx(told["rate"][1] / 0.3)
+    nobody = workshop.frame(
+        "select alternate_risk_ratio, alternate_risk_ratio_reason from marts.gap_metrics where reference = 'rest' and school_year = 2026 "
+        "and school_id = '_all' and grade_level = '_all' and metric_id = 'suspended_any' and dimension = 'race_ethnicity' and subgroup = 'black'"
+    )
+    assert nobody["alternate_risk_ratio"].isna().all()
+    assert nobody["alternate_risk_ratio_reason"].tolist() == ["comparison_cell_too_small"]
