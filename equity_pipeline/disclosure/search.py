@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache, cached_property
+from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import highspy
@@ -34,6 +37,8 @@ _IDLE = 0.01
 _MOVES = 24
 # Worlds that lean; and how often cells are withheld and the search goes on.
 _ROUNDS, _REPAIRS = 24, 100
+# So many schools at least are a block, where there are more blocks than one.
+_BLOCK = 20
 # So many counts are tried again together with everyone's.
 _SMALL = 700
 # A count that something is said of costs so much more to move than a hidden one, whose steps are mostly whole.
@@ -48,8 +53,8 @@ def proven(year: Year) -> tuple[Prover, list[np.ndarray]]:
     Raises:
         DisclosureError: some count stays open to nobody but its number; nothing may be published.
     """
-    prover, worlds = Prover(year), [year.values]
-    Lean(Known(prover)).search(worlds, _ROUNDS)
+    prover = Prover(year)
+    worlds = _in_blocks(prover)
     price, tried = _prices(year), np.zeros(len(year.cells), np.int64)
     for _ in range(_REPAIRS):
         # What was said less of still holds in every world so far.
@@ -66,6 +71,37 @@ def proven(year: Year) -> tuple[Prover, list[np.ndarray]]:
     raise DisclosureError(
         f"{len(prover.narrow(worlds))} groups could be worked out from what others say of them; nothing is published"
     )
+
+
+def _in_blocks(prover: Prover) -> list[np.ndarray]:
+    """Worlds of some schools at a time, while the district and all other schools stay as they are: no sum joins two of them then.
+    Each block is searched by itself, so that the worlds are the same on however many processes. The true counts first."""
+    year = prover.year
+    place = np.array([group.school_id for group in year.groups])
+    schools = sorted({*place} - {DISTRICT})
+    number = len(schools) // _BLOCK
+    if number < 2:
+        worlds = [year.values]
+        Lean(Known(prover)).search(worlds, _ROUNDS)
+        return worlds
+    blocks = [np.isin(place, schools[i::number]) for i in range(number)]
+    parts = [(part, prover.withheld[cells]) for part, cells in map(year.within, blocks)]
+    workers = min(number, len(os.sched_getaffinity(0)))
+    with ProcessPoolExecutor(workers, get_context("spawn")) as processes:
+        found = list(processes.map(_of_block, *zip(*parts, strict=True)))
+    joined = [year.values.copy() for _ in range(max(map(len, found)))]
+    for block, worlds in zip(blocks, found, strict=True):
+        for world, of_block in zip(joined, worlds, strict=False):
+            world[:, block] = of_block
+    return [year.values, *filter(prover.consistent, joined[1:])]
+
+
+def _of_block(year: Year, withheld: np.ndarray) -> list[np.ndarray]:
+    """What worlds are found with what is said now."""
+    known, worlds = Known(Prover(year, withheld)), [year.values]
+    Lean(known).search(worlds, _ROUNDS)
+    Aim(known, worlds).search()
+    return worlds
 
 
 def _prices(year: Year) -> np.ndarray:
@@ -143,11 +179,11 @@ class Lean:
             some = np.flatnonzero(slope)
             if len(some):
                 forms.append((at[some], factors[some], groups[some], added[some], slope[some]))
-        rows = np.flatnonzero(np.logical_or.reduce([self.prover.holds[q] for q in names]))
+        rows = np.flatnonzero(np.logical_or.reduce([self.year.holds[q] for q in names]))
         if rows.tobytes() not in self.solvers:
             self.solvers[rows.tobytes()] = _Solver(year.sums[rows], year.equal[rows])
         parts = rows[~year.equal[rows]]
-        free = np.array([~self.prover.holds[q][parts] for q in names]).T
+        free = np.array([~self.year.holds[q][parts] for q in names]).T
         return _Move(
             names,
             forms,
