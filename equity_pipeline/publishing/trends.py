@@ -59,7 +59,7 @@ def trend(
 
     said: list[str] = []
 
-    def say(kind: str, place: tuple[float, float], by: tuple[float, float], text: str) -> None:
+    def write(kind: str, place: tuple[float, float], by: tuple[float, float], text: str) -> None:
         """Text so many pixels to the right of a place and above it; it ends there if it stands on its left or is a goal."""
         align = "right" if by[0] < 0 or kind == "goal-label" else "left" if by[0] else "center"
         # A number is drawn in place of the words: matplotlib warns of each letter that its own font lacks.
@@ -75,9 +75,9 @@ def trend(
         axes.set(xlim=(-room, across + room), ylim=(low, high))
         for tick in ticks:
             axes.axhline(tick, gid="grid" if tick else "parity")
-            say("scale", (-room, tick), (-3, -4), written(tick) if tick else "0")
+            write("scale", (-room, tick), (-3, -4), written(tick) if tick else "0")
         for at in range(across, -1, -math.ceil(sum(map(len, labels)) / 35)):  # more would run into each other
-            say("year", (at, low), (0, -20), labels[at])
+            write("year", (at, low), (0, -20), labels[at])
         if pairs:
             axes.vlines(*zip(*pairs, strict=True), gid="interval")
         for kind, series in ((" beside", beside), ("", gaps)):
@@ -87,7 +87,7 @@ def trend(
         for line, (place, happened) in enumerate(marks):
             at, up = min(max(place, -room), across + room), above - 15 * line
             axes.axvline(at, ymax=(tall + up - 3) / tall, clip_on=False, gid="mark")
-            say("mark-label", (at, high), (5 if at < 0.7 * across else -5, up - 12), happened)
+            write("mark-label", (at, high), (5 if at < 0.7 * across else -5, up - 12), happened)
         newest = 0.0
         for at in dict.fromkeys(shown[:: len(shown) - 1 or 1]):
             value, ends = gaps[at] or 0.0, intervals[at]
@@ -95,12 +95,12 @@ def trend(
                 newest, by = ends[1], (0, 7)
             else:
                 newest, by = value, (-10 if at < shown[-1] else 10, -4)
-            say("value", (at, newest), by, values[at] if values else written(value))
+            write("value", (at, newest), by, values[at] if values else written(value))
         if goal is not None:
             axes.axhline(goal, gid="goal")
             below = newest > goal - 4 * (high - low) / tall  # clear of what is written at the newest value
             text = f"{goal_label} {words.goal(goal) if written is words.points else written(goal)}"
-            say("goal-label", (across + room, goal), (0, -14 if below else 5), text)
+            write("goal-label", (across + room, goal), (0, -14 if below else 5), text)
         shapes = "".join(_shapes(figure, said))
     return Markup(
         f'<svg class="trend" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(name)}">{shapes}</svg>'
