@@ -38,7 +38,8 @@ class Form(NamedTuple):
 class Known:
     """The rows of one year and release. A count's column is its name times the number of groups, plus its group; of `matrix` @
     counts each row lies between `least` and `most`, and each count between `low` and `high`. `cell`: of each row, as in
-    `Form`; `n`, `s`, `others`: of each cell, the columns of its students and successes, and the row of the others."""
+    `Form`; `n`, `s`, `others`: of each cell, the columns of its students and successes, and the row of the others; `terms`: what
+    is asked × columns; `change`: of what is asked of two releases, its row, else -1."""
 
     def __init__(self, prover: Prover) -> None:
         year, said = prover.year, prover.said
@@ -70,14 +71,24 @@ class Known:
             )
             least.append(-form.added)
             most.append(np.full(len(form.groups), np.inf))
+        # What is asked of two releases together; nothing is known of it but what follows.
+        self.terms = prover.asked.terms(year)
+        changes = np.flatnonzero(prover.asked.less >= 0)
+        self.change = np.full(len(prover.asked.cell), -1)
+        self.change[changes] = sum(map(len, least)) + np.arange(len(changes))
+        blocks.append(self.terms[changes].tocoo())
+        least.append(np.full(len(changes), -np.inf))
+        most.append(np.full(len(changes), np.inf))
         self.matrix = sp.csr_array(sp.vstack(blocks))
         self.least, self.most = np.concatenate(least), np.concatenate(most)
-        self.cell = np.concatenate([np.full(unsaid, -1), *(form.cell for form in self.forms)])
+        self.cell = np.concatenate(
+            [np.full(unsaid, -1), *(form.cell for form in self.forms), np.full(len(changes), -1)]
+        )
         self.others = unsaid + self._others()
 
     @cached_property
     def forms(self) -> list[Form]:
-        """All that is never negative within a group; first, for each metric in order, those who do not succeed."""
+        """All that is never negative within a group: first those of `Year.forms`, then what is said."""
         year, said = self.prover.year, self.prover.said
         listed = []
         for form, holds in zip(year.forms, self.prover.form_holds, strict=True):
@@ -103,12 +114,15 @@ class Known:
 
     def _others(self) -> np.ndarray:
         """Of each cell the place of the row of its others among those of `forms`."""
-        metric = self.prover.year.cells["metric_id"]
-        found, first = np.zeros(len(metric), np.int64), 0
-        for form, name in zip(self.forms, sorted(set(metric)), strict=False):
-            of_metric = (metric == name).to_numpy()
-            found[of_metric] = first + np.searchsorted(form.groups, self.prover.year.group[of_metric])
-            first += len(form.groups)
+        year = self.prover.year
+        first = np.cumsum([0, *(len(form.groups) for form in self.forms)])
+        found = np.zeros(len(year.group), np.int64)
+        for n, s in sorted({*zip(year.n.tolist(), year.s.tolist(), strict=True)}):
+            others = np.zeros(len(year.names), np.int64)
+            others[[n, s]] = 1, -1
+            form = int(np.flatnonzero((year.forms == others).all(axis=1))[0])
+            cells = (year.n == n) & (year.s == s)
+            found[cells] = first[form] + np.searchsorted(self.forms[form].groups, year.group[cells])
         return found
 
     @cached_property

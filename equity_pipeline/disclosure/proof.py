@@ -5,6 +5,7 @@ What is published is what is proven: where no two worlds are found for a count, 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,28 +18,32 @@ from equity_pipeline.disclosure.publication import C, X, publish
 from equity_pipeline.disclosure.search import proven
 from equity_pipeline.disclosure.worlds import FAR, Prover, Year
 
+_STATEMENT = [*CELL, "n", "successes", "people", "minimum_cell", "withheld"]
+
 
 @dataclass(frozen=True)
 class Proof:
     """What may be published, and why. `base`: by `CELL`, what is said of each measured cell (`publish`), and whether it was
     `withheld` for the sake of others. `asked`: counts of hidden groups, their successes and the others, and every smaller
     number of successes or of others of the groups that are shown; `apart`: X → how many of them have two worlds at least X
-    apart; `narrowest`: the least distance; `worlds`: school year → world × count name × group, the true counts first."""
+    apart; `narrowest`: the least distance; `worlds`: school year → world × count name × group, the true counts first, and
+    `withheld`, of each of its cells; `statement`: what a release says and of which counts, for the proofs of later ones."""
 
     base: pd.DataFrame
     asked: int
     apart: dict[int, int]
     narrowest: int
     worlds: dict[int, np.ndarray]
+    withheld: dict[int, np.ndarray]
     groups: int
     sums: int
+    releases: int
+    statement: pd.DataFrame
 
     def keep(self, file: Path) -> None:
         """Write the worlds, readable by their owner alone: they are counts of students."""
         scratch = file.with_suffix(".tmp.npz")
-        held = {
-            f"withheld_{year}": of["withheld"].to_numpy() for year, of in self.base.groupby("school_year")
-        }
+        held = {f"withheld_{year}": withheld for year, withheld in self.withheld.items()}
         arrays: dict[str, Any] = {str(year): worlds for year, worlds in self.worlds.items()} | held
         np.savez_compressed(scratch, **arrays)
         scratch.chmod(0o600)
@@ -59,19 +64,29 @@ class Proof:
             "groups": self.groups,
             "sums": self.sums,
             "known_of_a_group": C,
+            "releases_joined": self.releases,
         }
 
 
 def prove(
-    counts: pd.DataFrame, dimensions: pd.DataFrame, minimum_cell: int, kept: Path | None = None
+    counts: pd.DataFrame,
+    dimensions: pd.DataFrame,
+    minimum_cell: int,
+    kept: Path | None = None,
+    earlier: Sequence[pd.DataFrame] = (),
 ) -> Proof:
     """Find what may be published: witness worlds for every count that must stay open, in every school year; no sum joins two
     years. Where there are none, cells beside it are withheld.
+
+    A school year that earlier releases told of is proven together with what these said: each world is one of all of them, in which
+    the same counts did not change. Every change of fewer than the minimum cell is asked for too, and what was hidden stays hidden
+    until as many have changed.
 
     Args:
         counts: one row per `CELL` with `n` and `successes`; a metric that was not measured has none. `people`, where it
             is there: how many are behind seats or answers, -1 where the students themselves are counted.
         kept: worlds of an earlier proof, used for the years whose counts are the same.
+        earlier: the `statement` of every release before.
 
     Raises:
         DisclosureError: some count stays open to nobody but its number; nothing may be published.
@@ -80,31 +95,95 @@ def prove(
     # Where nothing was measured there is nothing to say, in the same columns.
     nothing = publish(np.zeros(0, np.int64), np.zeros(0, np.int64), minimum_cell).assign(withheld=False)
     bases = [nothing.set_index(pd.MultiIndex.from_frame(known[CELL][:0]))]
-    widths, worlds, groups, sums = [], {}, 0, 0
+    widths, worlds, held, groups, sums, releases = [], {}, {}, 0, 0, 1
     for school_year in sorted({int(one) for one in known["school_year"]}):
-        of_year = known[known["school_year"] == school_year]
-        year = Year.of(of_year, dimensions, minimum_cell)
-        prover, found = _again(year, school_year, kept) or proven(year)
-        worlds[school_year] = np.array(found)
+        now = Year.of(known[known["school_year"] == school_year], dimensions, minimum_cell)
+        before = _before(earlier, school_year)
+        again = _again(now, before, dimensions, kept)
+        prover, found = again or _first(now, _years(before.values(), dimensions))
+        year, size = prover.year, len(now.cells)
+        worlds[school_year], held[school_year] = np.array(found), prover.withheld
         widths.append(prover.widths(found))
-        bases.append(
-            prover.said.assign(withheld=prover.withheld).set_index(pd.MultiIndex.from_frame(year.cells[CELL]))
-        )
+        said = prover.said[:size].assign(withheld=prover.withheld[:size])
+        bases.append(said.set_index(pd.MultiIndex.from_frame(now.cells[CELL])))
         groups, sums = groups + len(year.groups), sums + year.sums.shape[0]
+        releases = max(releases, 1 + len(before))
     width = np.concatenate([*widths, np.zeros(0, np.int64)])
+    apart = {x: int((width >= x).sum()) for x in (1, 3, 5)}
+    base = pd.concat(bases)
+    statement = _stated(known, minimum_cell).assign(withheld=base["withheld"].to_numpy(bool))
     return Proof(
-        pd.concat(bases), len(width), {x: int((width >= x).sum()) for x in (1, 3, 5)}, int(width.min(initial=FAR)), worlds, groups, sums
+        base, len(width), apart, int(width.min(initial=FAR)), worlds, held, groups, sums, releases, statement
     )  # fmt: skip
 
 
-def _again(year: Year, school_year: int, kept: Path | None) -> tuple[Prover, list[np.ndarray]] | None:
+def _before(earlier: Sequence[pd.DataFrame], school_year: int) -> dict[bytes, pd.DataFrame]:
+    """The different statements of the releases before about a year, by what is in them, in an order of their own."""
+    of_year = [statement[statement["school_year"] == school_year].sort_values(CELL) for statement in earlier]
+    found = {_mark(statement): statement for statement in of_year if len(statement)}
+    return dict(sorted(found.items()))
+
+
+def _mark(statement: pd.DataFrame) -> bytes:
+    marks: np.ndarray = pd.util.hash_pandas_object(statement[_STATEMENT], index=False).to_numpy()
+    return marks.tobytes()
+
+
+def _years(statements: Iterable[pd.DataFrame], dimensions: pd.DataFrame) -> list[tuple[Year, np.ndarray]]:
+    """Each statement's counts, and the cells that were withheld."""
+    return [
+        (Year.of(one, dimensions, int(one["minimum_cell"].iloc[0])), one["withheld"].to_numpy(bool))
+        for one in statements
+    ]
+
+
+def _first(now: Year, before: list[tuple[Year, np.ndarray]]) -> tuple[Prover, list[np.ndarray]]:
+    """A proof of what may be said of a year, beside what was said before: what was hidden stays so while fewer than the minimum
+    cell have come or gone."""
+    frozen, hidden_now = np.zeros(len(now.cells), bool), Prover(now).said["hidden"].to_numpy()
+    cells = pd.MultiIndex.from_frame(now.cells[CELL])
+    for year, withheld in before:
+        at = pd.MultiIndex.from_frame(year.cells[CELL]).get_indexer(cells)
+        hidden = Prover(year, withheld).said["hidden"].to_numpy()[at] & (at >= 0)
+        few = abs(now.cells["n"].to_numpy() - year.cells["n"].to_numpy()[at]) < now.minimum_cell
+        frozen |= hidden & few & ~hidden_now
+    return proven(*_joined(now, frozen, before))
+
+
+def _joined(
+    now: Year, withheld: np.ndarray, before: list[tuple[Year, np.ndarray]]
+) -> tuple[Year, np.ndarray]:
+    if not before:
+        return now, withheld
+    years, held = zip((now, withheld), *before, strict=True)
+    return Year.joined(years), np.concatenate(held)
+
+
+def _again(
+    now: Year, before: dict[bytes, pd.DataFrame], dimensions: pd.DataFrame, kept: Path | None
+) -> tuple[Prover, list[np.ndarray]] | None:
     """The kept worlds, where they are of these counts and prove what must be proven."""
     if kept is None or not kept.is_file():
         return None
+    school_year = now.cells["school_year"].iloc[0]
     with np.load(kept) as file:
         worlds = file.get(str(school_year), np.zeros((1, 0)))
-        withheld = file.get(f"withheld_{school_year}", np.zeros(0, bool))
-    if not np.array_equal(worlds[0], year.values) or len(withheld) != len(year.cells):
+        held = file.get(f"withheld_{school_year}", np.zeros(0, bool))
+    own = held[: len(now.cells)]
+    if len(own) < len(now.cells):
+        return None
+    # A release that said the same of the same counts has nothing to add.
+    same = _mark(_stated(now.cells, now.minimum_cell).assign(withheld=own))
+    year, withheld = _joined(
+        now, own, _years((of for mark, of in before.items() if mark != same), dimensions)
+    )
+    if not np.array_equal(worlds[0], year.values) or not np.array_equal(held, withheld):
         return None
     prover, found = Prover(year, withheld), list(worlds)
     return (prover, found) if all(map(prover.consistent, found)) and not len(prover.narrow(found)) else None
+
+
+def _stated(cells: pd.DataFrame, minimum_cell: int | np.ndarray) -> pd.DataFrame:
+    """The counts that a statement is of; `people` is -1 where the students themselves are counted."""
+    people = cells["people"].astype("int64") if "people" in cells else -1
+    return cells[[*CELL, "n", "successes"]].assign(people=people, minimum_cell=minimum_cell)

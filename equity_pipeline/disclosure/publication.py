@@ -45,7 +45,7 @@ def parents(cells: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 def publish(
     n: np.ndarray,
     successes: np.ndarray,
-    minimum_cell: int,
+    minimum_cell: int | np.ndarray,
     *,
     people: np.ndarray | None = None,
     parent: tuple[np.ndarray, np.ndarray] | None = None,
@@ -59,6 +59,7 @@ def publish(
     Seats and answers are hidden by the number of people behind them, and told in bands made for so many.
 
     Args:
+        minimum_cell: of all cells, or of each.
         people: behind each cell, -1 where they are its students.
         parent: of each cell, as `parents` gives them.
         withheld: cells that are hidden although they are large, because others could be worked out with their help.
@@ -99,7 +100,7 @@ def publish(
     )
 
 
-def _rounded(n: np.ndarray, minimum_cell: int) -> tuple[np.ndarray, np.ndarray]:
+def _rounded(n: np.ndarray, minimum_cell: int | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The numbers to the nearest ten, and the least that is rounded so."""
     rounded = (n + ROUNDED_TO // 2) // ROUNDED_TO * ROUNDED_TO
     return rounded, np.maximum(rounded - ROUNDED_TO // 2, minimum_cell)
@@ -122,15 +123,15 @@ def edges(least: int, ends: int) -> tuple[int, ...]:
 
 
 def _in_bands(
-    n: np.ndarray, successes: np.ndarray, least: np.ndarray, ends: int
+    n: np.ndarray, successes: np.ndarray, least: np.ndarray, ends: int | np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The bounds of the band that a rate is in, in half percents."""
-    sizes, of = np.unique(least, return_inverse=True)
+    sizes, of = np.unique(ends * UNLIMITED + least, return_inverse=True)
     low, high = np.zeros(len(n), dtype=np.int64), np.zeros(len(n), dtype=np.int64)
     rate = WHOLE * successes // np.maximum(n, 1)
     for number, size in enumerate(sizes):
         here = of == number
-        starts = np.array(edges(int(size), ends))
+        starts = np.array(edges(int(size % UNLIMITED), int(size // UNLIMITED)))
         at = np.minimum(np.searchsorted(starts, rate[here], side="right"), len(starts) - 1)
         low[here], high[here] = starts[at - 1], starts[at]
     return low, high

@@ -40,7 +40,7 @@ _ROUNDS, _REPAIRS = 24, 100
 # So many schools at least are a block, where there are more blocks than one.
 _BLOCK = 20
 # Beside so many worlds of other blocks a world of a block is tried before it stands alone.
-_TRIES = 4
+_TRIES = 16
 # So many counts are tried again together with everyone's.
 _SMALL = 700
 # A count that something is said of costs so much more to move than a hidden one, whose steps are mostly whole.
@@ -49,8 +49,8 @@ _SAID = 3
 _BRANCHES = 20
 
 
-def proven(year: Year) -> tuple[Prover, list[np.ndarray]]:
-    """What may be said of a year, and worlds that prove it.
+def proven(year: Year, withheld: np.ndarray | None = None) -> tuple[Prover, list[np.ndarray]]:
+    """What may be said of a year, and worlds that prove it; `withheld` cells are hidden whatever is found.
 
     Raises:
         DisclosureError: some count stays open to nobody but its number; nothing may be published.
@@ -58,10 +58,10 @@ def proven(year: Year) -> tuple[Prover, list[np.ndarray]]:
     schools = np.unique([group.school_id for group in year.groups if group.school_id != DISTRICT])
     number = len(schools) // _BLOCK
     if number < 2:
-        prover, worlds = Prover(year), [year.values]
+        prover, worlds = Prover(year, withheld), [year.values]
         Lean(Known(prover)).search(worlds, _ROUNDS)
     else:
-        prover, worlds = _in_blocks(year, [schools[i::number] for i in range(number)])
+        prover, worlds = _in_blocks(Prover(year, withheld), [schools[i::number] for i in range(number)])
     prover = _repaired(prover, worlds)
     if left := len(prover.narrow(worlds)):
         raise DisclosureError(
@@ -87,17 +87,17 @@ def _repaired(prover: Prover, worlds: list[np.ndarray]) -> Prover:
     return prover
 
 
-def _in_blocks(year: Year, blocks: list[np.ndarray]) -> tuple[Prover, list[np.ndarray]]:
+def _in_blocks(prover: Prover, blocks: list[np.ndarray]) -> tuple[Prover, list[np.ndarray]]:
     """The search among the schools of one block at a time, and the district, while all other schools stay as they are. Each
     block is searched by itself, so that what is found is the same on however many processes; then worlds of several blocks are
     laid together where the district still says the same."""
+    year, withheld = prover.year, prover.withheld.copy()
     place = np.array([group.school_id for group in year.groups])
     district = place == DISTRICT
     some = [district | np.isin(place, block) for block in blocks]
     parts, cells = zip(*map(year.within, some), strict=True)
     with ProcessPoolExecutor(min(len(blocks), len(os.sched_getaffinity(0))), get_context("spawn")) as pool:
-        found = list(pool.map(_of_block, parts))
-    withheld = np.zeros(len(year.cells), bool)
+        found = list(pool.map(_of_block, parts, [withheld[of_block] for of_block in cells]))
     for of_block, (_, also) in zip(cells, found, strict=True):
         withheld[of_block] |= also
     prover, worlds = Prover(year, withheld), [year.values]
@@ -109,7 +109,9 @@ def _in_blocks(year: Year, blocks: list[np.ndarray]) -> tuple[Prover, list[np.nd
             moved = np.zeros_like(year.values)
             moved[:, groups] = step
             tried = (world for world in itertools.islice(free, _TRIES))
-            beside = next((w for w in tried if whole.consistent((w + moved)[:, district])), None)
+            # Steps of the schools alone never meet.
+            alone = not moved[:, district].any()
+            beside = next((w for w in tried if alone or whole.consistent((w + moved)[:, district])), None)
             if beside is None:
                 worlds.append(year.values + moved)
             else:
@@ -117,17 +119,17 @@ def _in_blocks(year: Year, blocks: list[np.ndarray]) -> tuple[Prover, list[np.nd
     return prover, [year.values, *filter(prover.consistent, worlds[1:])]
 
 
-def _of_block(year: Year) -> tuple[list[np.ndarray], np.ndarray]:
+def _of_block(year: Year, withheld: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
     """Steps from the true counts of a block's schools and the district, at first of the schools alone; and what is withheld."""
     schools = np.array([group.school_id != DISTRICT for group in year.groups])
-    part, _ = year.within(schools)
-    known, found = Known(Prover(part)), [part.values]
+    part, cells = year.within(schools)
+    known, found = Known(Prover(part, withheld[cells])), [part.values]
     Lean(known).search(found, _ROUNDS)
     Aim(known, found).search()
     worlds = [year.values.copy() for _ in found]
     for world, of_schools in zip(worlds, found, strict=True):
         world[:, schools] = of_schools
-    prover = _repaired(Prover(year), worlds)
+    prover = _repaired(Prover(year, withheld), worlds)
     return [world - year.values for world in worlds[1:]], prover.withheld
 
 
@@ -250,7 +252,8 @@ class Lean:
         """
         year, asked = self.year, self.prover.asked
         group, n, s = year.group[asked.cell], year.n[asked.cell], year.s[asked.cell]
-        hidden = self.prover.said["hidden"].to_numpy()[asked.cell]
+        hidden = self.prover.said["hidden"].to_numpy()[asked.cell] & (asked.less < 0)
+        changes = np.flatnonzero(asked.less >= 0)
         random = self.random()
         seen = self.prover.seen(worlds)
         for number in range(rounds):
@@ -268,6 +271,11 @@ class Lean:
             weights = np.zeros(year.values.shape)
             np.add.at(weights, (n, group), pull * ((asked.successes == 0) | rising))
             np.add.at(weights, (s, group), pull * asked.successes)
+            less = year.group[asked.less[changes]], -pull[changes]
+            np.add.at(
+                weights, (year.n[asked.less[changes]], less[0]), less[1] * (asked.successes[changes] == 0)
+            )
+            np.add.at(weights, (year.s[asked.less[changes]], less[0]), less[1] * asked.successes[changes])
             world = self.lean(weights)
             if (world != year.values).any() and self.prover.consistent(world):
                 worlds.append(world)
@@ -280,13 +288,11 @@ class Lean:
     @cached_property
     def ends(self) -> tuple[np.ndarray, np.ndarray]:
         """The least and the most that each count that is asked can be, as far as its own group tells."""
-        year, asked = self.year, self.prover.asked
-        (n_low, s_low), (n_high, s_high) = (
-            [bound[q[asked.cell], year.group[asked.cell]] for q in (year.n, year.s)]
-            for bound in self.known.bounds
-        )
-        kinds = [asked.successes == 0, asked.students == 0]
-        return np.select(kinds, [n_low, s_low], 0), np.select(kinds, [n_high, s_high], n_high - s_low)
+        terms = self.known.terms
+        more, less = terms.maximum(0), terms.minimum(0)
+        low, high = (bound.ravel() for bound in self.known.bounds)
+        least = np.where(self.prover.asked.less < 0, 0, -FAR)
+        return np.maximum(more @ low + less @ high, least), more @ high + less @ low
 
     def direction(self, seen: Seen, coin: np.ndarray) -> np.ndarray:
         """1 or -1 for each count: where X may still be found, and by lot where both ways lead there."""
@@ -372,7 +378,10 @@ class Aim:
         must say less."""
         # Counts that are asked have their numbers, and cells that are to be mixed the numbers after them.
         open_ = np.append(np.flatnonzero(~self._done()), len(self.truth) + np.flatnonzero(~self.mixed))
-        shown = np.flatnonzero(~self.prover.said["hidden"].to_numpy())
+        # What an earlier release said can't be taken back.
+        told = self.prover.told
+        past = self.prover.year.past | (told[0] & told[1])
+        shown = np.flatnonzero(~self.prover.said["hidden"].to_numpy() & ~past)
         blocked: dict[int, np.ndarray] = {}
         for free in (self.known.there & ~self.known.everyone, self.known.there):
             number, parts, by_part = self.known.parts(free), [], defaultdict(list)
@@ -386,6 +395,7 @@ class Aim:
                 # What is blocked while everyone's counts stay is tried with them too where that does not take long.
                 for target in targets if len(part.columns) <= _SMALL else sorted(set(targets) - set(blocked)):
                     cells = self._reach(part, target)
+                    cells = cells[~past[cells]]
                     if len(cells):
                         blocked.setdefault(target, cells)
             self._collect(parts)
@@ -431,17 +441,18 @@ class Aim:
                     Bound(True, int(known.others[cell]), 1 - (students - successes), np.inf),
                 ]
             return
-        others = bool(self.asked.students[target] and self.asked.successes[target])
-        at = int(known.others[cell] if others else self.column[target])
+        changed = known.change[target] >= 0
+        row = bool(changed or (self.asked.students[target] and self.asked.successes[target]))
+        at = int(known.change[target] if changed else known.others[cell] if row else self.column[target])
         truth, least = self.truth[target], self.least[target]
 
         def up(amount: int) -> list[Bound]:
-            return [Bound(others, at, amount, np.inf)]
+            return [Bound(row, at, amount, np.inf)]
 
         def down() -> Iterator[list[Bound]]:
             goal = self.highest[target] - X
             if goal >= least and not self._proven(target):
-                yield [Bound(others, at, -np.inf, goal - truth)]
+                yield [Bound(row, at, -np.inf, goal - truth)]
 
         if not self._proven(target):
             yield up(self.lowest[target] + X - truth)
@@ -491,12 +502,8 @@ class Aim:
         """The counts that are asked of a part, and which of its cells are mixed, after a step."""
         change = np.append(step, 0)
         n, s = (change[part.place[q]] for q in (self.known.n, self.known.s))
-        of, true = self.asked.cell[part.asked], self.known.true
-        value = (
-            self.truth[part.asked]
-            + self.asked.students[part.asked] * n[of]
-            + self.asked.successes[part.asked] * s[of]
-        )
+        true = self.known.true
+        value = self.truth[part.asked] + part.terms @ step
         successes = true[self.known.s[part.cells]] + s[part.cells]
         return value, (successes > 0) & (successes < true[self.known.n[part.cells]] + n[part.cells])
 
@@ -540,9 +547,9 @@ class _Part:
         self.place[columns] = np.arange(size)
         self.row = np.full(len(known.least), -1)
         self.row[self.rows] = np.arange(len(self.rows))
-        asked = known.prover.asked
-        students, successes = (self.place[q[asked.cell]] >= 0 for q in (known.n, known.s))
-        self.asked = np.flatnonzero(((asked.students != 0) & students) | ((asked.successes != 0) & successes))
+        terms = sp.csr_array(known.terms[:, columns])
+        self.asked = np.flatnonzero(np.diff(terms.indptr))
+        self.terms = sp.csr_array(terms[self.asked])
         self.cells = np.flatnonzero(self.place[known.s] >= 0)
         self.kept: list[_Kept] = []
         shown = ~known.prover.said["hidden"].to_numpy()

@@ -8,7 +8,8 @@ again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -18,6 +19,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from equity_pipeline.disclosure.model import (
+    CELL,
     FORMS,
     GROUP,
     OF_SCHOOLS,
@@ -38,7 +40,8 @@ class Year:
     """The counts of one school year: `values` by count name × group, -1 where a group has none. A cell is a metric's
     statement about a group, made of the counts `n` and `s` of that group. `sums` × groups: parts less their total, which is
     nothing, or nothing negative where not `equal`; `holds`, by count name × sum, where it is so. `forms` × count names: what
-    is never negative in a group."""
+    is never negative in a group. `pairs` of cells are one cell of a later and of an earlier
+    release; `past` cells were said by an earlier one."""
 
     cells: pd.DataFrame
     groups: list[Group]
@@ -53,7 +56,9 @@ class Year:
     forms: np.ndarray
     parent: tuple[np.ndarray, np.ndarray]
     people: np.ndarray
-    minimum_cell: int
+    minimum_cell: np.ndarray
+    pairs: np.ndarray
+    past: np.ndarray
 
     @classmethod
     def of(cls, counts: pd.DataFrame, dimensions: pd.DataFrame, minimum_cell: int) -> Year:
@@ -84,7 +89,60 @@ class Year:
         rows, equal = _sums([*sums, *parts], place), np.arange(len(sums) + len(parts)) < len(sums)
         return cls(
             cells, groups, names, values, n, s, group, rows, equal, _holds(values, rows, equal), by_name, parents(cells), people,
-            minimum_cell,
+            np.full(len(cells), minimum_cell), np.zeros((0, 2), np.int64), np.zeros(len(cells), bool),
+        )  # fmt: skip
+
+    @classmethod
+    def joined(cls, years: Sequence[Year]) -> Year:
+        """One school year as several releases count it, the newest first. Who reads them all is taken to know which counts are
+        the same in two of them: there both are one number."""
+        cells = pd.concat([year.cells for year in years], ignore_index=True)
+        names = sorted({name for year in years for name in year.names})
+        number = {name: i for i, name in enumerate(names)}
+        columns = [np.array([number[name] for name in year.names]) for year in years]
+        first_cell, first_group = (
+            np.cumsum([0, *sizes])
+            for sizes in ([len(year.cells) for year in years], [len(year.groups) for year in years])
+        )
+        values = np.full((len(names), first_group[-1]), -1, np.int64)
+        parent_of: list[np.ndarray] = []
+        forms: set[tuple[int, ...]] = set()
+        for at, year in enumerate(years):
+            values[columns[at], first_group[at] : first_group[at + 1]] = year.values
+            of, _ = year.parent
+            parent_of.append(np.where(of >= 0, of + first_cell[at], -1))
+            for form in year.forms:
+                spread = np.zeros(len(names), np.int64)
+                spread[columns[at]] = form
+                forms.add(tuple(spread))
+        links, pairs = [], []
+        for later, earlier in itertools.combinations(range(len(years)), 2):
+            there = {group: i for i, group in enumerate(years[earlier].groups)}
+            links += [
+                (first_group[later] + i, first_group[earlier] + there[group])
+                for i, group in enumerate(years[later].groups) if group in there
+            ]  # fmt: skip
+            cells_of = [pd.MultiIndex.from_frame(years[at].cells[CELL]) for at in (earlier, later)]
+            told = cells_of[0].get_indexer(cells_of[1])
+            some = np.flatnonzero(told >= 0)
+            pairs.append(np.column_stack([first_cell[later] + some, first_cell[earlier] + told[some]]))
+        links_at = np.array(links, np.int64).reshape(-1, 2)
+        one = np.ones(len(links_at), np.int64)
+        row = np.arange(len(links_at))
+        linked = sp.coo_array(
+            (np.concatenate([one, -one]), (np.tile(row, 2), links_at.T.ravel())), (len(row), first_group[-1])
+        )
+        sums = sp.csr_array(sp.vstack([sp.block_diag([year.sums for year in years]), linked]))
+        equal = np.concatenate([*(year.equal for year in years), one == 1])
+        holds = _holds(values, sums, equal)
+        return cls(
+            cells, [group for year in years for group in year.groups], names, values,
+            np.concatenate([of[year.n] for of, year in zip(columns, years, strict=True)]),
+            np.concatenate([of[year.s] for of, year in zip(columns, years, strict=True)]),
+            np.concatenate([year.group + first for year, first in zip(years, first_group, strict=False)]), sums, equal, holds,
+            np.array(sorted(forms)), (np.concatenate(parent_of), np.concatenate([year.parent[1] for year in years])),
+            np.concatenate([year.people for year in years]), np.concatenate([year.minimum_cell for year in years]),
+            np.concatenate([np.zeros((0, 2), np.int64), *pairs]), np.arange(len(cells)) >= len(years[0].cells),
         )  # fmt: skip
 
     def within(self, some: np.ndarray) -> tuple[Year, np.ndarray]:
@@ -97,7 +155,8 @@ class Year:
         return Year(
             self.cells.iloc[cells].reset_index(drop=True), [self.groups[g] for g in groups], self.names, self.values[:, groups],
             self.n[cells], self.s[cells], (np.cumsum(some) - 1)[self.group[cells]], sp.csr_array(sums[rows]), self.equal[rows],
-            self.holds[:, rows], self.forms, (place[of[cells]], same[cells]), self.people[cells], self.minimum_cell,
+            self.holds[:, rows], self.forms, (place[of[cells]], same[cells]), self.people[cells], self.minimum_cell[cells],
+            place[self.pairs[np.isin(self.pairs, cells).all(axis=1)]], self.past[cells],
         ), cells  # fmt: skip
 
     def publish(self, world: np.ndarray, withheld: np.ndarray) -> pd.DataFrame:
@@ -116,17 +175,36 @@ class Seen(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """Counts that must stay open: the number of `cell`, and `students` and `successes` of it, that are added up."""
+    """Counts that must stay open: the number of `cell`, and `students` and `successes` of it, that are added up; and of a
+    change between releases the cell that is `less`, else -1."""
 
     cell: np.ndarray
     students: np.ndarray
     successes: np.ndarray
+    less: np.ndarray
 
     def of(self, year: Year, world: np.ndarray) -> np.ndarray:
         """The counts in one world."""
-        n, s = (world[q[self.cell], year.group[self.cell]] for q in (year.n, year.s))
-        counts: np.ndarray = self.students * n + self.successes * s
+        counts = np.zeros(len(self.cell), np.int64)
+        for sign, cells in ((1, self.cell), (-1, self.less)):
+            some = np.flatnonzero(cells >= 0)
+            cell = cells[some]
+            n, s = (world[q[cell], year.group[cell]] for q in (year.n, year.s))
+            counts[some] += sign * (self.students[some] * n + self.successes[some] * s)
         return counts
+
+    def terms(self, year: Year) -> sp.csr_array:
+        """Asked × counts (names × groups in a row): what is added up."""
+        cells, signs = np.stack([self.cell, self.less]), np.array([[1], [-1]])
+        there = cells >= 0
+        target, cell = np.tile(np.arange(len(self.cell)), (2, 1))[there], cells[there]
+        sign = np.broadcast_to(signs, cells.shape)[there]
+        columns = [q[cell] * len(year.groups) + year.group[cell] for q in (year.n, year.s)]
+        factors = [sign * self.students[target], sign * self.successes[target]]
+        entries = (np.concatenate(factors), (np.tile(target, 2), np.concatenate(columns)))
+        found = sp.csr_array(sp.coo_array(entries, (len(self.cell), year.values.size)))
+        found.eliminate_zeros()
+        return found
 
 
 class Prover:
@@ -143,6 +221,18 @@ class Prover:
         self.everyone = np.array([name in of_everyone for name in year.names])
 
     @cached_property
+    def told(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of each cell, whether an earlier release told of the very same number of students, of successes, and of others: hiding it
+        now takes nothing back."""
+        year, shown = self.year, ~self.said["hidden"].to_numpy()
+        n, s = (year.values[q, year.group] for q in (year.n, year.s))
+        later, earlier = year.pairs[shown[year.pairs[:, 1]]].T
+        found = np.zeros((3, len(year.cells)), bool)
+        for told, count in zip(found, (n, s, n - s), strict=True):
+            told[later[count[later] == count[earlier]]] = True
+        return found[0], found[1], found[2]
+
+    @cached_property
     def asked(self) -> Asked:
         """What must stay open: the students of a hidden group, and the successes, and the others, of a hidden group or of a
         group that has fewer of them than the minimum cell."""
@@ -150,16 +240,28 @@ class Prover:
         n, s = (year.values[q, year.group] for q in (year.n, year.s))
         hidden, k = self.said["hidden"].to_numpy(), year.minimum_cell
         of_students = ~year.cells["metric_id"].isin(OF_SCHOOLS).to_numpy()
+        open_n, open_s, open_others = (hidden & ~told for told in self.told)
         kinds = [
-            (hidden, 1, 0),
-            ((hidden | (s < k)) & of_students, 0, 1),
-            ((hidden | (n - s < k)) & of_students, 1, -1),
+            (open_n, 1, 0),
+            ((open_s | (s < k)) & of_students, 0, 1),
+            ((open_others | (n - s < k)) & of_students, 1, -1),
         ]
         cells = [np.flatnonzero(mask) for mask, _, _ in kinds]
-        return Asked(
-            np.concatenate(cells),
-            *(np.repeat([kind[i] for kind in kinds], [len(c) for c in cells]) for i in (1, 2)),
-        )
+        less = [np.full(len(found), -1) for found in cells]
+        # A change of fewer than the minimum cell, in the direction in which it was.
+        later, earlier = year.pairs.T
+        for (students, successes), some in (((1, 0), True), ((0, 1), of_students), ((1, -1), of_students)):
+            change = students * (n[later] - n[earlier]) + successes * (s[later] - s[earlier])
+            few = np.flatnonzero(
+                (change != 0) & (abs(change) < k[later]) & np.broadcast_to(some, n.shape)[later]
+            )
+            grew = change[few] > 0
+            kinds.append((hidden, students, successes))
+            cells.append(np.where(grew, later[few], earlier[few]))
+            less.append(np.where(grew, earlier[few], later[few]))
+        sizes = [len(found) for found in cells]
+        students, successes = (np.repeat([kind[i] for kind in kinds], sizes) for i in (1, 2))
+        return Asked(np.concatenate(cells), students, successes, np.concatenate(less))
 
     def widths(self, worlds: list[np.ndarray]) -> np.ndarray:
         """How far the worlds are apart in each count that is asked; worlds without the C students that someone knows of do
@@ -202,12 +304,12 @@ class Prover:
 
     def seen(self, worlds: list[np.ndarray], before: Seen | None = None) -> Seen:
         """The least and the most that each count is in these worlds and those before."""
-        values = np.array([self.asked.of(self.year, world) for world in worlds])
         known = np.minimum(self.asked.of(self.year, self.year.values), C)
-        lowest = np.where(values >= known, values, FAR).min(axis=0)
-        highest = values.max(axis=0)
-        if before is not None:
-            lowest, highest = np.minimum(lowest, before.lowest), np.maximum(highest, before.highest)
+        lowest, highest = before or (np.full(len(known), FAR), np.full(len(known), -FAR))
+        for world in worlds:
+            value = self.asked.of(self.year, world)
+            lowest = np.minimum(lowest, np.where(value >= known, value, FAR))
+            highest = np.maximum(highest, value)
         return Seen(lowest, highest)
 
 

@@ -75,6 +75,7 @@ def publish(home: Home, partner: Partner) -> Release:
     # Imported here: a release can be rendered and tested without a warehouse, a ledger or a solver at hand.
     from equity_pipeline.disclosure.attack import audit, certificate
     from equity_pipeline.disclosure.derive import Derivation
+    from equity_pipeline.disclosure.history import remember, remembered
     from equity_pipeline.disclosure.marts import protect_marts, published_counts
     from equity_pipeline.disclosure.proof import prove
     from equity_pipeline.publishing import source
@@ -95,13 +96,16 @@ def publish(home: Home, partner: Partner) -> Release:
     derivation = Derivation(home.warehouse(partner.partner_id))
     rules = derivation.rules()
 
-    witness = home.warehouse(partner.partner_id).parent / "witness.npz"
-    proof = prove(published_counts(marts["gap_metrics"], dimensions), dimensions, smallest, witness)
+    restricted = home.warehouse(partner.partner_id).parent
+    witness, said = restricted / "witness.npz", restricted / "said"
+    earlier = withdrawal.ever_published(home, partner.partner_id)
+    counts = published_counts(marts["gap_metrics"], dimensions)
+    proof = prove(counts, dimensions, smallest, witness, remembered(said, earlier))
     frames = protect_marts(marts, dimensions, proof, derivation)
 
     def attack(folder: Path) -> dict[str, Any]:
         proof.keep(witness)
-        earlier = withdrawal.ever_published(home, partner.partner_id)
+        remember(said, folder, proof.statement)
         return certificate(audit(folder, rules, smallest, earlier), rules, proof.summary())
 
     context = dataclasses.replace(

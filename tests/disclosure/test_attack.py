@@ -236,3 +236,34 @@ def test_a_release_that_said_exact_numbers_is_held_against_the_next(
     reading.base.loc[shown, "n_low"] = reading.base.loc[shown, "n_high"]
     reading.check_difference(before)
     assert {f.kind for f in reading.findings} == {"two releases tell a change of few students"}
+
+
+def test_sums_that_tell_a_change_of_few_students_between_two_releases_are_found(
+    protected: Frames, district: District
+) -> None:
+    """Two releases told everyone's and all but one group's students to the unit: the hidden group is what is left over."""
+    now, before = (Reading({GAPS: protected[GAPS]}, district.rules, 10) for _ in range(2))
+    for reading in (now, before):
+        reading.read_base()
+    now.check_sums(before)
+    assert now.findings == []
+    base = now.base
+    partitions = base[base["dimension"].isin(district.rules.partitioning) & (base["school_id"] != "_all")]
+    place = ["school_year", "metric_id", "school_id", "dimension"]
+    hidden = partitions[~partitions["absent"]].groupby(place)["n"].agg(lambda n: n.isna().sum())
+    key = hidden.index[hidden == 1][0]
+    of = (base[place] == list(key)).all(axis=1)
+    everyone = (base[place] == [*key[:3], "all_students"]).all(axis=1)
+    true = district.marts[GAPS].drop_duplicates(CELL).set_index(CELL)["n"].astype(float)
+    true = true.reindex(pd.MultiIndex.from_frame(base[CELL])).to_numpy()
+    parts = of & base["n"].notna()
+    for reading, less in ((now, 0), (before, 2)):
+        for end in ("n_low", "n_high"):
+            reading.base.loc[parts, end] = true[parts]
+            reading.base.loc[everyone, end] = true[everyone] - less
+    now.check_sums(before)
+    found = {(f.kind, f.where.split()[4]) for f in now.findings}
+    assert (
+        "sums of two releases tell a change of few students",
+        base.loc[of & base["n"].isna(), "subgroup"].iloc[0],
+    ) in found

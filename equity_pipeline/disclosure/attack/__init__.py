@@ -262,6 +262,7 @@ def attack(
         before = Reading({"gap_metrics": gaps}, rules, minimum_cell)
         before.read_base()
         reading.check_difference(before)
+        reading.check_sums(before)
     hidden = reading.base[reading.base["n"].isna()]
     return AuditResult(
         findings=tuple(sorted(set(reading.findings), key=lambda f: (f.kind, f.mart, f.where))),

@@ -13,6 +13,7 @@ import pandas as pd
 
 from equity_pipeline.disclosure import figures
 from equity_pipeline.disclosure.attack.finding import Finding
+from equity_pipeline.disclosure.attack.sums import narrowed
 from equity_pipeline.disclosure.figures import ABOUT, CELL, PAIR, REASONS, Rules
 
 # The form a statement must have: what students are rounded to, and how many numbers of successes are in a band.
@@ -27,6 +28,8 @@ BAND = re.compile(r"under ([\d.]+)%|([\d.]+)% or more|([\d.]+)% to ([\d.]+)%")
 BANDS = ["rate_band", "reference_rate_band"]
 # A change of fewer students than this must not follow from two releases.
 CHANGE = 10
+# So far apart are two numbers that such a change may be, at the least.
+APART = 3
 NEVER = ["successes", "reference_successes"]
 
 
@@ -215,6 +218,23 @@ class Reading:
             self.tell(
                 "two releases tell a change of few students", "gap_metrics", both.reset_index(), known, count
             )
+
+    def check_sums(self, before: Reading) -> None:
+        """Nor is a change of few students known to fewer than `APART` by what sums tell of the students of each release."""
+        for school_year in sorted({*self.base["school_year"]} & {*before.base["school_year"]}):
+            now, then = (
+                reading.base[(reading.base["school_year"] == school_year) & ~reading.base["absent"]]
+                for reading in (self, before)
+            )
+            told = [of[[*CELL, "n_low", "n_high"]].sort_values(CELL, ignore_index=True) for of in (now, then)]
+            if told[0].equals(told[1]):
+                continue
+            both = narrowed(now, self.rules.dimensions).merge(
+                narrowed(then, self.rules.dimensions), on=CELL, suffixes=("", "_before")
+            )
+            least, most = both["n_low"] - both["n_high_before"], both["n_high"] - both["n_low_before"]
+            known = ((least > 0) | (most < 0)) & (most - least < APART) & (np.maximum(-least, most) < CHANGE)
+            self.tell("sums of two releases tell a change of few students", "gap_metrics", both, known, "n")
 
     def _windows(self) -> pd.DataFrame:
         """By `CELL`, the lowest and highest number of students, successes and others that a release leaves open."""
