@@ -29,7 +29,7 @@ from equity_pipeline.publishing.changes import Changes
 from equity_pipeline.publishing.context import Context, Labels
 from equity_pipeline.publishing.words import ENGLISH, Language
 
-GROUPS = {"results": "Results", "program": "Program", "account": "About the numbers"}
+GROUPS = {"results": "Results", "program": "Program", "about": "About the numbers"}
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Section:
-    """A page type and its place in the navigation. `label`: of the catalogue; `group`: of `GROUPS`; `pages`: of a site, the first is where the navigation
+    """A page type and its place in the navigation. `label`: one of the translations; `group`: of `GROUPS`; `pages`: of a site, the first is where the navigation
     leads, and where there is none the section is absent; it is asked again for each further language, and those pages lie
     beside the English ones (`x.es.html`)."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.rows import Row
-from equity_pipeline.publishing import charts, sentences, tables, tracker, words
+from equity_pipeline.publishing import sentences, tables, tracker, trends, words
 from equity_pipeline.publishing.page import Page, Site, slug
 
 
@@ -128,7 +128,7 @@ def pictures(site: Site, chosen: list[Row], metric: str) -> list[dict[str, Any]]
         said = ", ".join(
             f"{label} {words.points(r['gap'])}" for label, r in zip(labels, told, strict=True) if r
         )
-        svg = charts.trend(
+        svg = trends.trend(
             labels,
             [r["gap"] if r else None for r in told],
             [(r["gap_low"], r["gap_high"]) if r and r["gap_low"] is not None else None for r in told],

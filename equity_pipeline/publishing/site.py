@@ -14,7 +14,7 @@ import pandas as pd
 
 from equity_pipeline.domain.rows import Row
 from equity_pipeline.partners.registry import Partner
-from equity_pipeline.publishing import account, places, programmes, start
+from equity_pipeline.publishing import about, places, programmes, start
 from equity_pipeline.publishing.context import Context
 from equity_pipeline.publishing.page import GROUPS, Edition, Page, Section, Site, environment
 from equity_pipeline.publishing.words import ENGLISH, SPANISH, Language
@@ -26,9 +26,9 @@ SECTIONS = (
     Section("schools", "Schools", "results", places.school_pages),
     Section("tools", "Tools Package", "program", places.tools_pages),
     *programmes.SECTIONS,
-    Section("changes", "What changed", "account", account.changes_pages),
-    Section("quality", "Data quality", "account", account.quality_pages),
-    Section("methods", "Methods", "account", account.methods_pages),
+    Section("changes", "What changed", "about", about.changes_pages),
+    Section("quality", "Data quality", "about", about.quality_pages),
+    Section("methods", "Methods", "about", about.methods_pages),
 )
 
 

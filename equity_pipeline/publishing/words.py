@@ -1,6 +1,6 @@
 """The words and number formats of everything published. Gaps belong to the system, so no word here rates a group.
 
-Every string stands in the code and templates in English where it is said (`say` in code, `_` in templates); `catalogue.json` lists all of them, each with
+Every string stands in the code and templates in English where it is said (`say` in code, `_` in templates); `translations.json` lists all of them, each with
 its Spanish or null where no Spanish page uses it yet. A string that depends on a number `n` has its forms there, by the
 plural categories of Unicode CLDR (`one`, `other`, …) or for one number (`=0`), as ICU messages have them.
 """
@@ -21,7 +21,7 @@ from babel import Locale
 from babel.dates import format_date
 from markupsafe import Markup
 
-_CATALOGUE = Path(__file__).with_name("catalogue.json")
+_TRANSLATIONS = Path(__file__).with_name("translations.json")
 
 HIDDEN = "—"
 HIDDEN_WORDS = "not shown: privacy"
@@ -30,31 +30,31 @@ NOT_MEASURED = "not measured"
 
 
 @cache
-def catalogue() -> dict[str, str | dict[str, dict[str, str]] | None]:
+def translations() -> dict[str, str | dict[str, dict[str, str]] | None]:
     """English → Spanish, null where there is none; of a string with plural forms, language → category → form."""
     strings: dict[str, str | dict[str, dict[str, str]] | None] = json.loads(
-        _CATALOGUE.read_text(encoding="utf-8")
+        _TRANSLATIONS.read_text(encoding="utf-8")
     )
     return strings
 
 
 @dataclass(frozen=True)
 class Language:
-    """Says a string of the catalogue in a language, with values for its places. What has no translation is said in English."""
+    """Says a string of `translations.json` in a language, with values for its places. What has no translation is said in English."""
 
     code: str
     name: str
 
     def __call__(self, text: str, **values: Any) -> str:
-        """A string of the catalogue in this language, `{name}`s filled in; of one with plural forms, that of `n`."""
-        entry = catalogue().get(text)
+        """A string of `translations.json` in this language, `{name}`s filled in; of one with plural forms, that of `n`."""
+        entry = translations().get(text)
         if isinstance(entry, dict):
             said = self._form(entry.get(self.code) or entry["en"], values["n"])
         else:
             said = text if self.code == "en" else entry or text
         if not values:
             return said
-        # A string of the catalogue is trusted; a value is escaped unless it is markup itself.
+        # A string of `translations.json` is trusted; a value is escaped unless it is markup itself.
         template = Markup(said) if any(isinstance(value, Markup) for value in values.values()) else said
         return template.format(**{name: count(v) if isinstance(v, int) else v for name, v in values.items()})
 

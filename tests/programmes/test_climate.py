@@ -238,7 +238,7 @@ def test_a_cycle_stands_on_the_time_line_of_its_gap(harborview):
     discipline, access = blocks["cycle-c1"], blocks["cycle-c3"]
     assert "C1 begins" in discipline.picture and "Adapt" in discipline.picture
     for picture in (discipline.picture, access.picture):
-        assert picture.count('class="dot" cx') == picture.count('class="dot" role="presentation" cx') == 5
+        assert picture.count('class="dot" cx') == picture.count('class="dot beside" cx') == 5
     assert (
         discipline.picture_note.endswith("everyone else.") and access.picture_note == "Full dot: the group. Hollow dot: White."
     )  # fmt: skip

@@ -47,7 +47,7 @@ def test_a_need_is_traced_to_a_table_a_page_and_a_test(programme, cells):
     _, tables, page, tests = cells
     told = set(re.findall(r"`([^`]+)`", tables))
     assert told and told <= names()
-    assert page in words.catalogue()
+    assert page in words.translations()
     named = re.findall(r"`([^`]+)`", tests)
     written = "".join(file.read_text() for file in (ROOT / "tests").glob("*/test_*.py"))
     assert named and [test for test in named if f"\ndef {test}(" not in written] == []

@@ -104,7 +104,7 @@ def vocabulary_of_programmes() -> set[str]:
     return words_of
 
 
-def test_every_string_stands_in_the_catalogue():
+def test_every_string_stands_in_the_translations():
     said = set().union(*(strings(file) for file in PUBLISHING.rglob("*") if file.suffix in (".py", ".j2")))
     assert len(said) > 350
     said |= {text for heading, _, _, note in workbook._COLUMNS for text in (heading, note) if text}
@@ -112,11 +112,11 @@ def test_every_string_stands_in_the_catalogue():
     said |= {label for label, _ in programmes.MODULES.values()} | {
         title for title, _ in climate.PACKS.values()
     }
-    assert said - set(words.catalogue()) == set()
+    assert said - set(words.translations()) == set()
 
 
-def test_no_module_of_the_programmes_speaks_past_the_catalogue():
-    """Every text of two words or more in the code of their pages is a string of the catalogue, a docstring, or markup."""
+def test_no_module_of_the_programmes_speaks_past_the_translations():
+    """Every text of two words or more in the code of their pages is a string of the translations, a docstring, or markup."""
     past = set()
     for file in (PUBLISHING / "programmes").glob("[a-z]*.py"):
         tree = ast.parse(file.read_text())
@@ -129,7 +129,7 @@ def test_no_module_of_the_programmes_speaks_past_the_catalogue():
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value not in documents
             and re.search(r"[a-z]{2,} [a-z]{2,}", node.value) and "<" not in node.value
         }  # fmt: skip
-    assert past - set(words.catalogue()) == CODES
+    assert past - set(words.translations()) == CODES
 
 
 def test_the_spanish_pages_say_everything_in_spanish_with_the_same_places():
@@ -143,7 +143,7 @@ def test_the_spanish_pages_say_everything_in_spanish_with_the_same_places():
     said |= {words.HIDDEN_WORDS, words.NOT_ENOUGH, words.NOT_MEASURED}
     spanish = {
         text: entry.get("es", {}) if isinstance(entry, dict) else entry and {"other": entry}
-        for text, entry in words.catalogue().items()
+        for text, entry in words.translations().items()
     }
     assert {text for text in said if not spanish.get(text)} == set()
     for text, forms in spanish.items():
@@ -159,8 +159,8 @@ def test_a_string_has_the_forms_of_its_number():
 
 
 def test_every_plural_has_the_forms_of_its_languages_and_every_number_a_plural():
-    """A string with `n` that is not in the catalogue as a plural would say “1 gaps”."""
-    for text, entry in words.catalogue().items():
+    """A string with `n` that is not among the translations as a plural would say “1 gaps”."""
+    for text, entry in words.translations().items():
         assert ("{n}" in text) <= isinstance(entry, dict), text
         for forms in entry.values() if isinstance(entry, dict) else []:
             assert {"one", "other"} <= set(forms) <= {"=0", "one", "many", "other"}, text
@@ -187,7 +187,7 @@ def test_what_has_no_translation_is_said_in_english():
 
 
 def test_the_labels_of_the_gap_tracker_are_said_in_spanish():
-    seeds, spanish = PUBLISHING.parents[1] / "dbt_project/seeds/policy", words.catalogue()
+    seeds, spanish = PUBLISHING.parents[1] / "dbt_project/seeds/policy", words.translations()
     metrics = pd.read_csv(seeds / "metrics.csv").query("publish == 'yes'")
     said = {*metrics["label"], *metrics["definition"]}
     for seed in ("dimensions", "subgroups"):
@@ -198,7 +198,7 @@ def test_the_labels_of_the_gap_tracker_are_said_in_spanish():
 def test_every_rule_of_the_policy_has_plain_words_without_a_number_that_could_be_a_count():
     policy = pd.read_csv(PUBLISHING.parents[1] / "dbt_project/seeds/policy/policy.csv")
     assert set(words.RULES) == set(policy["key"])
-    assert set(words.RULES.values()) <= set(words.catalogue())
+    assert set(words.RULES.values()) <= set(words.translations())
     assert len(set(words.RULES.values())) == len(words.RULES)
     assert {n for text in words.RULES.values() for n in re.findall(r"\d+%?", text)} == {"95%"}
 
@@ -206,7 +206,7 @@ def test_every_rule_of_the_policy_has_plain_words_without_a_number_that_could_be
 @pytest.mark.parametrize(
     "template", sorted((PUBLISHING / "templates").rglob("*.j2")), ids=lambda file: file.name
 )
-def test_no_template_speaks_past_the_catalogue(template):
+def test_no_template_speaks_past_the_translations(template):
     text = re.sub(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", "", template.read_text(), flags=re.DOTALL)
     text = re.sub(r"<[^>]*>", "", text)
     assert re.findall(r"[^\W\d_]{2,}", text) == []

@@ -15,13 +15,15 @@ _SHAPES = {"grid", "parity", "scale", "goal", "goal-label", "year", "interval", 
 _NEAR = 0.06  # of a pixel
 _PERCENTS = re.compile(r"([\d.]+) to ([\d.]+)%|under ([\d.]+)%|([\d.]+)%")
 _LAST = re.compile(r"[ ]([+-]?\d+)$|^([+-]?\d+)$")
+_PLACE = re.compile(r"[ML]([\d.]+) ([\d.]+)")
+_STRAIGHT = re.compile(r"(M[\d.]+ [\d.]+(L[\d.]+ [\d.]+)*)*")
 _PARTS = re.compile(r"(\d+) of (\d+)")
 
 
-def near(value: str | None, expected: float, tolerance: float = _NEAR) -> bool:
+def near(value: str | float | None, expected: float, tolerance: float = _NEAR) -> bool:
     """Whether an attribute says a number."""
     try:
-        return abs(float((value or "").removesuffix("%")) - expected) <= tolerance
+        return abs(float(str(value).removesuffix("%")) - expected) <= tolerance
     except ValueError:
         return False
 
@@ -62,7 +64,13 @@ def nano(svg: html.HtmlElement, years: list[int], gaps: dict[int, float], scale:
     )
 
 
-def _axis(svg: html.HtmlElement) -> Callable[[str | None], float] | None:
+def _line(shape: html.HtmlElement) -> list[tuple[float, float]]:
+    """The places that a line goes through, in pixels; empty where its path is no line."""
+    path = shape.get("d", "")
+    return [(float(x), float(y)) for x, y in _PLACE.findall(path)] if _STRAIGHT.fullmatch(path) else []
+
+
+def _axis(svg: html.HtmlElement) -> Callable[[float], float] | None:
     """What a height in a chart stands for, by the numbers at its scale, in percent."""
     ticks = [
         (float(t.get("y", "nan")) - 4, float((t.text or "").strip("%").replace("−", "-")))
@@ -71,7 +79,7 @@ def _axis(svg: html.HtmlElement) -> Callable[[str | None], float] | None:
     if len(ticks) < 2:
         return None
     (y, value), (other_y, other) = ticks[0], ticks[-1]
-    return lambda at: value + (float(at or "nan") - y) * (other - value) / (other_y - y)
+    return lambda at: value + (at - y) * (other - value) / (other_y - y)
 
 
 def shapes(svg: html.HtmlElement, kind: str, *ends: str) -> list[tuple[Any, ...]]:
@@ -85,31 +93,35 @@ def trend(svg: html.HtmlElement, by_year: dict[int, Row], said: Said) -> bool:
     told = {at: by_year[y] for at, y in enumerate(said.years) if has_gap(by_year.get(y))}
     if value is None or {shape.get("class") for shape in svg} - _SHAPES:
         return False
-    across = [22 + 65 * (at / (len(said.years) - 1) if len(said.years) > 1 else 0.5) for at in told]
-    dots = shapes(svg, "dot", "cx", "cy")
+    across = [3.4 * (22 + 65 * (at / (len(said.years) - 1) if len(said.years) > 1 else 0.5)) for at in told]
+    dots = [tuple(map(float, place)) for place in shapes(svg, "dot", "cx", "cy")]
     intervals = [(x, row) for x, row in zip(across, told.values(), strict=True) if row["gap_low"] is not None]
     goals = {100 * row["goal_gap"] for row in told.values() if row["goal_gap"] is not None}
-    bars = shapes(svg, "interval", "x1", "y2", "y1")
+    bars = [_line(shape) for shape in svg.find_class("interval")]
+    lines = [place for shape in svg.find_class("line") for place in _line(shape)]
     return (
         numbers(svg.get("aria-label")) == [text for at, row in told.items() for text in (written(said.years[at]), points(row["gap"]))]
-        and len(dots) == len(told) and len(bars) == len(intervals)
-        and all(near(x, place) and _close(value(y), 100 * row["gap"], svg) for (x, y), place, row in zip(dots, across, told.values(), strict=True))
+        and len(dots) == len(told) and list(map(len, bars)) == [2] * len(intervals)
         and all(
-            near(x, place) and _close(value(low), 100 * row["gap_low"], svg) and _close(value(high), 100 * row["gap_high"], svg)
-            for (x, low, high), (place, row) in zip(bars, intervals, strict=True)
+            near(x, place) and _close(y, 100 * row["gap"], value)
+            for (x, y), place, row in zip(dots, across, told.values(), strict=True)
         )
-        and {end for line in shapes(svg, "line", "x1", "y1", "x2", "y2") for end in (line[:2], line[2:])} <= set(dots)
-        and all(any(_close(value(y), goal, svg) for goal in goals) for (y,) in shapes(svg, "goal", "y1"))
+        and all(
+            near(x, place) and _close(y, 100 * end, value)
+            for bar, (place, row) in zip(bars, intervals, strict=True)
+            for (x, y), end in zip(bar, (row["gap_low"], row["gap_high"]), strict=True)
+        )
+        and set(lines) <= set(dots)
+        and all(any(_close(y, goal, value) for goal in goals) for shape in svg.find_class("goal") for _, y in _line(shape))
         and {text.text for text in svg.find_class("value")} <= {points(row["gap"]) for row in told.values()}
         and {n for text in svg.find_class("goal-label") for n in numbers(text.text)} <= {points(goal / 100, 1).removesuffix(".0") for goal in goals}
         and {text.text for text in svg.find_class("year")} <= said.written
     )  # fmt: skip
 
 
-def _close(drawn: float, told: float, svg: html.HtmlElement) -> bool:
+def _close(y: float, told: float, value: Callable[[float], float]) -> bool:
     """Within what a tenth of a pixel stands for on the chart's scale."""
-    value = _axis(svg)
-    return value is not None and abs(drawn - told) <= abs(value("0.12") - value("0")) + 1e-6
+    return abs(value(y) - told) <= abs(value(0.12) - value(0)) + 1e-6
 
 
 def _ends_beside(element: html.HtmlElement) -> Iterator[tuple[float, float]]:
@@ -163,14 +175,19 @@ def dumbbell(svg: html.HtmlElement, row: html.HtmlElement) -> bool:
 def spoken(svg: html.HtmlElement) -> bool:
     """Whether a chart draws what is said in its name: a number, or the middle of a range, to a whole."""
     value = _axis(svg)
-    if value is None or {shape.get("class") for shape in svg} - _SHAPES - {"mark", "mark-label"}:
+    if value is None or {shape.get("class") for shape in svg} - _SHAPES - {
+        "mark",
+        "mark-label",
+        "line beside",
+        "dot beside",
+    }:
         return False
     said = re.split(r", |: ", svg.get("aria-label", "").replace("−", "-"))
     told = [float(number) for part in said for number in map("".join, _LAST.findall(part))] + [
         sum(pair) / 2 for part in said for pair in _ends_beside(_as_element(part))
     ]
     return all(
-        any(abs(value(y) - number) <= 0.51 for number in [*told, 0.0])
+        any(abs(value(float(y)) - number) <= 0.51 for number in [*told, 0.0])
         for _, y in shapes(svg, "dot", "cx", "cy")
     )
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from equity_pipeline.domain.rows import Row
-from equity_pipeline.publishing import charts, tracker, words
+from equity_pipeline.publishing import tracker, trends, words
 from equity_pipeline.publishing.page import Page
 from equity_pipeline.publishing.programmes import climate, vocabulary
 from equity_pipeline.publishing.programmes import page as parts
@@ -169,7 +169,7 @@ def _timeline(reader: Reader, cycle: Row, about: str, series: _Series) -> Markup
         f"{parts.year(y)} {said(span)}" + (f", {series.compared_with} {said(other)}" if other else "")
         for y, span, other in zip(years, spans, others, strict=True)
     ]
-    return charts.trend(
+    return trends.trend(
         [parts.year(y) for y in years], [_middle(span) for span in spans], spans, goal=cycle["target_rate"],
         goal_label=say("target"), name=f"{about}: {', '.join(spoken)}", span=(0.0, 0.05), written=words.percent, values=list(map(said, spans)),
         marks=marks, beside=list(map(_middle, others)), height=220,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from markupsafe import Markup
 
 from equity_pipeline.domain.rows import Row
-from equity_pipeline.publishing import charts, words
+from equity_pipeline.publishing import trends, words
 from equity_pipeline.publishing.page import Page, slug
 from equity_pipeline.publishing.programmes import page as parts
 from equity_pipeline.publishing.programmes import vocabulary
@@ -162,7 +162,7 @@ def _picture(reader: Reader, rows: list[Row]) -> Markup | None:
         for label, value in zip(labels, values, strict=True)
         if value is not None
     )
-    return charts.trend(
+    return trends.trend(
         labels, values, [(points[s]["estimate_low"], points[s]["estimate_high"]) if s in points else None for s in steps],
         name=reader.say("Effect in percentage points by years since the start, the year before it being zero: {said}", said=spoken),
         marks=[(steps.index(-1) + 0.5, reader.say("start"))] if max(steps) > -1 else [], height=230,

@@ -1,6 +1,6 @@
 """The words for what the programmes' tables hold as codes, and the steps of their cycles, each as a word and a symbol.
 
-Belongs here: English words of the catalogue, by code. Does not belong here: sentences, which stand where they are said.
+Belongs here: English words of `translations.json`, by code. Does not belong here: sentences, which stand where they are said.
 """
 
 from __future__ import annotations
