@@ -293,7 +293,8 @@ def by_hand(home: Home) -> Path:
             f"case when {first} then null else s{i} end as successes, case when {first} then '{why}' end as reason from place_count"
         )
     names["long_counts"] = " union all ".join(long)
-    with duckdb.connect(file, config={"threads": 2, "memory_limit": "4GB"}) as connection:
+    limits = {limit: project.settings()[limit] for limit in ("threads", "memory_limit")}
+    with duckdb.connect(file, config=limits) as connection:
         for schema in ("intermediate", "policy", "raw", "marts"):
             connection.execute(f"create schema {schema}")
         connection.execute(SCRIPT.format(**names))
