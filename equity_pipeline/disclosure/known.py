@@ -52,13 +52,15 @@ class Known:
         np.maximum.at(self.low, self.n, said["n_low"].to_numpy())
         np.minimum.at(self.high, self.n, said["n_high"].to_numpy())
         blocks, least, most = [], [], []
-        for q, holds in enumerate(prover.holds):
+        for q, holds in enumerate(year.holds):
             sums = year.sums[np.flatnonzero(holds)].tocoo()
             blocks.append(
                 sp.coo_array((sums.data, (sums.row, sums.col + q * size)), (sums.shape[0], year.values.size))
             )
-            least.append(np.zeros(sums.shape[0]))
-            most.append(np.where(year.equal[holds], 0, np.inf))
+            # What is left over stays: the parts or the total may lie outside.
+            left, equal = (year.sums @ year.values[q])[holds], year.equal[holds]
+            least.append(np.where(equal, left, 0))
+            most.append(np.where(equal, left, np.inf))
         unsaid = sum(map(len, least))
         for form in self.forms:
             rows = np.repeat(np.arange(len(form.groups)), form.names.shape[1])

@@ -1,6 +1,6 @@
 """The search for witness worlds, and what is withheld where there are none.
 
-First `Lean`: worlds that lean on many counts at once, one set of counts after the other over all groups. Then `Aim`, for each
+Of many schools, some at a time are searched with the district, on all processors (`_in_blocks`). First `Lean`: worlds that lean on many counts at once, one set of counts after the other over all groups. Then `Aim`, for each
 count that is still open: the shortest step from the true counts to where it is X further, which is a linear program (HiGHS) over
 the counts that hang together with it. Where there is no such step, the program names what rules it out; of the cells that say so
 the one that is missed least is withheld, and the search goes on (`proven`). No solver is trusted: each world is checked
@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache, cached_property
+from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import highspy
@@ -34,6 +37,10 @@ _IDLE = 0.01
 _MOVES = 24
 # Worlds that lean; and how often cells are withheld and the search goes on.
 _ROUNDS, _REPAIRS = 24, 100
+# So many schools at least are a block, where there are more blocks than one.
+_BLOCK = 20
+# Beside so many worlds of other blocks a world of a block is tried before it stands alone.
+_TRIES = 4
 # So many counts are tried again together with everyone's.
 _SMALL = 700
 # A count that something is said of costs so much more to move than a hidden one, whose steps are mostly whole.
@@ -48,24 +55,80 @@ def proven(year: Year) -> tuple[Prover, list[np.ndarray]]:
     Raises:
         DisclosureError: some count stays open to nobody but its number; nothing may be published.
     """
-    prover, worlds = Prover(year), [year.values]
-    Lean(Known(prover)).search(worlds, _ROUNDS)
+    schools = np.unique([group.school_id for group in year.groups if group.school_id != DISTRICT])
+    number = len(schools) // _BLOCK
+    if number < 2:
+        prover, worlds = Prover(year), [year.values]
+        Lean(Known(prover)).search(worlds, _ROUNDS)
+    else:
+        prover, worlds = _in_blocks(year, [schools[i::number] for i in range(number)])
+    prover = _repaired(prover, worlds)
+    if left := len(prover.narrow(worlds)):
+        raise DisclosureError(
+            f"{left} groups could be worked out from what others say of them; nothing is published"
+        )
+    return prover, worlds
+
+
+def _repaired(prover: Prover, worlds: list[np.ndarray]) -> Prover:
+    """Add worlds, and withhold cells where there are none, until every count has its worlds or nothing more can be withheld."""
+    year = prover.year
     price, tried = _prices(year), np.zeros(len(year.cells), np.int64)
     for _ in range(_REPAIRS):
         # What was said less of still holds in every world so far.
         blocked = Aim(Known(prover), worlds).search()
         narrow = prover.narrow(worlds)
-        if not len(narrow):
-            return prover, worlds
         tried[narrow] += 1
         withheld = prover.withheld.copy()
         withheld[_cheapest([(cells, int(tried[cell])) for cell, cells in blocked], price)] = True
-        if (withheld == prover.withheld).all():
+        if not len(narrow) or (withheld == prover.withheld).all():
             break
         prover = Prover(year, withheld)
-    raise DisclosureError(
-        f"{len(prover.narrow(worlds))} groups could be worked out from what others say of them; nothing is published"
-    )
+    return prover
+
+
+def _in_blocks(year: Year, blocks: list[np.ndarray]) -> tuple[Prover, list[np.ndarray]]:
+    """The search among the schools of one block at a time, and the district, while all other schools stay as they are. Each
+    block is searched by itself, so that what is found is the same on however many processes; then worlds of several blocks are
+    laid together where the district still says the same."""
+    place = np.array([group.school_id for group in year.groups])
+    district = place == DISTRICT
+    some = [district | np.isin(place, block) for block in blocks]
+    parts, cells = zip(*map(year.within, some), strict=True)
+    with ProcessPoolExecutor(min(len(blocks), len(os.sched_getaffinity(0))), get_context("spawn")) as pool:
+        found = list(pool.map(_of_block, parts))
+    withheld = np.zeros(len(year.cells), bool)
+    for of_block, (_, also) in zip(cells, found, strict=True):
+        withheld[of_block] |= also
+    prover, worlds = Prover(year, withheld), [year.values]
+    part, of_district = year.within(district)
+    whole = Prover(part, withheld[of_district])
+    for groups, (steps, _) in zip(some, found, strict=True):
+        free = iter(worlds[1:])
+        for step in steps:
+            moved = np.zeros_like(year.values)
+            moved[:, groups] = step
+            tried = (world for world in itertools.islice(free, _TRIES))
+            beside = next((w for w in tried if whole.consistent((w + moved)[:, district])), None)
+            if beside is None:
+                worlds.append(year.values + moved)
+            else:
+                beside += moved
+    return prover, [year.values, *filter(prover.consistent, worlds[1:])]
+
+
+def _of_block(year: Year) -> tuple[list[np.ndarray], np.ndarray]:
+    """Steps from the true counts of a block's schools and the district, at first of the schools alone; and what is withheld."""
+    schools = np.array([group.school_id != DISTRICT for group in year.groups])
+    part, _ = year.within(schools)
+    known, found = Known(Prover(part)), [part.values]
+    Lean(known).search(found, _ROUNDS)
+    Aim(known, found).search()
+    worlds = [year.values.copy() for _ in found]
+    for world, of_schools in zip(worlds, found, strict=True):
+        world[:, schools] = of_schools
+    prover = _repaired(Prover(year), worlds)
+    return [world - year.values for world in worlds[1:]], prover.withheld
 
 
 def _prices(year: Year) -> np.ndarray:
@@ -84,7 +147,7 @@ def _prices(year: Year) -> np.ndarray:
 
 def _cheapest(blocked: list[tuple[np.ndarray, int]], price: np.ndarray) -> list[int]:
     """Cells to be withheld: of each set as many as are wanted, those first that are in many sets and are missed little."""
-    left = [(set(cells.tolist()), min(wanted, len(cells))) for cells, wanted in blocked]
+    left = [(set(cells.tolist()), min(wanted, len(cells))) for cells, wanted in blocked if len(cells)]
     chosen: list[int] = []
     while left:
         times = Counter(cell for cells, _ in left for cell in cells)
@@ -143,11 +206,11 @@ class Lean:
             some = np.flatnonzero(slope)
             if len(some):
                 forms.append((at[some], factors[some], groups[some], added[some], slope[some]))
-        rows = np.flatnonzero(np.logical_or.reduce([self.prover.holds[q] for q in names]))
+        rows = np.flatnonzero(np.logical_or.reduce([self.year.holds[q] for q in names]))
         if rows.tobytes() not in self.solvers:
             self.solvers[rows.tobytes()] = _Solver(year.sums[rows], year.equal[rows])
         parts = rows[~year.equal[rows]]
-        free = np.array([~self.prover.holds[q][parts] for q in names]).T
+        free = np.array([~self.year.holds[q][parts] for q in names]).T
         return _Move(
             names,
             forms,

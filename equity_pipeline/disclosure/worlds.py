@@ -36,8 +36,9 @@ FAR = 10**6
 @dataclass(frozen=True)
 class Year:
     """The counts of one school year: `values` by count name × group, -1 where a group has none. A cell is a metric's
-    statement about a group, made of the counts `n` and `s` of that group. `sums` × groups: of every count nothing is left
-    over, or nothing negative where not `equal`. `forms` × count names: what is never negative in a group."""
+    statement about a group, made of the counts `n` and `s` of that group. `sums` × groups: parts less their total, which is
+    nothing, or nothing negative where not `equal`; `holds`, by count name × sum, where it is so. `forms` × count names: what
+    is never negative in a group."""
 
     cells: pd.DataFrame
     groups: list[Group]
@@ -48,6 +49,7 @@ class Year:
     group: np.ndarray
     sums: sp.csr_array
     equal: np.ndarray
+    holds: np.ndarray
     forms: np.ndarray
     parent: tuple[np.ndarray, np.ndarray]
     people: np.ndarray
@@ -79,10 +81,24 @@ class Year:
             for count, times in form.items():
                 by_name[i, number[called[count]]] += times
         people = cells["people"].to_numpy(np.int64) if "people" in cells else np.full(len(cells), -1)
+        rows, equal = _sums([*sums, *parts], place), np.arange(len(sums) + len(parts)) < len(sums)
         return cls(
-            cells, groups, names, values, n, s, group, _sums([*sums, *parts], place), np.arange(len(sums) + len(parts)) < len(sums),
-            by_name, parents(cells), people, minimum_cell,
+            cells, groups, names, values, n, s, group, rows, equal, _holds(values, rows, equal), by_name, parents(cells), people,
+            minimum_cell,
         )  # fmt: skip
+
+    def within(self, some: np.ndarray) -> tuple[Year, np.ndarray]:
+        """The year as it is of some groups alone while all others stay as they are; and which cells are of these."""
+        cells, groups = np.flatnonzero(some[self.group]), np.flatnonzero(some)
+        sums = sp.csr_array(self.sums[:, groups])
+        rows = np.flatnonzero(np.diff(sums.indptr))
+        place = np.append(np.cumsum(some[self.group]) - 1, -1)
+        of, same = self.parent
+        return Year(
+            self.cells.iloc[cells].reset_index(drop=True), [self.groups[g] for g in groups], self.names, self.values[:, groups],
+            self.n[cells], self.s[cells], (np.cumsum(some) - 1)[self.group[cells]], sp.csr_array(sums[rows]), self.equal[rows],
+            self.holds[:, rows], self.forms, (place[of[cells]], same[cells]), self.people[cells], self.minimum_cell,
+        ), cells  # fmt: skip
 
     def publish(self, world: np.ndarray, withheld: np.ndarray) -> pd.DataFrame:
         """What is said of each cell, were the counts those of the world."""
@@ -121,17 +137,8 @@ class Prover:
         self.withheld = np.zeros(len(year.cells), bool) if withheld is None else withheld
         v = year.values
         self.said = year.publish(v, self.withheld)
-        # A partner's own totals need not add up; what is not so, no outsider can hold against it.
-        there = v >= 0
-        touched = abs(year.sums)
-        self.holds = []
-        for row, known in zip(v, there, strict=True):
-            left = year.sums @ row
-            self.holds.append(
-                (touched @ (~known).astype(int) == 0) & np.where(year.equal, left == 0, left >= 0)
-            )
         used = (year.forms != 0).astype(int)
-        self.form_holds = (used @ (~there).astype(int) == 0) & (year.forms @ v >= 0)
+        self.form_holds = (used @ (v < 0).astype(int) == 0) & (year.forms @ v >= 0)
         of_everyone = {(metric, "n") for metric in POPULATION}
         self.everyone = np.array([name in of_everyone for name in year.names])
 
@@ -184,9 +191,10 @@ class Prover:
             world[self.everyone] < np.minimum(truth[self.everyone], 1)
         ).any():
             return False
-        for row, holds in zip(world, self.holds, strict=True):
-            left = (year.sums @ row)[holds]
-            if (left < 0).any() or left[year.equal[holds]].any():
+        for row, true, holds in zip(world, truth, year.holds, strict=True):
+            if (year.sums @ (row - true))[holds & year.equal].any() or (
+                (year.sums @ row)[holds & ~year.equal] < 0
+            ).any():
                 return False
         if ((year.forms @ world)[self.form_holds] < 0).any():
             return False
@@ -201,6 +209,15 @@ class Prover:
         if before is not None:
             lowest, highest = np.minimum(lowest, before.lowest), np.maximum(highest, before.highest)
         return Seen(lowest, highest)
+
+
+def _holds(values: np.ndarray, sums: sp.csr_array, equal: np.ndarray) -> np.ndarray:
+    """Count names × sums that are so: a partner's own totals need not add up, and what does not, no outsider can hold against it."""
+    touched, found = abs(sums), np.zeros((len(values), sums.shape[0]), bool)
+    for number, row in enumerate(values):
+        left = sums @ row
+        found[number] = (touched @ (row < 0).astype(int) == 0) & np.where(equal, left == 0, left >= 0)
+    return found
 
 
 def _sums(rows: list[tuple[Group, Iterable[Group], int]], place: dict[Group, int]) -> sp.csr_array:

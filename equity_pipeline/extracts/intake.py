@@ -25,7 +25,7 @@ from typing import Any
 import polars as pl
 
 from equity_pipeline.adapters.base import FILE, LINE
-from equity_pipeline.contracts import EXTRACTS, Extract
+from equity_pipeline.contracts import EXTRACTS, Extract, gate
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import DeliveryError, EquityError, TransientError
 from equity_pipeline.domain.versions import version
@@ -703,6 +703,7 @@ def _archive_path(home: Home, partner: Partner, sha256: str, file: str) -> Path:
 def _archived(item: Item, sha256: str, target: Path) -> bool:
     """Copy a delivery into the archive, in place of what was left there by one who was killed; False if its bytes changed
     meanwhile. It reaches the disk before the ledger knows of it (see `_take`)."""
+    gate.load()
     new = new_folder(target) if item.set_of else new_file(target, sync=False)
     with contextlib.suppress(_Changed), new as scratch:
         if item.copy_to(scratch) != sha256:

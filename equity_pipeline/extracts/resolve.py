@@ -78,18 +78,18 @@ def resolve(contract: Extract, text: pl.DataFrame, several: bool) -> Resolved:
 def judged(
     contract: Extract, text: pl.DataFrame, required: tuple[str, ...]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows each by itself: those that pass, typed, and the rejects as in `Resolved`, with the other columns of the
-    text (`_year` …) that are not canonical."""
+    """Rows each by itself: those that pass, typed and coded, and the rejects as in `Resolved`, with the other columns of
+    the text (`_year` …) that are not canonical."""
     text = text.with_row_index(_ROW)
-    sound, reasons = _sound(contract, text, required)
+    sound, reasons = _sound(contract, text, required, coded=True)
     return sound.drop(_ROW, REJECT), _rejects(text, reasons, YEAR)
 
 
 def _sound(
-    contract: Extract, text: pl.DataFrame, required: tuple[str, ...]
+    contract: Extract, text: pl.DataFrame, required: tuple[str, ...], coded: bool = False
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Typed rows without a fault; `_row`, `_reason` and `_column` of the others."""
-    typed = contract.typed(text, required)
+    typed = contract.typed(text, required, coded)
     refused = pl.col(REJECT).is_not_null()
     faulty = typed.filter(refused | pl.col(FAULT).is_not_null())
     reasons = [

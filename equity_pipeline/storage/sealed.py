@@ -24,6 +24,7 @@ from typing import Any
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -153,6 +154,19 @@ def write_parquet(frame: pl.DataFrame, target: Path, **options: Any) -> None:
     content = io.BytesIO()
     frame.write_parquet(content, **chosen)
     write(target, content.getvalue())
+
+
+def write_coded(frame: pl.DataFrame, target: Path) -> None:
+    """The same of many rows in no order, some of whose columns of text may be Enums: the codes are written as they are, and
+    read as text. What is least and greatest would tell a reader nothing."""
+    stream = io.BytesIO() if _keys() else str(target)
+    pq.write_table(
+        frame.to_arrow(), stream, row_group_size=_ROW_GROUP, compression="zstd", compression_level=1,
+        use_dictionary=[name for name, dtype in frame.schema.items() if dtype == pl.Enum],
+        store_schema=False, write_statistics=False,
+    )  # fmt: skip
+    if isinstance(stream, io.BytesIO):
+        write(target, stream.getvalue())
 
 
 def write_ipc(frame: pl.DataFrame, target: Path) -> None:

@@ -166,8 +166,65 @@ def test_a_world_where_nobody_is_or_where_more_succeed_than_there_are_is_no_witn
 
 def test_where_the_search_comes_to_its_end_nothing_is_published(monkeypatch):
     monkeypatch.setattr(search, "_REPAIRS", 0)
-    with pytest.raises(DisclosureError, match="^0 groups could be worked out .* nothing is published$"):
+    monkeypatch.setattr(search, "_ROUNDS", 0)
+    with pytest.raises(DisclosureError, match="^1 groups could be worked out .* nothing is published$"):
         prove(table({"yes": (4, 2), "no": (40, 22)}), DIMENSIONS, 10)
+
+
+def district(schools: int, seed: int = 0) -> pd.DataFrame:
+    """Counts of some schools with a few homeless students each, and of their district."""
+    random = np.random.default_rng(seed)
+    frames = []
+    for school in range(schools):
+        few, many = int(random.integers(2, 9)), int(random.integers(30, 60))
+        of = table(
+            {"yes": (few, int(random.integers(few + 1))), "no": (many, int(random.integers(8, many - 8)))}
+        )
+        frames.append(of.assign(school_id=str(school)))
+    counts = pd.concat(frames)
+    key = [c for c in CELL if c != "school_id"]
+    whole = counts.groupby(key, as_index=False)[["n", "successes"]].sum().assign(school_id="_all")
+    return pd.concat([counts, whole])[[*CELL, "n", "successes"]].sort_values(CELL, ignore_index=True)
+
+
+def test_many_schools_are_searched_in_blocks_and_alike_on_any_number_of_processes(monkeypatch):
+    counts = district(6)
+    year = Year.of(counts, DIMENSIONS, 10)
+    monkeypatch.setattr(search, "_BLOCK", 2)
+    found = []
+    for processes in ({0}, {0, 1}):
+        monkeypatch.setattr(search.os, "sched_getaffinity", lambda _, p=processes: p)
+        found.append(search.proven(year))
+    (prover, worlds), (other, again) = found
+    assert (prover.withheld == other.withheld).all()
+    assert len(worlds) == len(again)
+    assert all(map(np.array_equal, worlds, again))
+    assert all(map(prover.consistent, worlds))
+    assert not len(prover.narrow(worlds))
+    # Worlds of several blocks are laid together: some world differs from the truth in schools of all three.
+    moved = [
+        {year.groups[g].school_id for g in np.flatnonzero((w != year.values).any(axis=0))} for w in worlds
+    ]
+    assert any({"0", "1", "2"} <= of for of in moved)
+
+
+def test_a_year_within_some_groups_holds_what_the_others_leave_it():
+    """The sums of the groups outside stay: what is moved inside must add up to nothing."""
+    year = Year.of(district(3), DIMENSIONS, 10)
+    inside = np.array([group.school_id in ("0", "1") for group in year.groups])
+    part, cells = year.within(inside)
+    assert [year.cells["school_id"][c] for c in cells] == part.cells["school_id"].tolist()
+    prover = Prover(part)
+    assert prover.consistent(part.values)
+    yes = [i for i, group in enumerate(part.groups) if group.subgroup == "yes"]
+    no = [i for i, group in enumerate(part.groups) if group.subgroup == "no"]
+    world = part.values.copy()
+    n = part.names.index(("ap_ib_enrollment", "n"))
+    world[n, [yes[0], no[1]]] += 1
+    world[n, [yes[1], no[0]]] -= 1
+    assert prover.consistent(world)
+    world[n, yes[0]] -= 1
+    assert not prover.consistent(world)
 
 
 def test_a_witness_of_other_counts_or_that_proves_nothing_is_not_used(tmp_path):
