@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import polars as pl
-from polars import selectors
 
 _SAMPLE = 4096
 
@@ -56,4 +55,9 @@ def _coded(texts: pl.Series) -> pl.Series:
 
 def plain(rows: pl.DataFrame) -> pl.DataFrame:
     """Rows with their coded columns as text: codes are of one block, and in no order."""
-    return rows.with_columns(selectors.enum().cast(pl.String))
+    # Cast, each text would be written anew.
+    return rows.with_columns(
+        dtype.categories.gather(rows[name].to_physical()).alias(name)
+        for name, dtype in rows.schema.items()
+        if isinstance(dtype, pl.Enum)
+    )

@@ -38,6 +38,8 @@ MARK = b"\x00eqseal1"
 _ID, _SALT, _TAG = 8, 32, 16
 _HEAD = len(MARK) + _ID + _SALT
 _BLOCK = 1024**2
+_COPIED = 16 * 1024**2
+"""Bytes that are copied at once: another thread works meanwhile, and each time may have to be waited for."""
 _ROW_GROUP = 2**16
 """Rows whose columns a processor holds near it while they are written."""
 _PLACE = 4
@@ -222,9 +224,9 @@ def copied(path: Path, target: Path) -> str:
         return (
             ""  # made to look like a sealed file: no content has this sum, and none would be read out of it
         )
-    digest = hashlib.sha256()
-    with path.open("rb") as file, target.open("wb") as copy:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-            copy.write(block)
+    digest, room = hashlib.sha256(), memoryview(bytearray(min(_COPIED, path.stat().st_size + 1)))
+    with path.open("rb", buffering=0) as file, target.open("wb", buffering=0) as copy:
+        while size := file.readinto(room):
+            digest.update(room[:size])
+            copy.write(room[:size])
     return digest.hexdigest()
