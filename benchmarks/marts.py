@@ -76,7 +76,7 @@ EXTRACTS = {
 }  # fmt: skip
 
 # Population and flags in one pass each; students collapsed twice, to who answers alike in what is crossed and in all the rest;
-# every metric a pair of sums; references by windows. Nothing is written to the file but what is asked for.
+# every metric a pair of sums; references found once a dimension. Nothing is written to the file but what is asked for.
 SCRIPT = """
 create temp table class_of as
 select c.school_year, c.course_id, coalesce(c.sced_code, c.course_id) as offering, k.exam_program as program, k.advanced = 'yes' as advanced,
@@ -206,30 +206,30 @@ having not crossed or grade_level is null;
 
 create temp table counted as {long_counts};
 
+create temp table described as
+select c.*, d.partitioning = 'yes' as partitioning, d.reference_subgroup, list_contains(string_split(c.subgroup, '*'), 'unknown') as unknown,
+  case when m.direction = 'lower_is_better' then -1 else 1 end as direction
+from counted c join {dimensions} d using (dimension) join {metrics} m using (metric_id);
+
 create table intermediate.int_references as
-with described as (
-  select c.*, d.partitioning = 'yes' as partitioning, d.reference_subgroup, list_contains(string_split(c.subgroup, '*'), 'unknown') as unknown,
-    case when m.direction = 'lower_is_better' then -1 else 1 end as direction
-  from counted c join {dimensions} d using (dimension) join {metrics} m using (metric_id)
+with of_dimension as (
+  select school_year, school_id, grade_level, metric_id, dimension,
+    cast(sum(n) filter (partitioning and not unknown) as bigint) as known_n,
+    cast(sum(successes) filter (partitioning and not unknown) as bigint) as known_successes,
+    min(struct_pack(behind := -direction * successes / n, g := subgroup, n := n, s := successes)) filter (n >= 10 and not unknown) as best,
+    max(struct_pack(g := subgroup, n := n, s := successes)) filter (subgroup = reference_subgroup) as designated
+  from described group by all
+), overall as (
+  select school_year, school_id, grade_level, metric_id, n, successes from described where dimension = 'all_students'
 )
-select school_year, school_id, grade_level, metric_id, dimension, subgroup, direction, partitioning, n, successes, reason,
-  case when partitioning then sum(n) filter (not unknown) over w - case when unknown then 0 else n end end as rest_n,
-  case when partitioning then sum(successes) filter (not unknown) over w - case when unknown then 0 else successes end end as rest_successes,
-  'all' as overall_subgroup, max(n) filter (dimension = 'all_students') over p as overall_n,
-  max(successes) filter (dimension = 'all_students') over p as overall_successes,
+select school_year, school_id, grade_level, metric_id, dimension, subgroup, direction, partitioning, c.n, c.successes, reason,
+  known_n - case when unknown then 0 else c.n end as rest_n, known_successes - case when unknown then 0 else c.successes end as rest_successes,
+  'all' as overall_subgroup, o.n as overall_n, o.successes as overall_successes,
   best.g as highest_subgroup, best.n as highest_n, best.s as highest_successes,
-  max(subgroup) filter (subgroup = reference_subgroup) over w as designated_subgroup,
-  max(n) filter (subgroup = reference_subgroup) over w as designated_n,
-  max(successes) filter (subgroup = reference_subgroup) over w as designated_successes
-from (
-  select *, first_value(case when n >= 10 and not unknown then struct_pack(g := subgroup, n := n, s := successes) end)
-    over (partition by school_year, school_id, grade_level, metric_id, dimension
-          order by n >= 10 and not unknown desc nulls last, direction * successes / n desc, subgroup
-          rows between unbounded preceding and unbounded following) as best
-  from described
-)
-window w as (partition by school_year, school_id, grade_level, metric_id, dimension),
-  p as (partition by school_year, school_id, grade_level, metric_id);
+  designated.g as designated_subgroup, designated.n as designated_n, designated.s as designated_successes
+from described c
+join of_dimension using (school_year, school_id, grade_level, metric_id, dimension)
+left join overall o using (school_year, school_id, grade_level, metric_id);
 """
 MEASURED = ["ap_ib_enrollment", "advanced_enrollment", "ap_stem_enrollment", "first_time_ap_ib", "courses_offered_access",
             "course_grade_c_or_better", "course_seats_c_or_better", "course_completed", "exam_taken", "exam_passed_of_takers",
@@ -293,7 +293,8 @@ def by_hand(home: Home) -> Path:
             f"case when {first} then null else s{i} end as successes, case when {first} then '{why}' end as reason from place_count"
         )
     names["long_counts"] = " union all ".join(long)
-    with duckdb.connect(file, config={"threads": 2, "memory_limit": "4GB"}) as connection:
+    limits = {limit: project.settings()[limit] for limit in ("threads", "memory_limit")}
+    with duckdb.connect(file, config=limits) as connection:
         for schema in ("intermediate", "policy", "raw", "marts"):
             connection.execute(f"create schema {schema}")
         connection.execute(SCRIPT.format(**names))

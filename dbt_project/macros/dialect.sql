@@ -67,6 +67,20 @@ from {{ relation }}
   {% endfor -%}
 {%- endmacro %}
 
+{# Several values as one: `values` is name → expression. Such are compared by the first, then the second, and so on. #}
+{% macro row_of(values) %}{{ adapter.dispatch('row_of')(values) }}{% endmacro %}
+{% macro default__row_of(values) -%}
+struct({% for name, expression in values.items() %}{{ expression }} as {{ name }}{{ ', ' if not loop.last }}{% endfor %})
+{%- endmacro %}
+{% macro duckdb__row_of(values) -%}
+struct_pack({% for name, expression in values.items() %}{{ name }} := {{ expression }}{{ ', ' if not loop.last }}{% endfor %})
+{%- endmacro %}
+
+{# A number that is the same for rows that agree in the columns, and hardly ever for others. #}
+{% macro hash_of(columns) %}{{ adapter.dispatch('hash_of')(columns) }}{% endmacro %}
+{% macro default__hash_of(columns) %}xxhash64({{ columns | join(', ') }}){% endmacro %}
+{% macro duckdb__hash_of(columns) %}hash({{ columns | join(', ') }}){% endmacro %}
+
 {# All columns of the relation but one. #}
 {% macro all_but(column) %}{{ adapter.dispatch('all_but')(column) }}{% endmacro %}
 {% macro default__all_but(column) %}* except ({{ column }}){% endmacro %}

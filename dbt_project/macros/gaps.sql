@@ -3,13 +3,25 @@
   {% for column in columns %}{{ one }}.{{ column }} = {{ other }}.{{ column }}{{ ' and ' if not loop.last }}{% endfor %}
 {%- endmacro %}
 
-{# Why two years' rows of `int_gap_level` can't be compared, or null. #}
-{% macro what_changed(one, other) -%}
+{# What stands in several rows of these columns. Only rows whose hashes repeat are looked at: millions of texts side by side do not
+   fit into memory. #}
+{% macro repeated(relation, columns) -%}
+select {{ columns | join(', ') }}
+from {{ relation }}
+where {{ hash_of(columns) }} in (
+  select hashed from (select {{ hash_of(columns) }} as hashed from {{ relation }}) as hashes group by hashed having count(*) > 1
+)
+group by {{ columns | join(', ') }}
+having count(*) > 1
+{%- endmacro %}
+
+{# Why two years' rows of `int_gap_level` can't be compared, or null; `changes` is what is not the same of those two years. #}
+{% macro what_changed(one, other, changes) -%}
   case
-    when {{ one }}.uses_race and {{ one }}.race_standard is distinct from {{ other }}.race_standard then 'race_standard_changed'
-    when {{ one }}.uses_income and {{ one }}.econ_basis is distinct from {{ other }}.econ_basis then 'income_basis_changed'
-    when {{ one }}.uses_el and {{ one }}.el_rule is distinct from {{ other }}.el_rule then 'el_rule_changed'
-    when {{ one }}.uses_courses and {{ one }}.course_map_version <> {{ other }}.course_map_version then 'course_map_changed'
+    when {{ one }}.uses_race and {{ changes }}.race_standard then 'race_standard_changed'
+    when {{ one }}.uses_income and {{ changes }}.econ_basis then 'income_basis_changed'
+    when {{ one }}.uses_el and {{ changes }}.el_rule then 'el_rule_changed'
+    when {{ one }}.uses_courses and {{ changes }}.course_map_version then 'course_map_changed'
     when abs({{ one }}.known_share - {{ other }}.known_share) > policy.coverage_tolerance then 'coverage_changed'
   end
 {%- endmacro %}
@@ -81,7 +93,7 @@ levels as (
   from {{ ref('int_gap_level') }} as levels
   inner join {{ ref('gap_closure') }} as closure
     on {{ same('closure', 'levels', ['school_year', 'school_id', 'metric_id', 'dimension', 'subgroup', 'reference']) }}
-  where levels.reference = 'designated'
+  where levels.reference = 'designated' and levels.school_id in (select school_id from clients)
 ),
 
 rows_of_clients as (

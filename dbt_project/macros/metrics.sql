@@ -7,7 +7,7 @@
 {{ sums_metric('1' if among == 'true' else 'case when ' ~ among ~ ' then 1 else 0 end', 'case when ' ~ reached ~ ' then 1 else 0 end') }}
 {%- endmacro %}
 
-{# A metric of what each student of `int_student_outcome` has: `n` and the part of it that are `successes`. `int_student_counts` reads
+{# A metric of what each student of `int_student_outcome` has: `n` and the part of it that are `successes`. `int_place_sums` reads
    both from here and adds up all such metrics in one pass over the students; the rows are for who wants to look at one. #}
 {% macro sums_metric(n, successes) -%}
 {{ config(meta={'n': n, 'successes': successes}) }}

@@ -4,8 +4,8 @@ Belongs here: quoting, delimiters, record boundaries. Does not belong here: enco
 meaning of any column.
 
 Two ways lead to the same records. Python's csv in its strict mode is the measure of what is right, and reads every
-block that holds anything odd. Of every other block numpy first proves where each record ends and that it has the width
-of the header; only then polars may split it into columns, and must find as many records.
+block that holds anything odd. Of every other block numpy proves where each field and record ends, and which records have
+the width of the header; of those the columns are made.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from polars.exceptions import PolarsError
 
 from equity_pipeline.adapters.base import LINE, BadRecord, RawTable
+from equity_pipeline.adapters.cells import Cells
 from equity_pipeline.domain.errors import DeliveryError
 
 DELIMITERS = (",", "\t", ";", "|")
@@ -67,6 +67,7 @@ class Records:
             self._dialect |= {"escapechar": "\\", "doublequote": False}
         self._repeated = 0
         self._found = self._one = np.empty(0, bool)
+        self._cells = Cells()
         block = next(blocks, b"")
         while 0 < len(block) < _HEAD and (more := next(blocks, b"")):
             block += more
@@ -190,13 +191,10 @@ class Records:
         else:
             lines, read = self._line + np.arange(len(stops)), len(stops)
         widths = np.diff(ends, prepend=-1)
-        odd = np.flatnonzero(widths != width)
-        bad, pieces, kept = [], [], 0
-        for record in odd:
-            start, stop = int(starts[record]), int(stops[record])
-            line = buffer[start:stop].decode()
-            pieces.append(buffer[kept:start])
-            kept = stop
+        fits = widths == width
+        bad = []
+        for record in np.flatnonzero(~fits):
+            line = buffer[starts[record] : stops[record]].decode()
             if widths[record] == 1 and not "".join(*csv.reader([line], **self._dialect)).strip():
                 continue
             if "\n" in line[:-1]:
@@ -204,12 +202,12 @@ class Records:
             bad.append(
                 BadRecord(int(lines[record]), line.rstrip("\r\n"), _other_width(int(widths[record]), width))
             )
-        frame = self._split(b"".join([*pieces, buffer[kept:size]]), quoted, np.delete(lines, odd))
-        if frame is None:
-            return None
+        if not fits.all():
+            marks = marks[: ends[-1] + 1][np.repeat(fits, widths)]
+            starts, lines = starts[fits], lines[fits]
         self._rest = buffer[size:]
         self._line += read
-        return self._table(frame, bad)
+        return self._table(self._split(buffer, starts, marks[: len(starts) * width], quoted, lines), bad)
 
     def _ends(self, text: np.ndarray, marks: np.ndarray) -> np.ndarray:
         """Which of the marks end a record. Where every record has as many fields as the header, it is told without a look at
@@ -231,21 +229,22 @@ class Records:
             np.logical_or(found, np.equal(text, byte, out=one), out=found)
         return np.flatnonzero(found)
 
-    def _split(self, records: bytes, quoted: bool, lines: np.ndarray) -> pl.DataFrame | None:
-        """Records of proven width as columns, or None if polars does not find as many."""
-        if not len(lines):
-            return self._frame([], [])
-        try:
-            frame = pl.read_csv(
-                records, has_header=False, infer_schema=False, separator=self._delimiter,
-                quote_char='"' if quoted else None, empty_string_is_null=False,
-            )  # fmt: skip
-        except PolarsError:
-            return None
-        if frame.shape != (len(lines), len(self._header)):
-            return None
-        frame.columns = self._header
-        return frame.rechunk().with_columns(pl.Series(LINE, lines, pl.Int64))
+    def _split(
+        self, buffer: bytes, starts: np.ndarray, marks: np.ndarray, quoted: bool, lines: np.ndarray
+    ) -> pl.DataFrame:
+        """Records as columns: where each begins, and where their fields end, all of the width of the header."""
+        ends = np.ascontiguousarray(marks.reshape(-1, len(self._header)).T)
+        if quoted:
+            text = np.frombuffer(buffer, np.uint8)
+            ends[-1] -= text[ends[-1] - 1] == _CR
+        places = zip(chain([starts], (before + 1 for before in ends[:-1])), ends, strict=True)
+        if quoted:
+            places = (_within_quotes(text, *place) for place in places)
+        cells = self._cells.columns(buffer, places)
+        if quoted and b'""' in buffer:  # a cell without quotes around it has none in it
+            cells = (column.str.replace_all('""', '"', literal=True) for column in cells)
+        frame = pl.DataFrame([column.alias(name) for name, column in zip(self._header, cells, strict=True)])
+        return frame.with_columns(pl.Series(LINE, lines, pl.Int64))
 
     def _careful(self, buffer: bytes, final: bool) -> RawTable:
         """The whole records at the start of the buffer as csv finds them."""
@@ -350,6 +349,12 @@ def _outside_quotes(text: np.ndarray, marks: np.ndarray, delimiter: str) -> np.n
         return None
     ends: np.ndarray = marks[~quotes & ~inside]
     return ends
+
+
+def _within_quotes(text: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where cells begin and end without the quotes around them."""
+    quoted = text[starts] == _QUOTE
+    return starts + quoted, ends - quoted
 
 
 def _other_width(found: int, expected: int) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 import polars as pl
 
-from equity_pipeline.contracts.distinct import by_distinct
+from equity_pipeline.contracts.distinct import by_distinct, plain
 
 FAULT = "_fault"
 GRADES = ("IT", "PR", "PK", "TK", "KG", *(f"{grade:02d}" for grade in range(1, 14)), "PS", "UG")
@@ -194,9 +194,10 @@ class Extract:
         """All faults in the order that `typed` numbers them."""
         return (*self.type_faults(), *self.missing_faults(required), *self.value_faults())
 
-    def typed(self, rows: pl.DataFrame, required: Iterable[str]) -> pl.DataFrame:
+    def typed(self, rows: pl.DataFrame, required: Iterable[str], coded: bool = False) -> pl.DataFrame:
         """Text rows → every column of the contract in its type, the other columns of `rows` as they are (`_file` …),
-        and `_fault`: the position in `faults(required)` of the first thing wrong with the row, or null."""
+        and `_fault`: the position in `faults(required)` of the first thing wrong with the row, or null. `coded`: see
+        `by_distinct`."""
         required = tuple(required)
         faults = dict(enumerate(self.faults(required)))
         types = range(len(self.type_faults()))
@@ -216,17 +217,18 @@ class Extract:
                 text = rows[column.name]
             else:
                 text = pl.repeat(None, rows.height, dtype=pl.String, eager=True).alias(column.name)
-            value, fault = by_distinct(text, partial(judged, column))
+            value, fault = by_distinct(text, partial(judged, column), coded)
             values.append(value)
             if fault.null_count() < len(fault):
                 found.append(fault)
         names = {column.name for column in self.columns}
         others = rows.select(name for name in rows.columns if name not in names)
         typed = pl.DataFrame(values).hstack(others)
-        of_rules = _first({number: faults[number] for number in rules})
-        return typed.with_columns(
-            pl.coalesce(pl.min_horizontal(pl.lit(None, pl.Int32), *found), of_rules).alias(FAULT)
-        )
+        of_columns = pl.min_horizontal(pl.lit(None, pl.Int32), *found)
+        named = {name for rule in self.rules for name in rule.holds.meta.root_names()}
+        fault = pl.coalesce(of_columns, _first({number: faults[number] for number in rules})).alias(FAULT)
+        compared = typed.with_columns(plain(typed.select(sorted(named))))
+        return typed.with_columns(compared.with_columns(fault)[FAULT])
 
 
 def _first(faults: Mapping[int, Fault]) -> pl.Expr:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from importlib import import_module
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from equity_pipeline.contracts import EXTRACTS
@@ -10,6 +12,11 @@ from equity_pipeline.contracts.extract import Fault
 
 if TYPE_CHECKING:
     import pandera.polars as pa
+
+
+def load() -> None:
+    """Load pandera while something else is done: it takes half a second, and who copies a delivery will store its rows."""
+    Thread(target=import_module, args=("pandera.polars",)).start()
 
 
 @lru_cache

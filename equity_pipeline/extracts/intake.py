@@ -25,7 +25,7 @@ from typing import Any
 import polars as pl
 
 from equity_pipeline.adapters.base import FILE, LINE
-from equity_pipeline.contracts import EXTRACTS, Extract
+from equity_pipeline.contracts import EXTRACTS, Extract, gate
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import DeliveryError, EquityError, TransientError
 from equity_pipeline.domain.versions import version
@@ -76,7 +76,7 @@ __all__ = [
 
 _CACHE_BYTES = 1024**3
 HELD_BACK = "the file holds far fewer rows than the one before and was held back"
-_COUNTS = ("rows_in", "loaded", "rejected", "duplicates")
+_COUNTS = ("rows_in", "loaded", "rejected", "duplicates", "conflicts")
 
 
 @dataclass(frozen=True)
@@ -518,7 +518,7 @@ def load_extracts(home: Home, partner: Partner, school_year: int) -> list[Extrac
         total = load.account.select(pl.exclude(UNIT, FILE).sum()).row(0, named=True)
         results.append(
             ExtractLoad(
-                contract.name, school_year, folder, load.rows, **total, conflicts=load.conflicts,
+                contract.name, school_year, folder, load.rows, **total,
                 deliveries=len({load["delivery_id"] for load in standing}), superseded=replaced,
                 reasons=load.reasons,
             )
@@ -539,12 +539,11 @@ def _forget_readings(home: Home, partner: Partner, ledger: Ledger) -> None:
 
 @dataclass(frozen=True)
 class _Stored:
-    """`rows`: how many are stored; `account`: see `Resolved`; `conflicts`: how many; `reasons`: reason → rejected rows;
-    `rejects`: delivery → quarantine, of the conflicts too."""
+    """`rows`: how many are stored; `account`: see `Resolved`; `reasons`: reason → rejected rows; `rejects`: delivery →
+    quarantine, of the conflicts too."""
 
     rows: int
     account: pl.DataFrame
-    conflicts: int
     reasons: dict[str, int]
     rejects: dict[str, list[pl.DataFrame | Path]]
 
@@ -589,7 +588,8 @@ def _placed(
         delivery_id = standing[unit]["delivery_id"]
         told = quarantine.joined([quarantine.marks_only(rows.drop(UNIT), delivery_id)])
         rejects[delivery_id].append(told)
-    account: list[tuple[int, str, int, int, int, int]] = []
+    conflicts = Counter(settled.conflicts.select(UNIT, FILE).iter_rows())
+    account: list[tuple[int, str, int, int, int, int, int]] = []
     reasons: Counter[str] = Counter()
     for unit, reading in enumerate(readings):
         found = reading.of(source, contract.name)
@@ -597,10 +597,11 @@ def _placed(
         for (file, year), (sound, rejected) in sorted(found.counts.items()):
             if year == school_year:
                 gone = settled.duplicates[unit, file]
-                account.append((unit, file, sound + rejected, sound - gone, rejected, gone))
+                contrary = conflicts[unit, file]
+                account.append((unit, file, sound + rejected, sound - gone, rejected, gone, contrary))
     columns = {UNIT: pl.Int32, FILE: pl.String} | dict.fromkeys(_COUNTS, pl.Int64)
     counted = pl.DataFrame(account, columns, orient="row")
-    return _Stored(settled.rows, counted, settled.conflicts.height, dict(sorted(reasons.items())), rejects)
+    return _Stored(settled.rows, counted, dict(sorted(reasons.items())), rejects)
 
 
 def _merged(
@@ -636,7 +637,7 @@ def _merged(
         delivery_id: [quarantine.joined(frames)] for delivery_id, frames in by_delivery.items()
     }
     reasons = rejects.group_by(REASON).len().sort(REASON)
-    return _Stored(rows, account, conflicts.height, dict(reasons.iter_rows()), held)
+    return _Stored(rows, account, dict(reasons.iter_rows()), held)
 
 
 def _as_delivered(
@@ -672,11 +673,25 @@ def _accounted(
     for load in loads:
         if _unit(load) in few:
             entries.append(
-                load | {"loaded": 0, "rejected": load["rows_in"], "duplicates": 0, "status": "held"}
+                load
+                | {
+                    "loaded": 0,
+                    "rejected": load["rows_in"],
+                    "duplicates": 0,
+                    "conflicts": 0,
+                    "status": "held",
+                }
             )
         elif (load["source"], load["delivery_id"]) not in stand:
             entries.append(
-                load | {"loaded": 0, "rejected": 0, "duplicates": load["rows_in"], "status": "superseded"}
+                load
+                | {
+                    "loaded": 0,
+                    "rejected": 0,
+                    "duplicates": load["rows_in"],
+                    "conflicts": 0,
+                    "status": "superseded",
+                }
             )
     for row in account.iter_rows(named=True):
         load = standing[row[UNIT]]
@@ -703,6 +718,7 @@ def _archive_path(home: Home, partner: Partner, sha256: str, file: str) -> Path:
 def _archived(item: Item, sha256: str, target: Path) -> bool:
     """Copy a delivery into the archive, in place of what was left there by one who was killed; False if its bytes changed
     meanwhile. It reaches the disk before the ledger knows of it (see `_take`)."""
+    gate.load()
     new = new_folder(target) if item.set_of else new_file(target, sync=False)
     with contextlib.suppress(_Changed), new as scratch:
         if item.copy_to(scratch) != sha256:
@@ -772,7 +788,8 @@ def _loads_of(
         yield {
             "source": source, "file": file, "extract": extract, "school_year": year,
             "records": rows + skips, "skipped": skips, "rows_in": rows, "loaded": 0,
-            "rejected": 0 if year else rows, "duplicates": 0, "status": "pending" if year else "loaded",
+            "rejected": 0 if year else rows, "duplicates": 0, "conflicts": 0,
+            "status": "pending" if year else "loaded",
         }  # fmt: skip
 
 

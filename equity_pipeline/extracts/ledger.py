@@ -19,18 +19,20 @@ from typing import Any
 from equity_pipeline.domain.errors import EquityError, TransientError
 from equity_pipeline.storage.home import Home
 
-_TABLES = """
+_CONFLICTS = "conflicts INTEGER NOT NULL DEFAULT 0 CHECK (conflicts <= duplicates)"
+"""Of the duplicates those that say otherwise than the row kept; ledgers of old do not have it."""
+_TABLES = f"""
 CREATE TABLE IF NOT EXISTS deliveries (
     partner_id TEXT NOT NULL, delivery_id TEXT NOT NULL, sha256 TEXT NOT NULL, file TEXT NOT NULL, size INTEGER NOT NULL,
     sequence INTEGER NOT NULL, received_at TEXT NOT NULL, source TEXT, mapping TEXT,
     status TEXT NOT NULL CHECK (status IN ('accepted', 'refused', 'unclaimed')), message TEXT, as_of TEXT,
-    inferred TEXT NOT NULL DEFAULT '{}',
+    inferred TEXT NOT NULL DEFAULT '{{}}',
     PRIMARY KEY (partner_id, sha256)
 );
 CREATE TABLE IF NOT EXISTS loads (
     partner_id TEXT NOT NULL, delivery_id TEXT NOT NULL, source TEXT NOT NULL, file TEXT NOT NULL, extract TEXT NOT NULL,
     school_year INTEGER NOT NULL, records INTEGER NOT NULL, skipped INTEGER NOT NULL, rows_in INTEGER NOT NULL,
-    loaded INTEGER NOT NULL, rejected INTEGER NOT NULL, duplicates INTEGER NOT NULL,
+    loaded INTEGER NOT NULL, rejected INTEGER NOT NULL, duplicates INTEGER NOT NULL, {_CONFLICTS},
     status TEXT NOT NULL CHECK (status IN ('pending', 'loaded', 'superseded', 'held')),
     PRIMARY KEY (partner_id, delivery_id, source, file, extract, school_year),
     CHECK (records = rows_in + skipped),
@@ -42,10 +44,10 @@ CREATE TABLE IF NOT EXISTS rekeys (
 );
 """
 _EMPTIED = (
-    "UPDATE loads SET records = 0, skipped = 0, rows_in = 0, loaded = 0, rejected = 0, duplicates = 0, "
+    "UPDATE loads SET records = 0, skipped = 0, rows_in = 0, loaded = 0, rejected = 0, conflicts = 0, duplicates = 0, "
     "status = 'pending'"
 )
-_COUNTS = ("records", "skipped", "rows_in", "loaded", "rejected", "duplicates")
+_COUNTS = ("records", "skipped", "rows_in", "loaded", "rejected", "duplicates", "conflicts")
 
 
 class IntegrityError(EquityError):
@@ -59,6 +61,10 @@ def compact(path: Path) -> None:
         con.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
+def _counts_conflicts(con: sqlite3.Connection) -> bool:
+    return any(column["name"] == "conflicts" for column in con.execute("PRAGMA table_info(loads)"))
+
+
 class Ledger:
     """The deliveries of one home. `loads.school_year` 0 holds the rows whose school year can't be read."""
 
@@ -69,6 +75,11 @@ class Ledger:
             # WAL shares memory between its users, which those on several machines do not have.
             con.execute(f"PRAGMA journal_mode = {'DELETE' if home.is_shared else 'WAL'}")
             con.executescript(_TABLES)
+            if not _counts_conflicts(con):
+                con.execute("BEGIN IMMEDIATE")
+                if not _counts_conflicts(con):  # another process may have been as quick
+                    con.execute(f"ALTER TABLE loads ADD COLUMN {_CONFLICTS}")
+                con.execute("COMMIT")
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -236,7 +247,8 @@ class Ledger:
         return [load for load in self.loads(partner_id, school_year, extract) if load["status"] == "loaded"]
 
     def counts(self, partner_id: str, school_year: int | None = None) -> dict[str, int]:
-        """Sums of records, skipped, rows_in, loaded, rejected and duplicates over all loads, replaced ones too."""
+        """Sums of records, skipped, rows_in, loaded, rejected, duplicates and (of them) conflicts over all loads, replaced
+        ones too."""
         loads = self.loads(partner_id, school_year)
         return {count: sum(load[count] for load in loads) for count in _COUNTS}
 

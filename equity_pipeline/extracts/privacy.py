@@ -50,6 +50,8 @@ _BYTES, _LETTERS = 9, 12
 engines keep a text of twelve letters in its place in the column."""
 _SHA256_BLOCK = 64
 _SLOTS = 2 * 1024**2
+_REMEMBERED = 1_000_000
+"""Ids; each block's new ones are joined to them, which takes longer the more there are."""
 _ID, _HASH, _PLACE = "_id", "_hash", "_place"
 
 
@@ -156,15 +158,20 @@ class _Known:
     one slot the later is remembered."""
 
     def __init__(self) -> None:
+        self._lock = Lock()
+        self._forget()
+
+    def _forget(self) -> None:
         self._hashes, self._places = np.zeros(_SLOTS, np.uint64), np.zeros(_SLOTS, np.uint32)
         self._texts, self._hidden = pl.Series([None], dtype=pl.String), pl.Series([None], dtype=pl.String)
-        self._lock = Lock()
 
     def of(self, texts: pl.Series, made: Callable[[pl.Series], pl.Series]) -> pl.Series | None:
         """The pseudonyms of a column, those of texts not yet known as they are `made`; None where a hash misled."""
         hashes = texts.hash().to_numpy()
         slots = hashes & (_SLOTS - 1)
         with self._lock:
+            if len(self._texts) > _REMEMBERED:
+                self._forget()
             places, new = self._places[slots], np.flatnonzero(self._hashes[slots] != hashes)
             if len(new):
                 slots = slots[new]

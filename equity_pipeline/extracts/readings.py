@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +24,7 @@ import polars as pl
 
 from equity_pipeline.adapters.base import FILE, LINE
 from equity_pipeline.contracts import Extract
+from equity_pipeline.contracts.distinct import plain
 from equity_pipeline.extracts import quarantine
 from equity_pipeline.extracts.ledger import IntegrityError
 from equity_pipeline.extracts.privacy import Pseudonyms
@@ -50,6 +52,7 @@ from equity_pipeline.storage.atomic import new_folder
 
 _PLACE, _POSITION = "_place", "_position"
 _STANDS_ALONE = 100_000  # rows of a Parquet file that is not worth joining with its neighbours
+_WRITERS = 2  # files of a school year that are written side by side
 _AT_ONCE = 1_000_000  # rows with a repeated key that are compared in memory
 _SUMMARY = "summary.json"
 _CONFLICT = {
@@ -133,13 +136,12 @@ def _read(folder: Path, delivery: Archived) -> dict[str, Any]:
     number = 0
     for source in delivery.sources:
         blocks = parts_by_block(delivery.partner, delivery.path, delivery.file, source, delivery.people)
-        for parts in ahead(blocks):
-            told.add(parts)
-            for part in parts:
-                one = found.setdefault(
-                    (source.name, part.extract.name), Found(source.name, part.extract.name)
-                )
-                _write(part, _Place(folder, number, delivery.delivery_id), one)
+        for several in ahead(map(_judged, ahead(blocks))):
+            told.add(one.part for one in several)
+            for one in several:
+                name = one.part.extract.name
+                of_all = found.setdefault((source.name, name), Found(source.name, name))
+                _write(one, _Place(folder, number, delivery.delivery_id), of_all)
             number += 1
     return {
         "found": [
@@ -173,31 +175,51 @@ class _Place:
         sealed.write_parquet(frame, self.of("rejects", found, year).with_suffix(".parquet"))
 
 
-def _write(part: Part, place: _Place, found: Found) -> None:
-    """Judge the rows of a block and write them: those that pass, and the others as they were delivered."""
-    contract = part.extract
+@dataclass(frozen=True)
+class _Judged:
+    """A part, and its rows each judged by itself: see `resolve.judged`."""
+
+    part: Part
+    sound: pl.DataFrame
+    rejects: pl.DataFrame
+
+
+def _judged(parts: list[Part]) -> list[_Judged]:
+    unit = pl.lit(0, pl.Int32).alias(UNIT)
+    return [
+        _Judged(part, *judged(part.extract, _of_some_year(part).with_columns(unit), part.extract.required))
+        for part in parts
+    ]
+
+
+def _of_some_year(part: Part) -> pl.DataFrame:
+    known = part.rows[YEAR] != UNREADABLE_YEAR
+    return part.rows if known.all() else part.rows.filter(known)
+
+
+def _write(one: _Judged, place: _Place, found: Found) -> None:
+    """Write the rows of a block: those that pass, and the others as they were delivered."""
+    part, sound, contract = one.part, one.sound, one.part.extract
     [file] = part.tables  # a block is of one
     found.skipped.update(part.skipped)
-    if rejects := list(unreadable(part, place.delivery_id)):
-        frame = quarantine.joined(rejects)
+    if without_year := list(unreadable(part, place.delivery_id)):
+        frame = quarantine.joined(without_year)
         place.reject(frame, found, UNREADABLE_YEAR)
         _count(found, part, frame.with_columns(pl.lit(UNREADABLE_YEAR).alias(YEAR)), 1)
-    text = part.rows
-    if (text[YEAR] == UNREADABLE_YEAR).any():
-        text = text.filter(pl.col(YEAR) != UNREADABLE_YEAR)
-    sound, rejects = judged(contract, text.with_columns(pl.lit(0, pl.Int32).alias(UNIT)), contract.required)
     _count(found, part, sound, 0)
-    _count(found, part, rejects, 1)
-    for year in rejects[YEAR].unique().sort():
-        of_year = rejects.filter(pl.col(YEAR) == year).drop(UNIT, YEAR)
+    _count(found, part, one.rejects, 1)
+    for year in one.rejects[YEAR].unique().sort():
+        of_year = one.rejects.filter(pl.col(YEAR) == year).drop(UNIT, YEAR)
         shown = quarantine.as_delivered(of_year, part.tables, place.delivery_id, part.shown)
         place.reject(quarantine.joined([shown]), found, year)
-    validated(contract, sound.select(column.name for column in contract.columns), unique=False)
+    stored = plain(sound.select(column.name for column in contract.columns))
+    validated(contract, stored, unique=False)
+    keys = (stored.select(contract.key) if contract.key else sound.select(LINE)).hash_rows(seed=0)
+    sound = sound.with_columns(keys.alias(KEY))
     years = sound[YEAR].unique().sort()
     for year in years:
         rows = sound if len(years) == 1 else sound.filter(pl.col(YEAR) == year)
-        key = rows.select(contract.key or LINE).hash_rows(seed=0).alias(KEY)
-        kept = rows.select(*contract.stored, key, pl.lit(file, pl.Enum([file])).alias(FILE), LINE)
+        kept = rows.select(*contract.stored, KEY, pl.lit(file, pl.Enum([file])).alias(FILE), LINE)
         sealed.write_ipc(kept, place.of("rows", found, year).with_suffix(".arrow"))
 
 
@@ -252,7 +274,7 @@ def settle(contract: Extract, readings: Iterable[Reading], source: str, year: in
     ]
     losers, conflicting = _losers(contract, pieces)
     lost = {place: frame[_POSITION].to_numpy() for (place,), frame in losers.group_by(_PLACE)}
-    parts = _Parts(contract, folder)
+    heights = [len(piece.hashes) - len(lost.get(place, ())) for place, piece in enumerate(pieces)]
 
     def kept(place: int) -> pl.DataFrame:
         rows = pieces[place].columns(contract.stored)
@@ -260,56 +282,48 @@ def settle(contract: Extract, readings: Iterable[Reading], source: str, year: in
             stays = np.ones(rows.height, bool)
             stays[lost[place]] = False
             rows = rows.filter(pl.Series(stays))
-        return rows.with_columns(pl.lit(pieces[place].delivery_id).alias(DELIVERY))
+        delivery_id = pieces[place].delivery_id
+        return rows.with_columns(pl.lit(delivery_id, pl.Enum([delivery_id])).alias(DELIVERY))
 
-    for rows in ahead(map(kept, range(len(pieces)))):
-        parts.add(rows)
-    parts.finish()
-    delivered = sum(len(piece.hashes) for piece in pieces)
-    if parts.rows != delivered - losers.height:
+    def write(number: int, places: list[int]) -> int:
+        target = folder / f"part-{number}.parquet"
+        rows = [kept(place) for place in places]
+        if len(rows) == 1 and rows[0].height >= _STANDS_ALONE:
+            sealed.write_coded(rows[0], target)
+        else:
+            nothing = pl.DataFrame(schema=contract.stored | {DELIVERY: pl.String})
+            order = contract.key or list(contract.stored)
+            sealed.write_parquet(pl.concat([nothing, *map(plain, rows)]).sort(order), target)
+        return sum(frame.height for frame in rows)
+
+    with ThreadPoolExecutor(_WRITERS) as writers:
+        written = sum(writers.map(write, *zip(*enumerate(_together(heights)), strict=True)))
+    if written != sum(heights):
         raise IntegrityError(
-            f"{contract.name}: {parts.rows} rows stored of {delivered} with {losers.height} duplicates"
+            f"{contract.name}: {written} rows stored of {sum(heights)} that are no duplicates"
         )
     duplicates = losers.group_by(UNIT, FILE).len()
     by_file = Counter({(unit, file): n for unit, file, n in duplicates.iter_rows()})
-    return Settled(parts.rows, by_file, conflicting)
+    return Settled(written, by_file, conflicting)
 
 
-class _Parts:
-    """The Parquet files of a partition, numbered in order."""
-
-    def __init__(self, contract: Extract, folder: Path) -> None:
-        self._contract, self._folder = contract, folder
-        self._waiting: list[pl.DataFrame] = []
-        self._number = self.rows = 0
-
-    def add(self, rows: pl.DataFrame) -> None:
-        """Rows, written at once if they are many, else with their neighbours in the order of the key."""
-        self.rows += rows.height
-        if rows.height >= _STANDS_ALONE:
-            self._flush()
-            # In no order: the least and the greatest of a column would tell a reader nothing.
-            sealed.write_parquet(rows, self._next(), compression_level=1, statistics=False)
-            return
-        self._waiting.append(rows)
-        if sum(one.height for one in self._waiting) >= _STANDS_ALONE:
-            self._flush()
-
-    def finish(self) -> None:
-        if not self._number and not self._waiting:
-            self._waiting.append(pl.DataFrame(schema=self._contract.stored | {DELIVERY: pl.String}))
-        self._flush()
-
-    def _flush(self) -> None:
-        if self._waiting:
-            order = self._contract.key or list(self._contract.stored)
-            joined = pl.concat(self._waiting).sort(order)
-            sealed.write_parquet(joined, self._next())
-            self._waiting = []
-
-    def _next(self) -> Path:
-        self._number += 1
-        return self._folder / f"part-{self._number - 1}.parquet"
+def _together(heights: Iterable[int]) -> list[list[int]]:
+    """The pieces (by place) of each Parquet file, of which there is one even if there is no piece: a large one by itself,
+    short ones with their neighbours."""
+    files: list[list[int]] = []
+    waiting: list[int] = []
+    rows = 0
+    for place, height in enumerate(heights):
+        alone = height >= _STANDS_ALONE
+        if waiting and (alone or rows >= _STANDS_ALONE):
+            files.append(waiting)
+            waiting, rows = [], 0
+        if alone:
+            files.append([place])
+        else:
+            waiting.append(place)
+            rows += height
+    return [*files, waiting] if waiting or not files else files
 
 
 def _losers(contract: Extract, pieces: list[_Piece]) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -329,10 +343,9 @@ def _losers(contract: Extract, pieces: list[_Piece]) -> tuple[pl.DataFrame, pl.D
             if rival.any():
                 rows = piece.columns([*contract.stored, FILE, LINE]).with_row_index(_POSITION)
                 # In a layout that shares no text with the piece, which would stay in memory with them.
-                apart = rows.filter(rival).to_arrow(compat_level=pl.CompatLevel.oldest())
+                apart = plain(rows.filter(rival)).to_arrow(compat_level=pl.CompatLevel.oldest())
                 rivals.append(
                     pl.DataFrame(apart).with_columns(
-                        pl.col(FILE).cast(pl.String),
                         pl.lit(place, pl.Int32).alias(_PLACE), pl.lit(piece.unit, pl.Int32).alias(UNIT),
                         pl.lit(0, pl.Int32).alias(SOURCE),
                     )

@@ -32,7 +32,8 @@ class Resolved:
     """`rows`: typed, one per key, in the order of the key, plus `_unit` (of the source that won).
     `rejects`: `_unit`, `_file`, `_line`, `_reason`, `_column`, `_value`.
     `conflicts`: the same columns of the duplicates that say otherwise than the row kept.
-    `account`: per `_unit`, `_file`: rows_in, loaded, rejected, duplicates; rows_in is the sum of the others.
+    `account`: per `_unit`, `_file`: rows_in, loaded, rejected, duplicates; rows_in is the sum of the others; and how many
+    of the duplicates are conflicts.
     """
 
     rows: pl.DataFrame
@@ -71,25 +72,26 @@ def resolve(contract: Extract, text: pl.DataFrame, several: bool) -> Resolved:
     stored = rows.select(*columns, UNIT)
     validated(contract, stored.select(columns))
     losers = sound.join(kept, on=_ROW, how="anti") if kept.height < sound.height else sound.clear()
-    account = _account(text, sound, kept, reasons)
-    return Resolved(stored, _rejects(text, reasons), _conflicts(contract, losers, kept), account)
+    conflicts = _conflicts(contract, losers, kept)
+    account = _account(text, sound, kept, reasons, conflicts)
+    return Resolved(stored, _rejects(text, reasons), conflicts, account)
 
 
 def judged(
     contract: Extract, text: pl.DataFrame, required: tuple[str, ...]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows each by itself: those that pass, typed, and the rejects as in `Resolved`, with the other columns of the
-    text (`_year` …) that are not canonical."""
+    """Rows each by itself: those that pass, typed and coded, and the rejects as in `Resolved`, with the other columns of
+    the text (`_year` …) that are not canonical."""
     text = text.with_row_index(_ROW)
-    sound, reasons = _sound(contract, text, required)
+    sound, reasons = _sound(contract, text, required, coded=True)
     return sound.drop(_ROW, REJECT), _rejects(text, reasons, YEAR)
 
 
 def _sound(
-    contract: Extract, text: pl.DataFrame, required: tuple[str, ...]
+    contract: Extract, text: pl.DataFrame, required: tuple[str, ...], coded: bool = False
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Typed rows without a fault; `_row`, `_reason` and `_column` of the others."""
-    typed = contract.typed(text, required)
+    typed = contract.typed(text, required, coded)
     refused = pl.col(REJECT).is_not_null()
     faulty = typed.filter(refused | pl.col(FAULT).is_not_null())
     reasons = [
@@ -201,12 +203,17 @@ def _rejects(text: pl.DataFrame, reasons: pl.DataFrame, *others: str) -> pl.Data
 
 
 def _account(
-    text: pl.DataFrame, sound: pl.DataFrame, kept: pl.DataFrame, reasons: pl.DataFrame
+    text: pl.DataFrame,
+    sound: pl.DataFrame,
+    kept: pl.DataFrame,
+    reasons: pl.DataFrame,
+    conflicts: pl.DataFrame,
 ) -> pl.DataFrame:
     """Where the rows of each delivery's file went."""
     refused = text.select(_ROW, UNIT, FILE).join(reasons, on=_ROW, how="semi")
     account = text.group_by(UNIT, FILE).agg(pl.len().alias("rows_in"))
-    for name, rows in {"sound": sound, "kept": kept, "rejected": refused}.items():
+    by_name = {"sound": sound, "kept": kept, "rejected": refused, "conflicts": conflicts}
+    for name, rows in by_name.items():
         counts = rows.group_by(UNIT, FILE).agg(pl.len().alias(name))
         account = account.join(counts, on=[UNIT, FILE], how="left")
     account = account.fill_null(0).with_columns(pl.exclude(UNIT, FILE).cast(pl.Int64))
@@ -214,6 +221,7 @@ def _account(
     account = account.select(
         UNIT, FILE, "rows_in",
         (pl.col("kept") - late).alias("loaded"), "rejected", (pl.col("sound") - pl.col("kept")).alias("duplicates"),
+        "conflicts",
     ).sort(UNIT, FILE)  # fmt: skip
     parts = account.select(pl.col("loaded", "rejected", "duplicates").sum()).row(0)
     if min(account["loaded"], default=0) < 0 or sum(parts) != text.height:

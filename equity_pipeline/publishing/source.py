@@ -96,7 +96,8 @@ def descriptions() -> dict[str, dict[str, str]]:
     """Mart → column → description, and under the empty name the mart's own; as the models state them."""
     said = {}
     for file in sorted((project.FOLDER / "models" / "marts").rglob("*.yml")):
-        for model in yaml.safe_load(file.read_text(encoding="utf-8")).get("models", []):
+        # safe_load is this loader in Python, ten times slower.
+        for model in yaml.load(file.read_bytes(), Loader=yaml.CSafeLoader).get("models", []):
             columns = {column["name"]: column.get("description", "") for column in model.get("columns", [])}
             said[model["name"]] = columns | {
                 "": model.get("description", "").removesuffix(" Restricted, not suppressed.")

@@ -26,6 +26,7 @@ class Status:
     loaded: int
     rejected: int
     duplicates: int
+    conflicts: int
     built: bool
     release: str | None
     overdue: bool
@@ -69,7 +70,7 @@ def status(home: Home, partner: Partner, today: dt.date) -> list[Status]:
             extract,
             **{
                 name: counted.get((year, extract), {}).get(name, 0)
-                for name in ("deliveries", "held", "rows_in", "loaded", "rejected", "duplicates")
+                for name in ("deliveries", "held", "rows_in", "loaded", "rejected", "duplicates", "conflicts")
             },
             built=built,
             release=release,

@@ -1,5 +1,8 @@
 """Duplicates that say otherwise than the row kept are marked; repetitions, and rows that say less, are only counted."""
 
+import contextlib
+import sqlite3
+
 import polars as pl
 import pytest
 
@@ -58,7 +61,9 @@ def test_a_duplicate_that_says_otherwise_is_told_with_its_columns(home, sources,
     assert told(home) == expected
     assert load.conflicts == len(expected)
     counts = [row for row in Ledger(home).loads("test_sd", 2022) if row["delivered_file"] == "students.csv"]
-    assert [(row["rejected"], row["duplicates"]) for row in counts] == [(0, 1)]
+    assert [(row["rejected"], row["duplicates"], row["conflicts"]) for row in counts] == [
+        (0, 1, len(expected))
+    ]
     assert stored(home, "students", 2022).filter(student_id="a").select("grade_level", "sex").row(0) == (
         "09",
         "female",
@@ -74,6 +79,8 @@ def test_a_newer_file_wins_and_the_row_of_the_older_one_is_told_in_its_quarantin
     assert (load.loaded, load.duplicates, load.conflicts) == (2, 2, 1)
     assert told(home) == [(2, "sex", "sex", "male")]
     [row] = rejected(home, "students", 2022).to_dicts()
+    in_ledger = {row["delivered_file"]: row["conflicts"] for row in Ledger(home).loads("test_sd", 2022)}
+    assert in_ledger == {"old_students_2021-09-01.csv": 1, "new_students_2021-10-01.csv": 0}
     older = next(d for d in Ledger(home).deliveries("test_sd") if d["file"].startswith("old"))
     assert (row["_file"], row["_delivery_id"]) == (older["file"], older["delivery_id"])
 
@@ -88,6 +95,19 @@ def test_a_lower_score_gives_way_and_contradicts_nothing_but_another_name_for_th
     take_delivery(home, one)
     load_all(home, one)
     assert told(home, "exam_results") == [(4, "exam_name", "exam_name", "Chemistry")]
+
+
+def test_a_ledger_of_old_learns_to_count_them(home):
+    """One that was made before the ledger had a place for them."""
+    deliver(home, "students.csv", f"{HEADER}\n2022,a,9,M,never,\n{KEPT}\n")
+    one = partner(CANONICAL)
+    take_delivery(home, one)
+    with contextlib.closing(sqlite3.connect(home.ledger, isolation_level=None)) as con:
+        con.execute("ALTER TABLE loads DROP COLUMN conflicts")
+    [before] = Ledger(home).loads("test_sd", 2022)
+    load_all(home, one)
+    [after] = Ledger(home).loads("test_sd", 2022)
+    assert (before["conflicts"], after["conflicts"], after["duplicates"]) == (0, 1, 1)
 
 
 def test_every_extract_with_a_key_has_something_to_contradict():

@@ -471,6 +471,7 @@ def test_summary_counts_what_stands(home):
     )  # fmt: skip
     assert Ledger(home).counts("test_sd") == {
         "records": 4, "skipped": 0, "rows_in": 4, "loaded": 1, "rejected": 1, "duplicates": 2,
+        "conflicts": 0,
     }  # fmt: skip
 
 

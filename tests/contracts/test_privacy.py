@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from equity_pipeline.contracts import EXTRACTS
 from equity_pipeline.contracts.persons import PERSONS
 from equity_pipeline.domain.errors import EquityError
+from equity_pipeline.extracts import privacy
 from equity_pipeline.extracts.intake import pending_files, take_delivery
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.extracts.privacy import WITHHELD, Pseudonyms
@@ -100,6 +101,16 @@ def test_the_same_person_has_one_pseudonym_in_all_files_of_a_partner_and_another
         "",
         ours.person("a"),
     ]
+
+
+def test_a_pseudonym_is_the_same_whatever_was_remembered_before_it(monkeypatch):
+    """Block after block, with few places for them and after all were forgotten."""
+    monkeypatch.setattr(privacy, "_SLOTS", 4)
+    monkeypatch.setattr(privacy, "_REMEMBERED", 5)
+    people = Pseudonyms(b"k" * 32)
+    for start in (0, 3, 0, 9, 2):
+        block = pl.Series([f"s{n}" for n in range(start, start + 4)] * 2)
+        assert people.persons(block).to_list() == [Pseudonyms(b"k" * 32).person(text) for text in block]
 
 
 def test_a_key_is_secret_and_made_once(home, monkeypatch):

@@ -6,11 +6,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from equity_pipeline.adapters import readers, records
+from equity_pipeline.contracts import EXTRACTS
 from equity_pipeline.extracts import readings
 from equity_pipeline.extracts.intake import load_extracts, take_delivery
 from equity_pipeline.extracts.ledger import Ledger
+from equity_pipeline.storage import sealed
 from equity_pipeline.storage.home import Home
 from tests.contracts.test_replacing import partner
+from tests.unmasked import unmasked
 
 ROW = st.tuples(
     st.sampled_from(["2022", "2022", "2023", "soon"]), st.sampled_from(["a", "b", "c", "d", " ", '"e"']),
@@ -65,6 +68,33 @@ def test_small_blocks_and_large_parts_change_nothing(files, block, tmp_path_fact
         patch.setattr(readings, "_STANDS_ALONE", 2)
         patch.setattr(readings, "_AT_ONCE", 1)
         assert taken_in(tmp_path_factory.mktemp("blocks"), named) == whole
+
+
+@pytest.mark.parametrize("key", [None, "5" * 64], ids=["plain", "sealed"])
+def test_a_large_part_with_codes_is_read_as_the_text_that_it_was(key, tmp_path, monkeypatch):
+    """Few texts, texts of their own, a column of nothing, and one of which each block has others."""
+    if key:
+        monkeypatch.setenv(sealed.KEY, key)
+    monkeypatch.setattr(readings, "_STANDS_ALONE", 100)
+    monkeypatch.setattr(readers, "_BLOCK", 8_000)
+    monkeypatch.setattr(records, "_HEAD", 100)
+    rows = [(f"s{n}", f"{9 + n % 4:02d}", "FM"[n % 2], f"basis {n // 300}") for n in range(900)]
+    home = Home(tmp_path)
+    home.landing("test_sd").mkdir(parents=True)
+    lines = ["school_year,student_id,grade_level,sex,econ_basis", *(",".join(("2022", *row)) for row in rows)]
+    (home.landing("test_sd") / "students.csv").write_text("\n".join(lines))
+    take_delivery(home, partner())
+    load_extracts(home, partner(), 2022)
+    parts = sealed.parquet_of(home.extract("students", "test_sd", 2022))
+    assert len(parts) > 2
+    tables = [pl.read_parquet(part, hive_partitioning=False) for part in parts]
+    assert all(table.schema == EXTRACTS["students"].stored | {"_delivery_id": pl.String} for table in tables)
+    table = unmasked(pl.concat(tables))
+    read = table.select(
+        "student_id", "grade_level", pl.col("sex").str.head(1).str.to_uppercase(), "econ_basis"
+    )
+    assert sorted(read.rows()) == sorted(rows)
+    assert table["races"].null_count() == len(rows)
 
 
 def test_nothing_of_a_reading_is_left_when_all_is_loaded(tmp_path):

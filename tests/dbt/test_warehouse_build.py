@@ -246,6 +246,10 @@ def test_every_column_of_every_table_is_documented_and_nothing_else(query):
     ).itertuples():
         if (key := (row.table_schema, row.table_name)) in documented:
             found.setdefault(key, set()).add(row.column_name)
+    # A metric is a seed row and a model: the counts of all of them lie side by side in columns that the seed names.
+    documented["intermediate", "int_place_sums"] |= {
+        f"{metric_id}_{counted}" for metric_id in metric_ids() for counted in ("n", "successes")
+    }
     # Tables about extracts that the partner has not sent are not made.
     tagged = {
         (node["schema"], node["name"])

@@ -27,10 +27,9 @@
 {% for model, columns in keys.items() -%}
 select '{{ model }}' as rule, count(*) as rows_concerned
 from (
-  select 1 as one
-  from {{ ref(model) }}
-  group by {{ columns | join(', ') }}
-  having count(*) > 1{% for column in columns %} or {{ column }} is null{% endfor %}
+  {{ repeated(ref(model), columns) }}
+  union all
+  select {{ columns | join(', ') }} from {{ ref(model) }} where {{ columns | join(' is null or ') }} is null
 ) as broken
 having count(*) > 0
 {% if not loop.last %}union all

@@ -30,7 +30,7 @@ terms_taken as (
   inner join {{ ref('int_student_year') }} as students
     on students.school_year = enrollments.school_year and students.student_id = enrollments.student_id
   left join {{ ref('int_final_grade') }} as marks
-    on marks.school_year = enrollments.school_year and marks.final_grade = enrollments.final_grade
+    on marks.school_year = of_interest.school_year and marks.final_grade = enrollments.final_grade
   left join {{ ref('terms') }} as terms on terms.term = enrollments.term
 ),
 

@@ -10,7 +10,7 @@ policy as (
 by_income as (
   select school_year, school_id, subgroup, n
   from {{ ref('int_student_counts') }}
-  where metric_id = '_students' and dimension = 'economically_disadvantaged' and grade_level = '_all'
+  where dimension = 'economically_disadvantaged'
 
   union all
 

@@ -11,13 +11,13 @@ known_shares as (
   from {{ ref('int_student_counts') }} as counts
   inner join {{ ref('int_subgroup') }} as subgroups
     on subgroups.dimension = counts.dimension and subgroups.subgroup = counts.subgroup
-  where counts.metric_id = '_students' and counts.grade_level = '_all' and subgroups.partitioning
+  where subgroups.partitioning
   group by counts.school_year, counts.school_id, counts.dimension
 ),
 
 places as (
   select school_id, row_number() over (order by school_id) as number
-  from (select distinct school_id from {{ ref('gap_metrics') }}) as listed
+  from (select distinct school_id from {{ ref('int_school_year') }}) as listed
 ),
 
 metrics as (
@@ -36,22 +36,19 @@ subgroups as (
 gaps as (
   select
     gaps.*,
-    -- Years are compared by one whole number: four texts of each of millions of rows do not fit into memory.
-    (places.number * metrics.numbers + metrics.number) * subgroups.numbers + subgroups.number as comparison,
+    -- Years are compared by one whole number: five texts of each of millions of rows do not fit into memory.
+    4 * ((places.number * metrics.numbers + metrics.number) * subgroups.numbers + subgroups.number)
+    + case gaps.reference when 'rest' then 0 when 'overall' then 1 when 'highest' then 2 else 3 end as comparison,
     case when metrics.direction = 'lower_is_better' then -1 else 1 end as direction,
     subgroups.uses_race,
     subgroups.uses_income,
     subgroups.uses_el,
     coalesce(metrics.requires like '%courses%', false) as uses_courses,
-    versions.el_rule,
-    versions.course_map_version,
-    case when gaps.school_id = '_all' then versions.matched_share end as matched_share,
     known_shares.known_share
   from {{ ref('gap_metrics') }} as gaps
   inner join places on places.school_id = gaps.school_id
   inner join metrics on metrics.metric_id = gaps.metric_id
   inner join subgroups on subgroups.dimension = gaps.dimension and subgroups.subgroup = gaps.subgroup
-  inner join {{ ref('int_year_versions') }} as versions on versions.school_year = gaps.school_year
   left join known_shares
     on {{ same('known_shares', 'gaps', ['school_year', 'school_id', 'dimension']) }}
   where gaps.grade_level = '_all'
@@ -67,10 +64,9 @@ signed as (
 )
 
 select
-  signed.partner_id, signed.school_year, signed.school_id, signed.metric_id, signed.dimension, signed.subgroup, signed.reference,
+  signed.school_year, signed.school_id, signed.metric_id, signed.dimension, signed.subgroup, signed.reference,
   signed.comparison, signed.rate, signed.gap, signed.gap_low, signed.gap_high, signed.reference_rate, signed.students_needed, signed.signed_gap,
-  signed.direction, signed.uses_race, signed.uses_income, signed.uses_el, signed.uses_courses, signed.race_standard,
-  signed.econ_basis, signed.el_rule, signed.course_map_version, signed.matched_share, signed.known_share,
+  signed.direction, signed.uses_race, signed.uses_income, signed.uses_el, signed.uses_courses, signed.known_share,
   case
     -- A group is not compared with itself.
     when signed.signed_gap is null or not signed.reliable or signed.subgroup = signed.reference_subgroup then 'not_measurable'

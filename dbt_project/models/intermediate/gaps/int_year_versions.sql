@@ -45,8 +45,7 @@ course_maps as (
 schools as (
   select school_year, school_id, n
   from {{ ref('int_student_counts') }}
-  where metric_id = '_students' and dimension = 'all_students' and grade_level = '_all' and school_id <> '_all'
-    and n > 0
+  where dimension = 'all_students' and school_id <> '_all' and n > 0
 ),
 
 -- Share of the students of this year and the one before who are in schools on file in both.

@@ -47,6 +47,24 @@ aggregate_metrics as (
   from aggregates
 ),
 
+student_metrics as (
+  select with_students.school_year, metrics.metric_id, not_measured.reason
+  from with_students
+  cross join metrics
+  left join not_measured on not_measured.school_year = with_students.school_year and not_measured.metric_id = metrics.metric_id
+  left join aggregate_metrics
+    on aggregate_metrics.school_year = with_students.school_year and aggregate_metrics.metric_id = metrics.metric_id
+  where aggregate_metrics.metric_id is null
+),
+
+student_counts as (
+  {% set rows = {} -%}
+  {% for metric_id in metric_ids() %}{% do rows.update({metric_id: [metric_id ~ '_n', metric_id ~ '_successes']}) %}{% endfor -%}
+  {{ columns_to_rows(
+    ref('int_place_sums'), ['school_year', 'school_id', 'grade_level', 'dimension', 'subgroup'], 'metric_id', ['n', 'successes'], rows
+  ) }}
+),
+
 from_students as (
   select
     counts.school_year,
@@ -55,16 +73,12 @@ from_students as (
     counts.metric_id,
     counts.dimension,
     counts.subgroup,
-    case when not_measured.reason is null then counts.n end as n,
-    case when not_measured.reason is null then counts.successes end as successes,
-    not_measured.reason,
+    case when student_metrics.reason is null then counts.n end as n,
+    case when student_metrics.reason is null then counts.successes end as successes,
+    student_metrics.reason,
     'students' as counted_from
-  from {{ ref('int_student_counts') }} as counts
-  inner join metrics on metrics.metric_id = counts.metric_id
-  left join not_measured on not_measured.school_year = counts.school_year and not_measured.metric_id = counts.metric_id
-  left join aggregate_metrics
-    on aggregate_metrics.school_year = counts.school_year and aggregate_metrics.metric_id = counts.metric_id
-  where aggregate_metrics.metric_id is null
+  from student_counts as counts
+  inner join student_metrics on {{ same('student_metrics', 'counts', ['school_year', 'metric_id']) }}
 ),
 
 from_aggregates as (

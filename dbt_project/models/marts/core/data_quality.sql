@@ -87,8 +87,7 @@ unknown as (
   inner join {{ ref('int_subgroup') }} as subgroups
     on subgroups.dimension = counts.dimension and subgroups.subgroup = counts.subgroup
   where
-    counts.metric_id = '_students' and counts.school_id = '_all' and counts.grade_level = '_all'
-    and subgroups.partitioning and counts.dimension <> 'all_students'
+    counts.school_id = '_all' and subgroups.partitioning and counts.dimension <> 'all_students'
   group by counts.school_year, counts.dimension
 ),
 

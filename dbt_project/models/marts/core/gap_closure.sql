@@ -5,15 +5,33 @@ partnership as (
   from {{ ref('stg_programs') }}
 ),
 
+-- What a year has not in common with an earlier one; the share of its students who are in schools of both is of the year before.
+year_changes as (
+  select
+    now.school_year,
+    earlier.school_year as earlier_school_year,
+    now.race_standard is distinct from earlier.race_standard as race_standard,
+    now.econ_basis is distinct from earlier.econ_basis as econ_basis,
+    now.el_rule is distinct from earlier.el_rule as el_rule,
+    now.course_map_version <> earlier.course_map_version as course_map_version,
+    now.matched_share
+  from {{ ref('int_year_versions') }} as now
+  cross join {{ ref('int_year_versions') }} as earlier
+),
+
+baseline as (
+  select levels.comparison, levels.school_year, levels.gap, levels.signed_gap, levels.known_share
+  from {{ ref('int_gap_level') }} as levels
+  inner join partnership on partnership.baseline_school_year = levels.school_year
+),
+
 goals as (
   select
-    levels.school_year, levels.school_id, levels.metric_id, levels.dimension, levels.subgroup, levels.reference,
+    levels.school_year,
+    levels.comparison,
     goals.school_year as goal_school_year,
     goals.gap as goal_gap,
-    row_number() over (
-      partition by levels.school_year, levels.school_id, levels.metric_id, levels.dimension, levels.subgroup, levels.reference
-      order by goals.school_year, goals.gap
-    ) as choice
+    row_number() over (partition by levels.school_year, levels.comparison order by goals.school_year, goals.gap) as choice
   from {{ ref('int_gap_level') }} as levels
   inner join {{ ref('stg_goals') }} as goals
     on
@@ -35,28 +53,23 @@ compared as (
     case
       when prior.school_year is null then 'no_prior_year'
       when prior.gap is null then 'prior_gap_not_available'
-      when now.matched_share < 1.0 - policy.coverage_tolerance then 'coverage_changed'
-      else {{ what_changed('now', 'prior') }}
+      when now.school_id = '_all' and since_prior.matched_share < 1.0 - policy.coverage_tolerance then 'coverage_changed'
+      else {{ what_changed('now', 'prior', 'since_prior') }}
     end as comparability_reason,
-    now.school_year > baseline.school_year and baseline.gap is not null and {{ what_changed('now', 'baseline') }} is null
+    now.school_year > baseline.school_year and baseline.gap is not null and {{ what_changed('now', 'baseline', 'since_baseline') }} is null
       as comparable_to_baseline,
     {{ mover_low('now.gap', 'now.gap_low', 'prior.gap', 'prior.gap_high') }} as change_low,
     {{ mover_high('now.gap', 'now.gap_high', 'prior.gap', 'prior.gap_low') }} as change_high
   from {{ ref('int_gap_level') }} as now
-  cross join partnership
   cross join {{ ref('int_policy') }} as policy
   left join {{ ref('int_gap_level') }} as prior
-    on
-      prior.school_year = now.school_year - 1
-      and {{ same('prior', 'now', ['comparison', 'reference']) }}
-  left join {{ ref('int_gap_level') }} as baseline
-    on
-      baseline.school_year = partnership.baseline_school_year
-      and {{ same('baseline', 'now', ['comparison', 'reference']) }}
-  left join goals
-    on
-      {{ same('goals', 'now', ['school_year', 'school_id', 'metric_id', 'dimension', 'subgroup', 'reference']) }}
-      and goals.choice = 1
+    on prior.school_year = now.school_year - 1 and prior.comparison = now.comparison
+  left join baseline on baseline.comparison = now.comparison
+  left join year_changes as since_prior
+    on since_prior.school_year = now.school_year and since_prior.earlier_school_year = prior.school_year
+  left join year_changes as since_baseline
+    on since_baseline.school_year = now.school_year and since_baseline.earlier_school_year = baseline.school_year
+  left join goals on {{ same('goals', 'now', ['school_year', 'comparison']) }} and goals.choice = 1
 ),
 
 changes as (
@@ -83,7 +96,7 @@ signed as (
 )
 
 select
-  signed.partner_id,
+  partner.partner_id,
   signed.school_year,
   signed.school_id,
   signed.metric_id,
@@ -128,6 +141,7 @@ select
   signed.comparable_to_prior_year,
   signed.comparability_reason
 from signed
+cross join {{ ref('stg_partner') }} as partner
 cross join {{ ref('int_policy') }} as policy
 left join {{ ref('int_gap_parts') }} as parts
   on

@@ -2,7 +2,8 @@ with
 
 steps as (
   {% for step in funnel_steps() -%}
-  select '{{ step }}' as step, {{ loop.index }} as step_number, '{{ 'cross_table' if step.startswith('cross') else 'funnel' }}' as part,
+  select '{{ step }}' as step, {{ loop.index }} as step_number, '{{ loop.previtem | default('') }}' as step_before,
+    '{{ 'cross_table' if step.startswith('cross') else 'funnel' }}' as part,
     {{ "'ap_ib_courses;final_grades;exam_results'" if step.startswith('cross') or 'exam' in step
        else "'ap_ib_courses;final_grades'" if 'c_or_better' in step else "'ap_ib_courses'" }} as requires
   {% if not loop.last %}union all {% endif -%}
@@ -17,39 +18,68 @@ not_measured as (
   group by steps.step, coverage.school_year
 ),
 
-counts as (
+-- Subgroups beside their reference while all steps lie side by side: a tenth of the rows.
+sums as (
+  select sums.*, subgroups.reference_subgroup
+  from {{ ref('int_place_sums') }} as sums
+  inner join {{ ref('int_subgroup') }} as subgroups on {{ same('subgroups', 'sums', ['dimension', 'subgroup']) }}
+  where sums.grade_level = '_all'
+),
+
+compared as (
   select
-    counts.school_year,
-    counts.school_id,
-    counts.dimension,
-    counts.subgroup,
-    steps.part,
-    steps.step,
-    steps.step_number,
-    counts.n as students,
-    case when not_measured.reason is null then counts.successes end as reached,
-    not_measured.reason
-  from {{ ref('int_student_counts') }} as counts
-  inner join steps on steps.step = counts.metric_id
-  left join not_measured on not_measured.step = steps.step and not_measured.school_year = counts.school_year
-  where counts.grade_level = '_all'
+    own.school_year, own.school_id, own.dimension, own.subgroup, own.reference_subgroup, own.students,
+    designated.students as designated_students
+    {%- for step in funnel_steps() %},
+    own.{{ step }},
+    designated.{{ step }} as designated_{{ step }}
+    {%- endfor %}
+  from sums as own
+  left join sums as designated
+    on {{ same('designated', 'own', ['school_year', 'school_id', 'dimension']) }} and designated.subgroup = own.reference_subgroup
 ),
 
 -- A step is taken by those of the step before; a cell of the cross-table is a part of all of its cells.
-bases as (
+{% set steps = funnel_steps() | list -%}
+{% set rows = {} -%}
+{% for step in steps -%}
+  {% set before = 'students' if loop.first else steps[loop.index0 - 1] -%}
+  {% set expressions = [] -%}
+  {% for prefix in ['', 'designated_'] -%}
+    {% set cells = [] -%}
+    {% for cell in steps if cell.startswith('cross') %}{% do cells.append(prefix ~ cell) %}{% endfor -%}
+    {% do expressions.extend([prefix ~ step, cells | join(' + ') if step.startswith('cross') else prefix ~ before]) -%}
+  {% endfor -%}
+  {% do rows.update({step: expressions}) -%}
+{% endfor -%}
+counts as (
+  {{ columns_to_rows(
+    'compared', ['school_year', 'school_id', 'dimension', 'subgroup', 'reference_subgroup', 'students', 'designated_students'], 'step',
+    ['reached', 'base', 'designated_reached', 'designated_base'], rows
+  ) }}
+),
+
+measured as (
   select
-    counts.*,
-    case when part = 'cross_table' then
-      cast(sum(reached) over (partition by school_year, school_id, dimension, subgroup, part) as bigint)
-    else
-      coalesce(lag(reached) over (partition by school_year, school_id, dimension, subgroup, part order by step_number), students)
-    end as base
+    counts.school_year, counts.school_id, counts.dimension, counts.subgroup, counts.reference_subgroup, counts.students,
+    counts.designated_students, counts.designated_reached, counts.designated_base, steps.part, steps.step_number, steps.step,
+    case when before.reason is null then counts.base when steps.part = 'funnel' then counts.students end as base,
+    case when not_measured.reason is null then counts.reached end as reached,
+    not_measured.reason
   from counts
+  inner join steps on steps.step = counts.step
+  left join not_measured on not_measured.school_year = counts.school_year and not_measured.step = counts.step
+  left join not_measured as before on before.school_year = counts.school_year and before.step = steps.step_before
 ),
 
 rates as (
-  select bases.*, {{ divide('reached', 'students') }} as share, {{ divide('reached', 'base') }} as rate
-  from bases
+  select
+    *,
+    {{ divide('reached', 'students') }} as share,
+    {{ divide('reached', 'base') }} as rate,
+    case when reason is null then {{ divide('designated_reached', 'designated_students') }} end as reference_share,
+    case when reason is null then {{ divide('designated_reached', 'designated_base') }} end as reference_rate
+  from measured
 )
 
 select
@@ -69,25 +99,18 @@ select
   rates.reached,
   rates.share,
   rates.rate,
-  subgroups.reference_subgroup,
-  designated.share as reference_share,
-  designated.rate as reference_rate,
-  rates.share - designated.share as share_gap,
-  rates.rate - designated.rate as gap,
+  rates.reference_subgroup,
+  rates.reference_share,
+  rates.reference_rate,
+  rates.share - rates.reference_share as share_gap,
+  rates.rate - rates.reference_rate as gap,
   case
     when rates.reason is not null then rates.reason
     when rates.base = 0 then 'no_students'
-    when designated.rate is null then 'reference_not_available'
-    when rates.base < policy.n_reliability or designated.base < policy.n_reliability then 'small'
+    when rates.reference_rate is null then 'reference_not_available'
+    when rates.base < policy.n_reliability or rates.designated_base < policy.n_reliability then 'small'
   end as reason
 from rates
 cross join {{ ref('int_policy') }} as policy
-inner join {{ ref('int_subgroup') }} as subgroups
-  on subgroups.dimension = rates.dimension and subgroups.subgroup = rates.subgroup
-inner join {{ ref('int_school_year') }} as places
-  on places.school_year = rates.school_year and places.school_id = rates.school_id
-left join rates as designated
-  on
-    {{ same('designated', 'rates', ['school_year', 'school_id', 'dimension']) }}
-    and designated.subgroup = subgroups.reference_subgroup
-    and designated.step = rates.step
+inner join {{ ref('int_subgroup') }} as subgroups on {{ same('subgroups', 'rates', ['dimension', 'subgroup']) }}
+inner join {{ ref('int_school_year') }} as places on {{ same('places', 'rates', ['school_year', 'school_id']) }}

@@ -86,9 +86,7 @@ from counted
 cross join {{ ref('stg_partner') }} as partner
 left join {{ ref('int_student_counts') }} as enrolled
   on
-    enrolled.metric_id = '_students'
-    and enrolled.grade_level = '_all'
-    and enrolled.school_year = counted.school_year
+    enrolled.school_year = counted.school_year
     and enrolled.school_id = counted.school_id
     and enrolled.dimension = counted.dimension
     and enrolled.subgroup = counted.subgroup

@@ -1,0 +1,52 @@
+"""Cells of a text → columns, from where each begins and ends: no other reader has a say in what they are.
+
+Belongs here: Arrow's string views, sixteen bytes a cell: its length, and the cell itself where it has no more than twelve
+bytes, else its first four and where it stands. Does not belong here: where a cell begins or ends (records).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+_LENGTH, _INLINE = 4, 12
+_SHOWN = np.array(
+    [[0] * _LENGTH + [255] * size + [0] * (_INLINE - size) for size in range(_INLINE + 1)], np.uint8
+).view("V16")[:, 0]
+"""By the length of a cell: which bytes of its view are the cell's."""
+
+
+class Cells:
+    """Cuts one text after the other. What it works with is kept from one to the next: fresh memory costs more than the work."""
+
+    def __init__(self) -> None:
+        self._padded, self._shown = np.zeros(0, np.uint8), np.zeros(0, _SHOWN.dtype)
+
+    def columns(self, text: bytes, places: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[pl.Series]:
+        """A column for each pair of where its cells begin and end. `text`: UTF-8, of less than 2 GiB."""
+        size = _LENGTH + len(text) + _INLINE
+        if size > len(self._padded):
+            self._padded = np.zeros(size, np.uint8)
+        self._padded[_LENGTH : size - _INLINE] = np.frombuffer(text, np.uint8)
+        # At each place of the text what would be the view of a cell that begins there, but for its length.
+        views = np.ndarray(len(text) + 1, _SHOWN.dtype, self._padded, strides=(1,))
+        for starts, ends in places:
+            yield self._column(text, views[starts], starts, ends - starts)
+
+    def _column(self, text: bytes, views: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> pl.Series:
+        count = len(views)
+        if count > len(self._shown):
+            self._shown = np.zeros(count, _SHOWN.dtype)
+        shown = _SHOWN.take(lengths, out=self._shown[:count], mode="clip")
+        halves, words = views.view(np.uint64).reshape(count, 2), views.view(np.uint32).reshape(count, 4)
+        halves &= shown.view(np.uint64).reshape(count, 2)
+        words[:, 0] = lengths
+        long = np.flatnonzero(lengths > _INLINE)
+        words[long, 2], words[long, 3] = 0, starts[long]
+        buffers = [None, pa.py_buffer(views), pa.py_buffer(text)]
+        cells = pl.Series(pa.Array.from_buffers(pa.string_view(), count, buffers))
+        # A long cell in a layout of its own: this one would keep the whole text in memory for as long as the column.
+        return pl.Series(cells.to_arrow(compat_level=pl.CompatLevel.oldest())) if len(long) else cells
