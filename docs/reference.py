@@ -19,7 +19,7 @@ import yaml
 
 from equity_pipeline import cli
 from equity_pipeline.contracts import EXTRACTS
-from equity_pipeline.contracts.extract import Column
+from equity_pipeline.contracts.contract import Column
 from equity_pipeline.partners import registry
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import polars as pl
 
 from equity_pipeline.contracts.persons import PERSONS
-from equity_pipeline.extracts.privacy import Pseudonyms
+from equity_pipeline.extracts.pseudonyms import Pseudonyms
 
 _KNOWN: dict[str, str] = {}
 

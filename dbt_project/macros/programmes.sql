@@ -2,7 +2,7 @@
 {% macro school_year_of(day) %}(extract(year from {{ day }}) + case when extract(month from {{ day }}) >= 7 then 1 else 0 end){% endmacro %}
 
 {# Upper quantile of Student's t from the normal one, good to 1e-9 for more than 200 degrees of freedom (Abramowitz & Stegun 26.7.5);
-   up to 200 they stand in the seed `student_t`. #}
+   up to 200 they stand in the seed `t_quantiles`. #}
 {% macro t_quantile(z, df) -%}
 ({{ z }} + (power({{ z }}, 3) + {{ z }}) / (4.0 * {{ df }})
   + (5.0 * power({{ z }}, 5) + 16.0 * power({{ z }}, 3) + 3.0 * {{ z }}) / (96.0 * power({{ df }}, 2))

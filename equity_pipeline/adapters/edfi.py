@@ -37,7 +37,7 @@ from equity_pipeline.adapters.readers import members
 from equity_pipeline.adapters.records import without_the_longest
 from equity_pipeline.adapters.survey import SKIPPED
 from equity_pipeline.contracts import EXTRACTS
-from equity_pipeline.contracts.extract import GRADES
+from equity_pipeline.contracts.contract import GRADES
 from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
 from equity_pipeline.domain.versions import version
 from equity_pipeline.partners.registry import Partner, Source

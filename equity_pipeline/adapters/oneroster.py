@@ -32,7 +32,7 @@ from equity_pipeline.adapters.base import FILE, LINE, REJECT, Mapped, RawTable
 from equity_pipeline.adapters.delimited import header_among, listed, with_values
 from equity_pipeline.adapters.readers import members, read_delimited
 from equity_pipeline.contracts import EXTRACTS
-from equity_pipeline.contracts.extract import GRADES
+from equity_pipeline.contracts.contract import GRADES
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
 from equity_pipeline.domain.versions import version

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from equity_pipeline.contracts.extract import (
+from equity_pipeline.contracts.contract import (
     GRADE_WRITINGS,
     GRADES,
     Column,

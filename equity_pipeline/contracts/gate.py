@@ -8,7 +8,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from equity_pipeline.contracts import EXTRACTS
-from equity_pipeline.contracts.extract import Fault
+from equity_pipeline.contracts.contract import Fault
 
 if TYPE_CHECKING:
     import pandera.polars as pa

@@ -1,4 +1,4 @@
-"""Which canonical columns tell who somebody is; what becomes of them is said in extracts.privacy."""
+"""Which canonical columns tell who somebody is; what becomes of them is said in extracts.pseudonyms."""
 
 from __future__ import annotations
 

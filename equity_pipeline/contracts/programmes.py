@@ -6,7 +6,7 @@ type means (extract), and any number.
 
 from __future__ import annotations
 
-from equity_pipeline.contracts.extract import Extract, columns, in_order
+from equity_pipeline.contracts.contract import Extract, columns, in_order
 
 FOCUS_AREAS = ("academics", "discipline", "school_culture", "engagement")
 RESOURCES = ("assignments", "instruction", "engagement", "expectations")

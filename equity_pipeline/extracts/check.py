@@ -19,7 +19,7 @@ from equity_pipeline.contracts.distinct import plain
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import DeliveryError, EquityError, TransientError
 from equity_pipeline.extracts.ledger import Ledger
-from equity_pipeline.extracts.privacy import Pseudonyms
+from equity_pipeline.extracts.pseudonyms import Pseudonyms
 from equity_pipeline.extracts.quarantine import COLUMN, REASON
 from equity_pipeline.extracts.reading import (
     UNREADABLE_YEAR,

@@ -34,7 +34,7 @@ from equity_pipeline.extracts.check import check_delivery
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.extracts.merging import in_lots
 from equity_pipeline.extracts.policy import far_fewer
-from equity_pipeline.extracts.privacy import Pseudonyms
+from equity_pipeline.extracts.pseudonyms import Pseudonyms
 from equity_pipeline.extracts.quarantine import COLUMN, DELIVERY, REASON, VALUE
 from equity_pipeline.extracts.reading import (
     UNREADABLE_YEAR,

@@ -1,6 +1,6 @@
 """Scores whose student is not known, matched when she is: never by what only resembles.
 
-Belongs here: which student a score of an unknown id is of. Does not belong here: what a key is made of (privacy).
+Belongs here: which student a score of an unknown id is of. Does not belong here: what a key is made of (pseudonyms).
 
 Tiers, the first that names exactly one student counts: a state id (the id on the score, or its `state_id`, is the
 `state_id` of a student), then birth date and name. A score that would stand twice after the match, and one whose key two

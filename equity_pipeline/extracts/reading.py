@@ -23,14 +23,14 @@ from equity_pipeline.adapters import ADAPTERS
 from equity_pipeline.adapters.base import FILE, LINE, REJECT, InBlocks, Incremental, Mapped, RawTable
 from equity_pipeline.adapters.delimited import OF_ALL_RECORDS
 from equity_pipeline.contracts import EXTRACTS, Extract
+from equity_pipeline.contracts.contract import school_year
 from equity_pipeline.contracts.distinct import by_distinct
-from equity_pipeline.contracts.extract import school_year
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import DeliveryError
 from equity_pipeline.domain.versions import version
 from equity_pipeline.extracts import quarantine
 from equity_pipeline.extracts.ledger import Ledger
-from equity_pipeline.extracts.privacy import SEVERAL, Pseudonyms, withheld_in
+from equity_pipeline.extracts.pseudonyms import SEVERAL, Pseudonyms, withheld_in
 from equity_pipeline.extracts.quarantine import COLUMN, REASON, VALUE
 from equity_pipeline.extracts.resolve import SOURCE, UNIT, YEAR
 from equity_pipeline.partners.registry import Partner, Rekey, Source

@@ -27,7 +27,7 @@ from equity_pipeline.contracts import Extract
 from equity_pipeline.contracts.distinct import plain
 from equity_pipeline.extracts import quarantine
 from equity_pipeline.extracts.ledger import IntegrityError
-from equity_pipeline.extracts.privacy import Pseudonyms
+from equity_pipeline.extracts.pseudonyms import Pseudonyms
 from equity_pipeline.extracts.quarantine import COLUMN, DELIVERY, REASON, VALUE
 from equity_pipeline.extracts.reading import (
     UNREADABLE_YEAR,

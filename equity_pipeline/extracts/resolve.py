@@ -17,7 +17,7 @@ import polars as pl
 
 from equity_pipeline.adapters.base import FILE, LINE, REJECT
 from equity_pipeline.contracts import Extract
-from equity_pipeline.contracts.extract import FAULT, Fault
+from equity_pipeline.contracts.contract import FAULT, Fault
 from equity_pipeline.contracts.gate import schema
 from equity_pipeline.extracts.ledger import IntegrityError
 from equity_pipeline.extracts.quarantine import COLUMN, REASON, VALUE

@@ -11,7 +11,7 @@ import yaml
 
 from equity_pipeline.adapters import readers
 from equity_pipeline.contracts import EXTRACTS
-from equity_pipeline.contracts.extract import Column
+from equity_pipeline.contracts.contract import Column
 from equity_pipeline.domain import school_years
 
 _ONEROSTER = {"manifest.csv", "orgs.csv", "users.csv"}

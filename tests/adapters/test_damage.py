@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from equity_pipeline.adapters import ADAPTERS
 from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
-from equity_pipeline.extracts.privacy import Pseudonyms
+from equity_pipeline.extracts.pseudonyms import Pseudonyms
 from equity_pipeline.extracts.reading import read_parts
 from equity_pipeline.partners.registry import Partner, Source
 from tests.adapters.test_college_board_ap import datafile

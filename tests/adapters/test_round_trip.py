@@ -28,7 +28,7 @@ from equity_pipeline import sample
 from equity_pipeline.contracts import EXTRACTS
 from equity_pipeline.extracts.intake import load_extracts, take_delivery
 from equity_pipeline.extracts.ledger import Ledger
-from equity_pipeline.extracts.privacy import withheld_in
+from equity_pipeline.extracts.pseudonyms import withheld_in
 from equity_pipeline.extracts.reading import UNREADABLE_YEAR
 from equity_pipeline.partners import registry
 from equity_pipeline.sample.district import SampleDistrict

@@ -6,7 +6,7 @@ from pandera.errors import SchemaErrors
 
 from equity_pipeline.contracts import EXTRACTS
 from equity_pipeline.contracts.canonical import RACES
-from equity_pipeline.contracts.extract import FAULT, school_year
+from equity_pipeline.contracts.contract import FAULT, school_year
 from equity_pipeline.contracts.gate import schema
 
 GOOD = {

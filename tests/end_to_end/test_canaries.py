@@ -23,7 +23,7 @@ from click.testing import CliRunner
 from equity_pipeline.cli import main
 from equity_pipeline.contracts import EXTRACTS
 from equity_pipeline.extracts.ledger import Ledger
-from equity_pipeline.extracts.privacy import Pseudonyms
+from equity_pipeline.extracts.pseudonyms import Pseudonyms
 from equity_pipeline.storage import keys, sealed, trail
 from equity_pipeline.storage.home import Home
 from tests.contracts.test_contracts import GOOD

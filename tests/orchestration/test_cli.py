@@ -17,7 +17,7 @@ from equity_pipeline.defs.runs import one_partner
 from equity_pipeline.domain import school_years
 from equity_pipeline.extracts.intake import load_extracts
 from equity_pipeline.extracts.ledger import Ledger
-from equity_pipeline.extracts.privacy import Pseudonyms
+from equity_pipeline.extracts.pseudonyms import Pseudonyms
 from equity_pipeline.partners import registry
 from equity_pipeline.storage import keys, trail
 from equity_pipeline.warehouse.project import DUCKDB

@@ -87,7 +87,7 @@ def seed_of(name):
 
 def test_students_t_is_that_of_scipy():
     """The seed up to 200 degrees of freedom, at the confidence of the policy; the series past them."""
-    seed = seed_of("student_t")
+    seed = seed_of("t_quantiles")
     confidence = float(seed_of("policy").set_index("key")["value"]["confidence_z"])
     level = stats.norm.cdf(confidence)
     assert seed["degrees_of_freedom"].tolist() == list(range(1, 201))

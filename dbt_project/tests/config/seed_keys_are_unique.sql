@@ -14,7 +14,7 @@
   'terms': ['term'],
   'scorecard_instruments': ['instrument', 'resource', 'rating_max', 'first_school_year'],
   'survey_scoring': ['instrument'],
-  'student_t': ['degrees_of_freedom'],
+  't_quantiles': ['degrees_of_freedom'],
   'state_course_codes': ['state', 'code_length', 'position', 'character']
 } %}
 {% for seed, columns in keys.items() -%}

@@ -38,12 +38,12 @@ estimated as (
     shares.*,
     {{ divide('shares.met', 'shares.seats') }} as rate,
     case when shares.classes > 4 then
-      coalesce(student_t.quantile, {{ t_quantile('policy.confidence_z', '(shares.classes - 1)') }})
+      coalesce(t_quantiles.quantile, {{ t_quantile('policy.confidence_z', '(shares.classes - 1)') }})
       * sqrt({{ divide('shares.classes', 'shares.classes - 1') }} * spread.squares) / shares.seats end as margin
   from shares
   inner join spread using (school_year, collection_window, school_id, resource, dimension, subgroup)
   cross join {{ ref('int_policy') }} as policy
-  left join {{ ref('student_t') }} as student_t on student_t.degrees_of_freedom = shares.classes - 1
+  left join {{ ref('t_quantiles') }} as t_quantiles on t_quantiles.degrees_of_freedom = shares.classes - 1
 ),
 
 versions as (

@@ -13,7 +13,7 @@ from equity_pipeline.extracts.intake import take_delivery
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.extracts.resolve import CONFLICT
 from equity_pipeline.storage.home import Home
-from tests.contracts.test_intake import CANONICAL, SIDE, deliver, load_all, partner, rejected, stored
+from tests.extracts.test_intake import CANONICAL, SIDE, deliver, load_all, partner, rejected, stored
 from tests.unmasked import unmasked
 
 EXAMS = {"name": "exams", "format": "canonical", "files": ["*exam_results*.csv"]}

@@ -10,7 +10,7 @@ from equity_pipeline.extracts.intake import check_delivery, load_extracts, pendi
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.storage import trail
-from tests.contracts.test_intake import deliver, load_all, rejected, stored, students
+from tests.extracts.test_intake import deliver, load_all, rejected, stored, students
 
 
 def partner(**more):

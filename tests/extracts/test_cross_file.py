@@ -3,8 +3,8 @@
 import polars as pl
 
 from equity_pipeline.extracts import cross_file
-from tests.contracts.test_drift import load, partner
-from tests.contracts.test_intake import deliver, stored
+from tests.extracts.test_drift import load, partner
+from tests.extracts.test_intake import deliver, stored
 
 
 def checks(home, year):

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from equity_pipeline.contracts import EXTRACTS
 from equity_pipeline.contracts.persons import PERSONS
 from equity_pipeline.domain.errors import EquityError
-from equity_pipeline.extracts import privacy
+from equity_pipeline.extracts import pseudonyms
 from equity_pipeline.extracts.intake import pending_files, take_delivery
 from equity_pipeline.extracts.ledger import Ledger
-from equity_pipeline.extracts.privacy import WITHHELD, Pseudonyms
+from equity_pipeline.extracts.pseudonyms import WITHHELD, Pseudonyms
 from equity_pipeline.storage import keys
-from tests.contracts.test_intake import deliver, load_all, partner, rejected
+from tests.extracts.test_intake import deliver, load_all, partner, rejected
 
 DELIMITED = {
     "name": "sis", "format": "delimited", "extract": "students", "files": ["*.csv"],
@@ -105,8 +105,8 @@ def test_the_same_person_has_one_pseudonym_in_all_files_of_a_partner_and_another
 
 def test_a_pseudonym_is_the_same_whatever_was_remembered_before_it(monkeypatch):
     """Block after block, with few places for them and after all were forgotten."""
-    monkeypatch.setattr(privacy, "_SLOTS", 4)
-    monkeypatch.setattr(privacy, "_REMEMBERED", 5)
+    monkeypatch.setattr(pseudonyms, "_SLOTS", 4)
+    monkeypatch.setattr(pseudonyms, "_REMEMBERED", 5)
     people = Pseudonyms(b"k" * 32)
     for start in (0, 3, 0, 9, 2):
         block = pl.Series([f"s{n}" for n in range(start, start + 4)] * 2)

@@ -13,7 +13,7 @@ from equity_pipeline.extracts.intake import pending_files, take_delivery
 from equity_pipeline.extracts.ledger import Ledger
 from tests.adapters.test_oneroster import SET
 from tests.adapters.test_oneroster_sets import DELTA, ENROLLMENTS, USERS
-from tests.contracts.test_intake import deliver, load_all, partner, stored
+from tests.extracts.test_intake import deliver, load_all, partner, stored
 
 SIS = {"name": "sis", "format": "oneroster", "files": ["*.zip"]}
 LATER = {

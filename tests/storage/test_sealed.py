@@ -18,8 +18,8 @@ from equity_pipeline.stewardship.erasure import erase_student
 from equity_pipeline.storage import sealed
 from equity_pipeline.storage.home import Home
 from equity_pipeline.warehouse import raw
-from tests.contracts.test_erasing_a_student import HEADER, HER, ROSTER, SOURCES, XML, zipped
-from tests.contracts.test_intake import deliver, load_all, partner
+from tests.extracts.test_intake import deliver, load_all, partner
+from tests.stewardship.test_erasing_a_student import HEADER, HER, ROSTER, SOURCES, XML, zipped
 
 KEY, OTHER = "1f" * 32, "2e" * 32
 ZIPS = {"roster.zip": zipped(ROSTER), "edfi.zip": zipped({"Students.xml": XML})}

@@ -7,8 +7,8 @@ import pytest
 
 from equity_pipeline.extracts import cross_file
 from equity_pipeline.extracts.intake import take_delivery
-from tests.contracts.test_intake import deliver, load_all, partner, stored
-from tests.contracts.test_privacy import texts_of
+from tests.extracts.test_intake import deliver, load_all, partner, stored
+from tests.extracts.test_pseudonyms import texts_of
 
 STUDENTS = {
     "name": "sis", "format": "delimited", "extract": "students", "files": ["students*.csv"],

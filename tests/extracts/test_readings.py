@@ -12,7 +12,7 @@ from equity_pipeline.extracts.intake import load_extracts, take_delivery
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.storage import sealed
 from equity_pipeline.storage.home import Home
-from tests.contracts.test_replacing import partner
+from tests.extracts.test_replacing import partner
 from tests.unmasked import unmasked
 
 ROW = st.tuples(

@@ -7,7 +7,7 @@ from equity_pipeline.extracts import drift
 from equity_pipeline.extracts.intake import load_extracts, pending_files, take_delivery
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.partners.registry import Partner
-from tests.contracts.test_intake import deliver
+from tests.extracts.test_intake import deliver
 
 
 def partner(**more):

@@ -17,7 +17,7 @@ from equity_pipeline.extracts.intake import take_delivery
 from equity_pipeline.partners import registry
 from equity_pipeline.storage.confined import confined
 from equity_pipeline.warehouse import models
-from tests.contracts.test_intake import deliver, load_all, partner, rejected, stored
+from tests.extracts.test_intake import deliver, load_all, partner, rejected, stored
 
 SECRET = "S7777777"
 THEIRS = f"school_year,student_id,grade_level\n2026,{SECRET},9\n"

@@ -11,7 +11,7 @@ from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.partners.registry import Partner, Retention
 from equity_pipeline.stewardship.erasure import retain
 from equity_pipeline.storage import trail
-from tests.contracts.test_intake import deliver, load_all, partner, students
+from tests.extracts.test_intake import deliver, load_all, partner, students
 
 NOW = school_years.of_date(dt.date.today())
 

@@ -14,12 +14,12 @@ from equity_pipeline.domain.errors import EquityError
 from equity_pipeline.extracts import intake
 from equity_pipeline.extracts.intake import pending_files, take_delivery
 from equity_pipeline.extracts.ledger import Ledger
-from equity_pipeline.extracts.privacy import Pseudonyms
+from equity_pipeline.extracts.pseudonyms import Pseudonyms
 from equity_pipeline.stewardship import erasure
 from equity_pipeline.stewardship.erasure import erase_partner, erase_student
 from equity_pipeline.storage import keys, trail
-from tests.contracts.test_intake import deliver, load_all, partner
-from tests.contracts.test_privacy import bytes_of, texts_of
+from tests.extracts.test_intake import deliver, load_all, partner
+from tests.extracts.test_pseudonyms import bytes_of, texts_of
 
 HER = "S9000417"
 ROSTER = {
