@@ -314,14 +314,14 @@ def audit(release: Path, previous: tuple[Path, ...]) -> None:
 
     A roll-up of the network is held against the releases beside it that it was made of.
     """
-    from equity_pipeline.disclosure import attack
+    from equity_pipeline.disclosure import audit as outsider
 
     try:
-        if of := attack.made_from(release):
+        if of := outsider.made_from(release):
             releases = release.resolve().parents[1]
-            found = attack.audit_network(release, {one: releases / one / made for one, made in of.items()})
+            found = outsider.audit_network(release, {one: releases / one / made for one, made in of.items()})
         else:
-            found = attack.audit(release, previous=previous)
+            found = outsider.audit(release, previous=previous)
     except EquityError as error:
         raise click.ClickException(str(error)) from None
     for line in found.lines():

@@ -18,7 +18,7 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
 from equity_pipeline.disclosure.model import ALL_STUDENTS
-from equity_pipeline.disclosure.publication import UNLIMITED, WHOLE
+from equity_pipeline.disclosure.suppression import UNLIMITED, WHOLE
 from equity_pipeline.disclosure.worlds import FAR, Prover
 
 _LARGE = 10**15

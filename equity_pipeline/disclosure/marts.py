@@ -9,7 +9,7 @@ from equity_pipeline.disclosure.derive import Derivation
 from equity_pipeline.disclosure.figures import PAIR, Rules, is_unknown
 from equity_pipeline.disclosure.model import ALL_STUDENTS, CELL, DISTRICT, published
 from equity_pipeline.disclosure.proof import Proof
-from equity_pipeline.disclosure.publication import ROUNDED_TO, WHOLE, band
+from equity_pipeline.disclosure.suppression import ROUNDED_TO, WHOLE, band
 from equity_pipeline.domain.errors import DisclosureError
 
 # Columns that rest on no count: what the row is about and which rules made it.

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from equity_pipeline.disclosure.model import CELL
-from equity_pipeline.disclosure.publication import C, X, publish
 from equity_pipeline.disclosure.search import proven
+from equity_pipeline.disclosure.suppression import C, X, publish
 from equity_pipeline.disclosure.worlds import FAR, Prover, Year
 
 _STATEMENT = [*CELL, "n", "successes", "people", "minimum_cell", "withheld"]

@@ -26,7 +26,7 @@ import scipy.sparse as sp
 
 from equity_pipeline.disclosure.known import Known, tighten
 from equity_pipeline.disclosure.model import ALL_STUDENTS, DISTRICT
-from equity_pipeline.disclosure.publication import C, X
+from equity_pipeline.disclosure.suppression import C, X
 from equity_pipeline.disclosure.worlds import FAR, Prover, Seen, Year
 from equity_pipeline.domain.errors import DisclosureError
 

@@ -29,7 +29,7 @@ from equity_pipeline.disclosure.model import (
     equations,
     parts_of,
 )
-from equity_pipeline.disclosure.publication import C, X, parents, publish
+from equity_pipeline.disclosure.suppression import C, X, parents, publish
 
 # Above every count.
 FAR = 10**6

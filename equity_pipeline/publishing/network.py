@@ -62,7 +62,7 @@ def publish(home: Home, partners: Mapping[str, Partner]) -> Release:
         DisclosureError: it says what the releases do not; the roll-up that is read stays.
     """
     # Imported here: releases are read and rendered without a solver at hand.
-    from equity_pipeline.disclosure.attack import audit_network
+    from equity_pipeline.disclosure.audit import audit_network
 
     released = [r for r in (_read(home.releases(p), p) for p in sorted(partners)) if r]
     portfolio = [_line(r) for r in released]

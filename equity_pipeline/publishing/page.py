@@ -20,7 +20,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from equity_pipeline.disclosure.publication import X
+from equity_pipeline.disclosure.suppression import X
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.rows import Row
 from equity_pipeline.partners.registry import Partner

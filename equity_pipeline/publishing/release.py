@@ -73,7 +73,7 @@ def publish(home: Home, partner: Partner) -> Release:
         EquityError: there is no warehouse yet, or it counts no student yet.
     """
     # Imported here: a release can be rendered and tested without a warehouse, a ledger or a solver at hand.
-    from equity_pipeline.disclosure.attack import audit, certificate
+    from equity_pipeline.disclosure.audit import audit, certificate
     from equity_pipeline.disclosure.derive import Derivation
     from equity_pipeline.disclosure.history import remember, remembered
     from equity_pipeline.disclosure.marts import protect_marts, published_counts

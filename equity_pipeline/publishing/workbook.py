@@ -10,7 +10,7 @@ from typing import Any
 
 import xlsxwriter
 
-from equity_pipeline.disclosure.publication import X
+from equity_pipeline.disclosure.suppression import X
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.rows import Row
 from equity_pipeline.publishing import words

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 from lxml import html
 
-from equity_pipeline.disclosure.attack import pages
-from equity_pipeline.disclosure.attack.tallies import Tallies
+from equity_pipeline.disclosure.audit import pages
+from equity_pipeline.disclosure.audit.tallies import Tallies
 
 ROW = {"leveled_down": True, "gap": -0.1, "rate": 0.1, "reference_rate": 0.2, "reliable": True, "status": "narrowing", "reason": None,
        "suppression_reason": None}  # fmt: skip

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from equity_pipeline.disclosure.known import Known
 from equity_pipeline.disclosure.model import CELL
 from equity_pipeline.disclosure.proof import prove
-from equity_pipeline.disclosure.publication import C, X, publish
 from equity_pipeline.disclosure.search import Aim, Lean
+from equity_pipeline.disclosure.suppression import C, X, publish
 from equity_pipeline.disclosure.worlds import Prover, Year
 from equity_pipeline.domain.errors import DisclosureError
 from tests.disclosure.test_worlds import DIMENSIONS

@@ -11,7 +11,7 @@ import pytest
 from equity_pipeline.disclosure.history import remember, remembered
 from equity_pipeline.disclosure.model import CELL
 from equity_pipeline.disclosure.proof import Proof, prove
-from equity_pipeline.disclosure.publication import X
+from equity_pipeline.disclosure.suppression import X
 from equity_pipeline.disclosure.worlds import Prover, Year
 
 DIMENSIONS = pd.DataFrame(

@@ -12,9 +12,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from equity_pipeline.disclosure.attack import audit, pages, programmes, workbook
-from equity_pipeline.disclosure.attack.order import Order
-from equity_pipeline.disclosure.attack.said import Said
+from equity_pipeline.disclosure.audit import audit, pages, programmes, workbook
+from equity_pipeline.disclosure.audit.order import Order
+from equity_pipeline.disclosure.audit.said import Said
 from equity_pipeline.partners import registry
 from equity_pipeline.publishing import programmes as published_programmes
 from equity_pipeline.publishing import source

@@ -14,8 +14,8 @@ from equity_pipeline.disclosure import search
 from equity_pipeline.disclosure.known import Known, sides
 from equity_pipeline.disclosure.model import CELL
 from equity_pipeline.disclosure.proof import prove
-from equity_pipeline.disclosure.publication import WHOLE, C, X, edges, publish
 from equity_pipeline.disclosure.search import Aim
+from equity_pipeline.disclosure.suppression import WHOLE, C, X, edges, publish
 from equity_pipeline.disclosure.worlds import Prover, Year
 from equity_pipeline.domain.errors import DisclosureError
 

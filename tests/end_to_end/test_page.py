@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from equity_pipeline.disclosure.attack import audit
+from equity_pipeline.disclosure.audit import audit
 from equity_pipeline.disclosure.derive import Derivation
 
 POLICY = Path(__file__).parents[2] / "dbt_project" / "seeds" / "policy"

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from equity_pipeline.cli import main
-from equity_pipeline.disclosure.attack import audit_network, made_from
+from equity_pipeline.disclosure.audit import audit_network, made_from
 from equity_pipeline.domain.errors import DisclosureError
 from equity_pipeline.publishing import datafiles, network
 from equity_pipeline.publishing.release import write_release

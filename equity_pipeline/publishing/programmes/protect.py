@@ -1,6 +1,6 @@
 """What the programmes' marts may say of people: numbers rounded, rates as bands, means of enough people.
 
-Rates follow the rule of all others (disclosure/publication.py): no exact count, bands that widen as groups get smaller.
+Rates follow the rule of all others (disclosure/suppression.py): no exact count, bands that widen as groups get smaller.
 A column that no `Released` names does not leave.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from equity_pipeline.disclosure.publication import WHOLE, publish
+from equity_pipeline.disclosure.suppression import WHOLE, publish
 
 TENS = 10
 

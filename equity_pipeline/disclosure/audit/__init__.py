@@ -21,11 +21,11 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from equity_pipeline.disclosure.attack import network, pages, programmes, workbook
-from equity_pipeline.disclosure.attack.finding import Finding
-from equity_pipeline.disclosure.attack.marts import Reading
-from equity_pipeline.disclosure.attack.order import Order
-from equity_pipeline.disclosure.attack.said import Said, partner_name
+from equity_pipeline.disclosure.audit import network, pages, programmes, workbook
+from equity_pipeline.disclosure.audit.finding import Finding
+from equity_pipeline.disclosure.audit.marts import Reading
+from equity_pipeline.disclosure.audit.order import Order
+from equity_pipeline.disclosure.audit.said import Said, partner_name
 from equity_pipeline.disclosure.figures import Rules
 from equity_pipeline.domain.errors import DisclosureError
 

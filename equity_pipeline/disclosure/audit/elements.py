@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 
 from lxml import etree, html
 
-from equity_pipeline.disclosure.attack.finding import Finding
-from equity_pipeline.disclosure.attack.said import STATUSES, words
+from equity_pipeline.disclosure.audit.finding import Finding
+from equity_pipeline.disclosure.audit.said import STATUSES, words
 from equity_pipeline.domain.errors import DisclosureError
 
 TAGS = {

@@ -17,12 +17,12 @@ from typing import Any
 import pandas as pd
 from lxml import etree, html
 
-from equity_pipeline.disclosure.attack import elements, pictures
-from equity_pipeline.disclosure.attack.elements import GEOMETRY, Walk
-from equity_pipeline.disclosure.attack.finding import Finding
-from equity_pipeline.disclosure.attack.order import Order
-from equity_pipeline.disclosure.attack.programmes import Told
-from equity_pipeline.disclosure.attack.said import (
+from equity_pipeline.disclosure.audit import elements, pictures
+from equity_pipeline.disclosure.audit.elements import GEOMETRY, Walk
+from equity_pipeline.disclosure.audit.finding import Finding
+from equity_pipeline.disclosure.audit.order import Order
+from equity_pipeline.disclosure.audit.programmes import Told
+from equity_pipeline.disclosure.audit.said import (
     APART,
     CLOSED,
     DAY,
@@ -43,7 +43,7 @@ from equity_pipeline.disclosure.attack.said import (
     words,
     written,
 )
-from equity_pipeline.disclosure.attack.tallies import Tallies
+from equity_pipeline.disclosure.audit.tallies import Tallies
 
 _STYLE = re.compile(r"(flex:(?P<tally>\d+)|(width|left):(?P<percent>[\d.]+)%)")
 # Numbers of the texts that say how to read the tables: the scale, the interval, the grades, the example of a gap.

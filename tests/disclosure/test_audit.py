@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from equity_pipeline.disclosure.attack import Reading, attack, audit, certificate
+from equity_pipeline.disclosure.audit import Reading, attack, audit, certificate
 from equity_pipeline.disclosure.figures import CELL
 from equity_pipeline.domain.errors import DisclosureError
 from equity_pipeline.publishing import datafiles

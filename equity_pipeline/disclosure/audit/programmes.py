@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from equity_pipeline.disclosure.attack.finding import Finding
-from equity_pipeline.disclosure.attack.marts import IN_A_BAND, ROUNDED_TO, bands
-from equity_pipeline.disclosure.attack.said import (
+from equity_pipeline.disclosure.audit.finding import Finding
+from equity_pipeline.disclosure.audit.marts import IN_A_BAND, ROUNDED_TO, bands
+from equity_pipeline.disclosure.audit.said import (
     DISTRICT,
     Row,
     Said,

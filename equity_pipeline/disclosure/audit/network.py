@@ -13,9 +13,9 @@ from typing import Any
 import pandas as pd
 from lxml import html
 
-from equity_pipeline.disclosure.attack import elements
-from equity_pipeline.disclosure.attack.finding import Finding
-from equity_pipeline.disclosure.attack.said import (
+from equity_pipeline.disclosure.audit import elements
+from equity_pipeline.disclosure.audit.finding import Finding
+from equity_pipeline.disclosure.audit.said import (
     APART,
     CLOSED,
     DAY,
@@ -29,7 +29,7 @@ from equity_pipeline.disclosure.attack.said import (
     words,
     written,
 )
-from equity_pipeline.disclosure.attack.tallies import REPEATED, Tallies
+from equity_pipeline.disclosure.audit.tallies import REPEATED, Tallies
 
 PAGE = "index.html"
 _OPEN = ("open", "narrowing", "widening", "reopened")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from equity_pipeline.disclosure.publication import IN_A_BAND, WHOLE, band, publish
+from equity_pipeline.disclosure.suppression import IN_A_BAND, WHOLE, band, publish
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from typing import Any
 
 from lxml import html
 
-from equity_pipeline.disclosure.attack.said import Row, Said, has_gap, numbers, points, words, written
+from equity_pipeline.disclosure.audit.said import Row, Said, has_gap, numbers, points, words, written
 
 _SHAPES = {"grid", "parity", "scale", "goal", "goal-label", "year", "interval", "line", "dot", "value"}
 _NEAR = 0.06  # of a pixel

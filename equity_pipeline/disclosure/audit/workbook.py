@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from equity_pipeline.disclosure.attack.finding import Finding
-from equity_pipeline.disclosure.attack.order import Order
-from equity_pipeline.disclosure.attack.said import (
+from equity_pipeline.disclosure.audit.finding import Finding
+from equity_pipeline.disclosure.audit.order import Order
+from equity_pipeline.disclosure.audit.said import (
     DISTRICT,
     HIDDEN,
     STATUSES,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
-from equity_pipeline.disclosure.attack.said import DISTRICT, Row, Said
+from equity_pipeline.disclosure.audit.said import DISTRICT, Row, Said
 
 # Dimensions that repeat or contain another one are not counted.
 REPEATED = (

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from equity_pipeline.disclosure import figures
-from equity_pipeline.disclosure.attack.finding import Finding
-from equity_pipeline.disclosure.attack.sums import narrowed
+from equity_pipeline.disclosure.audit.finding import Finding
+from equity_pipeline.disclosure.audit.sums import narrowed
 from equity_pipeline.disclosure.figures import ABOUT, CELL, PAIR, REASONS, Rules
 
 # The form a statement must have: what students are rounded to, and how many numbers of successes are in a band.
