@@ -16,7 +16,10 @@ import pandas as pd
 def remember(folder: Path, release: Path, statement: pd.DataFrame) -> None:
     """Keep the statement (`Proof.statement`) of a release that is about to be published, readable by its owner alone."""
     folder.mkdir(mode=0o700, exist_ok=True)
-    file = folder / f"{_of(release)}.parquet"
+    if [*folder.glob(f"*-{_of(release)}.parquet")]:
+        return
+    last = max((int(file.name.split("-")[0]) for file in folder.glob("*.parquet")), default=0)
+    file = folder / f"{last + 1:06d}-{_of(release)}.parquet"
     scratch = file.with_suffix(".tmp")
     statement.to_parquet(scratch, index=False)
     scratch.chmod(0o600)
@@ -24,12 +27,12 @@ def remember(folder: Path, release: Path, statement: pd.DataFrame) -> None:
 
 
 def remembered(folder: Path, releases: Iterable[Path]) -> list[pd.DataFrame]:
-    """The statements of these releases; those of releases that are gone are forgotten."""
-    names = {f"{_of(release)}.parquet" for release in releases}
+    """The statements of these releases, in the order in which they were first made; those of releases that are gone are forgotten."""
+    standing = {_of(release) for release in releases}
     for file in sorted(folder.glob("*")):
-        if file.name not in names:
+        if file.stem.partition("-")[2] not in standing or file.suffix != ".parquet":
             file.unlink()
-    return [pd.read_parquet(folder / name) for name in sorted(names) if (folder / name).is_file()]
+    return [pd.read_parquet(file) for file in sorted(folder.glob("*.parquet"))]
 
 
 def _of(release: Path) -> str:

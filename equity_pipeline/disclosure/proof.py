@@ -5,7 +5,7 @@ What is published is what is proven: where no two worlds are found for a count, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from equity_pipeline.disclosure.search import proven
 from equity_pipeline.disclosure.suppression import C, X, publish
 from equity_pipeline.disclosure.worlds import FAR, Prover, Year
 
+# So many different earlier statements of a school year are in one proof with the new one. With all of them a partner that corrects
+# its files every week could publish nothing from the fourth week on; the audit still reads every earlier release.
+_JOINED = 2
 _STATEMENT = [*CELL, "n", "successes", "people", "minimum_cell", "withheld"]
 
 
@@ -78,15 +81,15 @@ def prove(
     """Find what may be published: witness worlds for every count that must stay open, in every school year; no sum joins two
     years. Where there are none, cells beside it are withheld.
 
-    A school year that earlier releases told of is proven together with what these said: each world is one of all of them, in which
-    the same counts did not change. Every change of fewer than the minimum cell is asked for too, and what was hidden stays hidden
-    until as many have changed.
+    A school year that earlier releases told of is proven together with what the newest two of them said that differ: each world is one
+    of all three, in which the same counts did not change. Every change of fewer than the minimum cell is asked for too, and what was
+    hidden in any earlier release stays hidden until as many have changed.
 
     Args:
         counts: one row per `CELL` with `n` and `successes`; a metric that was not measured has none. `people`, where it
             is there: how many are behind seats or answers, -1 where the students themselves are counted.
         kept: worlds of an earlier proof, used for the years whose counts are the same.
-        earlier: the `statement` of every release before.
+        earlier: the `statement` of every release before, the newest last.
 
     Raises:
         DisclosureError: some count stays open to nobody but its number; nothing may be published.
@@ -100,14 +103,14 @@ def prove(
         now = Year.of(known[known["school_year"] == school_year], dimensions, minimum_cell)
         before = _before(earlier, school_year)
         again = _again(now, before, dimensions, kept)
-        prover, found = again or _first(now, _years(before.values(), dimensions))
+        prover, found = again or _first(now, before, dimensions)
         year, size = prover.year, len(now.cells)
         worlds[school_year], held[school_year] = np.array(found), prover.withheld
         widths.append(prover.widths(found))
         said = prover.said[:size].assign(withheld=prover.withheld[:size])
         bases.append(said.set_index(pd.MultiIndex.from_frame(now.cells[CELL])))
         groups, sums = groups + len(year.groups), sums + year.sums.shape[0]
-        releases = max(releases, 1 + len(before))
+        releases = max(releases, 1 + min(len(before), _JOINED))
     width = np.concatenate([*widths, np.zeros(0, np.int64)])
     apart = {x: int((width >= x).sum()) for x in (1, 3, 5)}
     base = pd.concat(bases)
@@ -118,10 +121,10 @@ def prove(
 
 
 def _before(earlier: Sequence[pd.DataFrame], school_year: int) -> dict[bytes, pd.DataFrame]:
-    """The different statements of the releases before about a year, by what is in them, in an order of their own."""
+    """The different statements of the releases before about a year, by what is in them, the newest last."""
     of_year = [statement[statement["school_year"] == school_year].sort_values(CELL) for statement in earlier]
-    found = {_mark(statement): statement for statement in of_year if len(statement)}
-    return dict(sorted(found.items()))
+    newest_first = {_mark(statement): statement for statement in reversed(of_year) if len(statement)}
+    return dict(reversed(newest_first.items()))
 
 
 def _mark(statement: pd.DataFrame) -> bytes:
@@ -129,25 +132,29 @@ def _mark(statement: pd.DataFrame) -> bytes:
     return marks.tobytes()
 
 
-def _years(statements: Iterable[pd.DataFrame], dimensions: pd.DataFrame) -> list[tuple[Year, np.ndarray]]:
-    """Each statement's counts, and the cells that were withheld."""
-    return [
-        (Year.of(one, dimensions, int(one["minimum_cell"].iloc[0])), one["withheld"].to_numpy(bool))
-        for one in statements
-    ]
+def _newest(before: Mapping[bytes, pd.DataFrame], dimensions: pd.DataFrame) -> list[tuple[Year, np.ndarray]]:
+    """The counts of the statements that a proof is joined with, and their cells that were withheld, in an order of their own."""
+    return [_year(before[mark], dimensions) for mark in sorted([*before][-_JOINED:])]
 
 
-def _first(now: Year, before: list[tuple[Year, np.ndarray]]) -> tuple[Prover, list[np.ndarray]]:
-    """A proof of what may be said of a year, beside what was said before: what was hidden stays so while fewer than the minimum
-    cell have come or gone."""
+def _year(statement: pd.DataFrame, dimensions: pd.DataFrame) -> tuple[Year, np.ndarray]:
+    minimum_cell = int(statement["minimum_cell"].iloc[0])
+    return Year.of(statement, dimensions, minimum_cell), statement["withheld"].to_numpy(bool)
+
+
+def _first(
+    now: Year, before: Mapping[bytes, pd.DataFrame], dimensions: pd.DataFrame
+) -> tuple[Prover, list[np.ndarray]]:
+    """A proof of what may be said of a year, beside what was said before: what was hidden in any release stays so while fewer than the
+    minimum cell have come or gone."""
     frozen, hidden_now = np.zeros(len(now.cells), bool), Prover(now).said["hidden"].to_numpy()
     cells = pd.MultiIndex.from_frame(now.cells[CELL])
-    for year, withheld in before:
+    for year, withheld in (_year(statement, dimensions) for statement in before.values()):
         at = pd.MultiIndex.from_frame(year.cells[CELL]).get_indexer(cells)
         hidden = Prover(year, withheld).said["hidden"].to_numpy()[at] & (at >= 0)
         few = abs(now.cells["n"].to_numpy() - year.cells["n"].to_numpy()[at]) < now.minimum_cell
         frozen |= hidden & few & ~hidden_now
-    return proven(*_joined(now, frozen, before))
+    return proven(*_joined(now, frozen, _newest(before, dimensions)))
 
 
 def _joined(
@@ -174,9 +181,8 @@ def _again(
         return None
     # A release that said the same of the same counts has nothing to add.
     same = _mark(_stated(now.cells, now.minimum_cell).assign(withheld=own))
-    year, withheld = _joined(
-        now, own, _years((of for mark, of in before.items() if mark != same), dimensions)
-    )
+    others = {mark: statement for mark, statement in before.items() if mark != same}
+    year, withheld = _joined(now, own, _newest(others, dimensions))
     if not np.array_equal(worlds[0], year.values) or not np.array_equal(held, withheld):
         return None
     prover, found = Prover(year, withheld), list(worlds)
