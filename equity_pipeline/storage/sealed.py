@@ -225,7 +225,8 @@ def copied(path: Path, target: Path) -> str:
             ""  # made to look like a sealed file: no content has this sum, and none would be read out of it
         )
     digest, room = hashlib.sha256(), memoryview(bytearray(min(_COPIED, path.stat().st_size + 1)))
-    with path.open("rb", buffering=0) as file, target.open("wb", buffering=0) as copy:
+    # Written with a buffer: without one the system may write a part, where a disk is full, and call that a success.
+    with path.open("rb", buffering=0) as file, target.open("wb") as copy:
         while size := file.readinto(room):
             digest.update(room[:size])
             copy.write(room[:size])
