@@ -46,7 +46,7 @@ class Cells:
         words[:, 0] = lengths
         long = np.flatnonzero(lengths > _INLINE)
         words[long, 2], words[long, 3] = 0, starts[long]
-        buffers = [None, pa.py_buffer(views), pa.py_buffer(text)]
+        buffers = [None, pa.py_buffer(views), *([pa.py_buffer(text)] if len(long) else [])]
         cells = pl.Series(pa.Array.from_buffers(pa.string_view(), count, buffers))
         # A long cell in a layout of its own: this one would keep the whole text in memory for as long as the column.
         return pl.Series(cells.to_arrow(compat_level=pl.CompatLevel.oldest())) if len(long) else cells

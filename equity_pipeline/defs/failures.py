@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import traceback
 from collections.abc import Iterator
-from pathlib import Path
 
 import dagster as dg
 
-from equity_pipeline.domain.errors import DISK_FULL, EquityError, TransientError, is_disk_full
+from equity_pipeline.domain.errors import DISK_FULL, EquityError, TransientError, fault_of_ours, is_disk_full
 
 RETRIES = dg.RetryPolicy(max_retries=2, delay=15, backoff=dg.Backoff.EXPONENTIAL)
 _PASSING = {errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.EIO, errno.ESTALE, errno.ETIMEDOUT}
-_PACKAGE = Path(__file__).resolve().parent.parent
 
 
 @contextlib.contextmanager
@@ -46,14 +43,4 @@ def _failure(error: Exception) -> dg.Failure:
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return dg.Failure(f"{where}{error.strerror}", allow_retries=error.errno in _PASSING)
-    return dg.Failure(_without_values(error), allow_retries=False)
-
-
-def _without_values(error: Exception) -> str:
-    frames = traceback.extract_tb(error.__traceback__)[1:]  # the first is `told_to_a_person` itself
-    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(_PACKAGE)] or frames
-    place = f"{Path(ours[-1].filename).name}, line {ours[-1].lineno}, in {ours[-1].name}"
-    return (
-        f"unexpected {type(error).__name__} at {place}; its text is withheld because it may quote a student's data; "
-        "this is a fault of the program: report the place"
-    )
+    return dg.Failure(fault_of_ours(error), allow_retries=False)

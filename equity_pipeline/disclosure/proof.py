@@ -103,14 +103,14 @@ def prove(
         now = Year.of(known[known["school_year"] == school_year], dimensions, minimum_cell)
         before = _before(earlier, school_year)
         again = _again(now, before, dimensions, kept)
-        prover, found = again or _first(now, before, dimensions)
+        prover, found, joined = again or _first(now, before, dimensions)
         year, size = prover.year, len(now.cells)
         worlds[school_year], held[school_year] = np.array(found), prover.withheld
         widths.append(prover.widths(found))
         said = prover.said[:size].assign(withheld=prover.withheld[:size])
         bases.append(said.set_index(pd.MultiIndex.from_frame(now.cells[CELL])))
         groups, sums = groups + len(year.groups), sums + year.sums.shape[0]
-        releases = max(releases, 1 + min(len(before), _JOINED))
+        releases = max(releases, 1 + joined)
     width = np.concatenate([*widths, np.zeros(0, np.int64)])
     apart = {x: int((width >= x).sum()) for x in (1, 3, 5)}
     base = pd.concat(bases)
@@ -144,9 +144,9 @@ def _year(statement: pd.DataFrame, dimensions: pd.DataFrame) -> tuple[Year, np.n
 
 def _first(
     now: Year, before: Mapping[bytes, pd.DataFrame], dimensions: pd.DataFrame
-) -> tuple[Prover, list[np.ndarray]]:
-    """A proof of what may be said of a year, beside what was said before: what was hidden in any release stays so while fewer than the
-    minimum cell have come or gone."""
+) -> tuple[Prover, list[np.ndarray], int]:
+    """A proof of what may be said of a year, and with how many earlier releases it is joined: what was hidden in any release stays so
+    while fewer than the minimum cell have come or gone."""
     frozen, hidden_now = np.zeros(len(now.cells), bool), Prover(now).said["hidden"].to_numpy()
     cells = pd.MultiIndex.from_frame(now.cells[CELL])
     for year, withheld in (_year(statement, dimensions) for statement in before.values()):
@@ -154,7 +154,8 @@ def _first(
         hidden = Prover(year, withheld).said["hidden"].to_numpy()[at] & (at >= 0)
         few = abs(now.cells["n"].to_numpy() - year.cells["n"].to_numpy()[at]) < now.minimum_cell
         frozen |= hidden & few & ~hidden_now
-    return proven(*_joined(now, frozen, _newest(before, dimensions)))
+    newest = _newest(before, dimensions)
+    return *proven(*_joined(now, frozen, newest)), len(newest)
 
 
 def _joined(
@@ -167,9 +168,9 @@ def _joined(
 
 
 def _again(
-    now: Year, before: dict[bytes, pd.DataFrame], dimensions: pd.DataFrame, kept: Path | None
-) -> tuple[Prover, list[np.ndarray]] | None:
-    """The kept worlds, where they are of these counts and prove what must be proven."""
+    now: Year, before: Mapping[bytes, pd.DataFrame], dimensions: pd.DataFrame, kept: Path | None
+) -> tuple[Prover, list[np.ndarray], int] | None:
+    """As `_first`, by the kept worlds, where they are of these counts and prove what must be proven."""
     if kept is None or not kept.is_file():
         return None
     school_year = now.cells["school_year"].iloc[0]
@@ -181,12 +182,13 @@ def _again(
         return None
     # A release that said the same of the same counts has nothing to add.
     same = _mark(_stated(now.cells, now.minimum_cell).assign(withheld=own))
-    others = {mark: statement for mark, statement in before.items() if mark != same}
-    year, withheld = _joined(now, own, _newest(others, dimensions))
+    newest = _newest({mark: of for mark, of in before.items() if mark != same}, dimensions)
+    year, withheld = _joined(now, own, newest)
     if not np.array_equal(worlds[0], year.values) or not np.array_equal(held, withheld):
         return None
     prover, found = Prover(year, withheld), list(worlds)
-    return (prover, found) if all(map(prover.consistent, found)) and not len(prover.narrow(found)) else None
+    holds = all(map(prover.consistent, found)) and not len(prover.narrow(found))
+    return (prover, found, len(newest)) if holds else None
 
 
 def _stated(cells: pd.DataFrame, minimum_cell: int | np.ndarray) -> pd.DataFrame:

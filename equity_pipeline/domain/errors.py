@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
+
 DISK_FULL = "the disk is full"
+_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 class EquityError(Exception):
@@ -36,6 +40,18 @@ class TransientError(EquityError):
 def without_value(error: Exception) -> str:
     """What may be told of a foreign error, whose own words may quote a cell: its type, or that the disk is full."""
     return DISK_FULL if is_disk_full(error) else type(error).__name__.lstrip("_")
+
+
+def fault_of_ours(error: Exception) -> str:
+    """What is told of an error that nobody foresaw: its type and its place in our code, and never its own words."""
+    frames = traceback.extract_tb(error.__traceback__)
+    frames = frames[1:] or frames  # the first is where it was caught
+    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(_PACKAGE)] or frames
+    place = f"{Path(ours[-1].filename).name}, line {ours[-1].lineno}, in {ours[-1].name}"
+    return (
+        f"unexpected {type(error).__name__} at {place}; its text is withheld because it may quote a student's data; "
+        "this is a fault of the program: report the place"
+    )
 
 
 def is_disk_full(error: Exception) -> bool:

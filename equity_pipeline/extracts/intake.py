@@ -27,7 +27,7 @@ import polars as pl
 from equity_pipeline.adapters.base import FILE, LINE
 from equity_pipeline.contracts import EXTRACTS, Extract, gate
 from equity_pipeline.domain import school_years
-from equity_pipeline.domain.errors import DeliveryError, EquityError, TransientError
+from equity_pipeline.domain.errors import DeliveryError, EquityError, TransientError, fault_of_ours
 from equity_pipeline.domain.versions import version
 from equity_pipeline.extracts import cross_file, drift, matching, quarantine
 from equity_pipeline.extracts.check import check_delivery
@@ -77,6 +77,7 @@ __all__ = [
 _CACHE_BYTES = 1024**3
 HELD_BACK = "the file holds far fewer rows than the one before and was held back"
 _COUNTS = ("rows_in", "loaded", "rejected", "duplicates", "conflicts")
+_NOWHERE = dict.fromkeys(_COUNTS[1:], 0)  # no row has gone anywhere yet
 
 
 @dataclass(frozen=True)
@@ -430,9 +431,8 @@ def _verdict(home: Home, partner: Partner, ledger: Ledger, before: dict[str, Any
     except EquityError as error:
         return _Verdict(sources, based_on, "refused", str(error))
     except Exception as error:  # noqa: BLE001 - a fault of ours in one file must not hold up the others
-        # Its own words may quote a cell, so they stay here.
-        message = f"{file}: reading it failed ({type(error).__name__}); please report this"
-        return _Verdict(sources, based_on, "refused", message)
+        # It is not lost: the file is refused, its check fails, and the message names the place in our code.
+        return _Verdict(sources, based_on, "refused", f"{file}: {fault_of_ours(error)}")
 
 
 def _learn(
@@ -672,27 +672,9 @@ def _accounted(
     entries = []
     for load in loads:
         if _unit(load) in few:
-            entries.append(
-                load
-                | {
-                    "loaded": 0,
-                    "rejected": load["rows_in"],
-                    "duplicates": 0,
-                    "conflicts": 0,
-                    "status": "held",
-                }
-            )
+            entries.append(load | _NOWHERE | {"rejected": load["rows_in"], "status": "held"})
         elif (load["source"], load["delivery_id"]) not in stand:
-            entries.append(
-                load
-                | {
-                    "loaded": 0,
-                    "rejected": 0,
-                    "duplicates": load["rows_in"],
-                    "conflicts": 0,
-                    "status": "superseded",
-                }
-            )
+            entries.append(load | _NOWHERE | {"duplicates": load["rows_in"], "status": "superseded"})
     for row in account.iter_rows(named=True):
         load = standing[row[UNIT]]
         entries.append(
@@ -785,11 +767,10 @@ def _loads_of(
         counts.setdefault(skipped_in, 0)
     for (file, year), rows in sorted(counts.items()):
         skips = passed_over if (file, year) == skipped_in else 0
-        yield {
+        yield _NOWHERE | {
             "source": source, "file": file, "extract": extract, "school_year": year,
-            "records": rows + skips, "skipped": skips, "rows_in": rows, "loaded": 0,
-            "rejected": 0 if year else rows, "duplicates": 0, "conflicts": 0,
-            "status": "pending" if year else "loaded",
+            "records": rows + skips, "skipped": skips, "rows_in": rows,
+            "rejected": 0 if year else rows, "status": "pending" if year else "loaded",
         }  # fmt: skip
 
 

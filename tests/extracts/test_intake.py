@@ -11,6 +11,7 @@ import pytest
 
 from equity_pipeline.adapters import canonical, readers, records
 from equity_pipeline.contracts import EXTRACTS
+from equity_pipeline.extracts import intake
 from equity_pipeline.extracts.intake import check_delivery, load_extracts, pending_files, take_delivery
 from equity_pipeline.extracts.ledger import Ledger
 from equity_pipeline.extracts.resolve import CONFLICT
@@ -216,6 +217,23 @@ def test_one_bad_file_does_not_hold_up_the_others(home):
     load_all(home, one)
     assert stored(home, "students", 2022).height == 1
     assert len(Ledger(home).deliveries("test_sd")) == 4
+
+
+def test_a_fault_of_the_program_in_one_file_is_told_with_its_place_and_holds_up_no_other(home, monkeypatch):
+    deliver(home, "a_students.csv", students("2026,a,09,female"))
+    deliver(home, "b_students.csv", students("2026,b,10,male"))
+    learn = intake._learn
+
+    def failing(home, partner, sha256, file, *others):
+        if file.startswith("a_"):
+            raise LookupError("Ana Alvarez")
+        return learn(home, partner, sha256, file, *others)
+
+    monkeypatch.setattr(intake, "_learn", failing)
+    first, second = sorted(intake.take_delivery(home, partner()), key=lambda result: result.file)
+    assert (first.status, second.status) == ("refused", "accepted")
+    assert "unexpected LookupError at " in first.message and "Ana" not in first.message
+    assert second.rows == {"students": {2026: 1}}
 
 
 def test_a_truncated_zip_is_refused_and_taken_when_whole(home):

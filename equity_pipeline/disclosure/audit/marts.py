@@ -13,6 +13,7 @@ import pandas as pd
 
 from equity_pipeline.disclosure import figures
 from equity_pipeline.disclosure.audit.finding import Finding
+from equity_pipeline.disclosure.audit.said import APART
 from equity_pipeline.disclosure.audit.sums import narrowed
 from equity_pipeline.disclosure.figures import ABOUT, CELL, PAIR, REASONS, Rules
 
@@ -28,8 +29,6 @@ BAND = re.compile(r"under ([\d.]+)%|([\d.]+)% or more|([\d.]+)% to ([\d.]+)%")
 BANDS = ["rate_band", "reference_rate_band"]
 # A change of fewer students than this must not follow from two releases.
 CHANGE = 10
-# So far apart are two numbers that such a change may be, at the least.
-APART = 3
 NEVER = ["successes", "reference_successes"]
 
 
@@ -233,7 +232,9 @@ class Reading:
                 narrowed(then, self.rules.dimensions), on=CELL, suffixes=("", "_before")
             )
             least, most = both["n_low"] - both["n_high_before"], both["n_high"] - both["n_low_before"]
-            known = ((least > 0) | (most < 0)) & (most - least < APART) & (np.maximum(-least, most) < CHANGE)
+            known = (
+                ((least > 0) | (most < 0)) & (most - least < int(APART)) & (np.maximum(-least, most) < CHANGE)
+            )
             self.tell("sums of two releases tell a change of few students", "gap_metrics", both, known, "n")
 
     def _windows(self) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,6 +18,9 @@ _PERCENTS = re.compile(r"([\d.]+) to ([\d.]+)%|under ([\d.]+)%|([\d.]+)%")
 _LAST = re.compile(r"[ ]([+-]?\d+)$|^([+-]?\d+)$")
 _PLACE = re.compile(r"[ML]([\d.]+) ([\d.]+)")
 _STRAIGHT = re.compile(r"(M[\d.]+ [\d.]+(L[\d.]+ [\d.]+)*)*")
+_NUMBER = re.compile(r"[\d.]+")
+# Where lines across a chart begin and end, in pixels.
+_LEFT, _RIGHT = 30.6, 340.0
 _PARTS = re.compile(r"(\d+) of (\d+)")
 
 
@@ -70,6 +74,13 @@ def _line(shape: html.HtmlElement) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for x, y in _PLACE.findall(path)] if _STRAIGHT.fullmatch(path) else []
 
 
+def _dots(svg: html.HtmlElement) -> list[tuple[float, float]]:
+    """Where the dots of a chart stand, in pixels; nowhere where one does not say it in numbers."""
+    places = shapes(svg, "dot", "cx", "cy")
+    numeric = all(_NUMBER.fullmatch(end or "") for place in places for end in place)
+    return [(float(x), float(y)) if numeric else (math.nan, math.nan) for x, y in places]
+
+
 def _axis(svg: html.HtmlElement) -> Callable[[float], float] | None:
     """What a height in a chart stands for, by the numbers at its scale, in percent."""
     ticks = [
@@ -94,7 +105,12 @@ def trend(svg: html.HtmlElement, by_year: dict[int, Row], said: Said) -> bool:
     if value is None or {shape.get("class") for shape in svg} - _SHAPES:
         return False
     across = [3.4 * (22 + 65 * (at / (len(said.years) - 1) if len(said.years) > 1 else 0.5)) for at in told]
-    dots = [tuple(map(float, place)) for place in shapes(svg, "dot", "cx", "cy")]
+    dots = _dots(svg)
+    heights = [float(tick.get("y", "nan")) - 4 for tick in svg.find_class("scale")]
+    ruled, aimed = (
+        [_line(shape) for kind in kinds for shape in svg.find_class(kind)]
+        for kinds in (("grid", "parity"), ("goal",))
+    )
     intervals = [(x, row) for x, row in zip(across, told.values(), strict=True) if row["gap_low"] is not None]
     goals = {100 * row["goal_gap"] for row in told.values() if row["goal_gap"] is not None}
     bars = [_line(shape) for shape in svg.find_class("interval")]
@@ -112,7 +128,9 @@ def trend(svg: html.HtmlElement, by_year: dict[int, Row], said: Said) -> bool:
             for (x, y), end in zip(bar, (row["gap_low"], row["gap_high"]), strict=True)
         )
         and set(lines) <= set(dots)
-        and all(any(_close(y, goal, value) for goal in goals) for shape in svg.find_class("goal") for _, y in _line(shape))
+        and all([x for x, _ in line] == [_LEFT, _RIGHT] for line in ruled + aimed)
+        and all(any(near(y, height) for height in heights) for line in ruled for _, y in line)
+        and all(any(_close(y, goal, value) for goal in goals) for line in aimed for _, y in line)
         and {text.text for text in svg.find_class("value")} <= {points(row["gap"]) for row in told.values()}
         and {n for text in svg.find_class("goal-label") for n in numbers(text.text)} <= {points(goal / 100, 1).removesuffix(".0") for goal in goals}
         and {text.text for text in svg.find_class("year")} <= said.written
@@ -186,10 +204,7 @@ def spoken(svg: html.HtmlElement) -> bool:
     told = [float(number) for part in said for number in map("".join, _LAST.findall(part))] + [
         sum(pair) / 2 for part in said for pair in _ends_beside(_as_element(part))
     ]
-    return all(
-        any(abs(value(float(y)) - number) <= 0.51 for number in [*told, 0.0])
-        for _, y in shapes(svg, "dot", "cx", "cy")
-    )
+    return all(any(abs(value(y) - number) <= 0.51 for number in [*told, 0.0]) for _, y in _dots(svg))
 
 
 def _as_element(text: str) -> html.HtmlElement:

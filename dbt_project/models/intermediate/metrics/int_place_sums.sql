@@ -31,37 +31,26 @@ row_counts as (
 ),
 
 cells as (
+  {% for source in [ref('int_student_outcome'), 'row_counts'] -%}
+  {%- set of_students = loop.first %}
   select
     school_year,
     school_id,
     grade_level,
     coalesce(cell_1, cell_2) as cell
     {%- for expression in sums %},
-    {{ sum_whole(expression) }} as c_{{ loop.index0 }}
+    {{ sum_whole(expression) if of_students else 'cast(null as bigint)' }} as c_{{ loop.index0 }}
     {%- endfor %}
-    {%- for metric_id in with_rows %},
-    cast(null as bigint) as n_{{ loop.index0 }},
-    cast(null as bigint) as s_{{ loop.index0 }}
+    {%- for metric_id in with_rows %}
+    {%- set number = loop.index0 %}
+    {%- for column in ['n', 'successes'] %},
+    {{ 'cast(null as bigint)' if of_students else sum_whole("case when metric_id = '" ~ metric_id ~ "' then " ~ column ~ " end") }} as {{ column[0] }}_{{ number }}
     {%- endfor %}
-  from {{ ref('int_student_outcome') }}
+    {%- endfor %}
+  from {{ source }}
   group by grouping sets ((school_year, school_id, grade_level, cell_1), (school_year, school_id, grade_level, cell_2))
-
-  union all
-
-  select
-    school_year,
-    school_id,
-    grade_level,
-    coalesce(cell_1, cell_2) as cell
-    {%- for expression in sums %},
-    cast(null as bigint) as c_{{ loop.index0 }}
-    {%- endfor %}
-    {%- for metric_id in with_rows %},
-    {{ sum_whole("case when metric_id = '" ~ metric_id ~ "' then n end") }} as n_{{ loop.index0 }},
-    {{ sum_whole("case when metric_id = '" ~ metric_id ~ "' then successes end") }} as s_{{ loop.index0 }}
-    {%- endfor %}
-  from row_counts
-  group by grouping sets ((school_year, school_id, grade_level, cell_1), (school_year, school_id, grade_level, cell_2))
+  {% if not loop.last %}union all{% endif %}
+  {% endfor %}
 ),
 
 {%- set columns = [] %}
