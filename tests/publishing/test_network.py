@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from equity_pipeline.cli import main
-from equity_pipeline.disclosure.audit import audit_network, made_from
+from equity_pipeline.disclosure.audit import audit_network, made_from, said
 from equity_pipeline.domain.errors import DisclosureError
-from equity_pipeline.publishing import datafiles, network
+from equity_pipeline.publishing import datafiles, network, words
 from equity_pipeline.publishing.release import write_release
 from equity_pipeline.storage.home import Home
 
@@ -44,6 +44,13 @@ def test_clients_without_a_closed_gap_are_counted_alone(tmp_path):
     write_release(home, who, made, context(years=[2025, 2026]), holds)
     page = (network.publish(home, {who.partner_id: who}).path / "index.html").read_text()
     assert "No gap was closed last year across 1 client" in page
+
+
+def test_the_page_and_its_audit_round_every_share_alike():
+    """9 of 16 is 56.25 %: an audit that rounds to even would refuse a bar of 56.3 %."""
+    shares = [closed / gaps for gaps in range(1, 200) for closed in range(gaps + 1)]
+    for digits in (0, 1):
+        assert [said.percent(s, digits) for s in shares] == [words.percent(s, digits) for s in shares]
 
 
 def count(cell):

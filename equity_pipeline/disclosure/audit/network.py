@@ -282,8 +282,8 @@ class _Page(elements.Walk):
 def _drawn(row: html.HtmlElement, share: float | None, mark: float | None) -> bool:
     """Whether a line's bar is as long as its share, with the mark where the middle of all is."""
     styles = [element.get("style") for element in row.iter() if element.get("style")]
-    bar = [] if share is None else [f"width:{100 * share:.1f}%"]
-    return styles in ([], bar + ([] if mark is None or share is None else [f"left:{100 * mark:.1f}%"]))
+    bar = [] if share is None else [f"width:{percent(share, 1)}"]
+    return styles in ([], bar + ([] if mark is None or share is None else [f"left:{percent(mark, 1)}"]))
 
 
 def _ladder(cell: html.HtmlElement) -> Counter[str]:

@@ -87,9 +87,9 @@ def points(value: float, digits: int = 0) -> str:
     return f"{'−' if rounded < 0 else '+' if rounded > 0 else ''}{abs(rounded):.{digits}f}"
 
 
-def percent(rate: float) -> str:
-    """A rate in whole percents."""
-    return f"{half_up(100 * rate):.0f}%"
+def percent(rate: float, digits: int = 0) -> str:
+    """A rate in percents, whole ones as a rule."""
+    return f"{half_up(100 * rate, digits):.{digits}f}%"
 
 
 def people(number: float) -> str:
