@@ -16,23 +16,23 @@ import pandas as pd
 def remember(folder: Path, release: Path, statement: pd.DataFrame) -> None:
     """Keep the statement (`Proof.statement`) of a release that is about to be published, readable by its owner alone."""
     folder.mkdir(mode=0o700, exist_ok=True)
-    if [*folder.glob(f"*-{_of(release)}.parquet")]:
-        return
-    last = max((int(file.name.split("-")[0]) for file in folder.glob("*.parquet")), default=0)
-    file = folder / f"{last + 1:06d}-{_of(release)}.parquet"
+    file = folder / f"{_of(release)}.parquet"
     scratch = file.with_suffix(".tmp")
     statement.to_parquet(scratch, index=False)
     scratch.chmod(0o600)
     scratch.replace(file)
 
 
-def remembered(folder: Path, releases: Iterable[Path]) -> list[pd.DataFrame]:
-    """The statements of these releases, in the order in which they were first made; those of releases that are gone are forgotten."""
-    standing = {_of(release) for release in releases}
+def remembered(folder: Path, releases: Iterable[Path]) -> dict[str, pd.DataFrame]:
+    """The statements of these releases by their ids; those of releases that are gone are forgotten."""
+    made_of = {release.name: _of(release) for release in releases}
+    kept = {}
     for file in sorted(folder.glob("*")):
-        if file.stem.partition("-")[2] not in standing or file.suffix != ".parquet":
+        if file.stem in made_of.values() and file.suffix == ".parquet":
+            kept[file.stem] = pd.read_parquet(file)
+        else:
             file.unlink()
-    return [pd.read_parquet(file) for file in sorted(folder.glob("*.parquet"))]
+    return {release: kept[digest] for release, digest in made_of.items() if digest in kept}
 
 
 def _of(release: Path) -> str:

@@ -28,7 +28,7 @@ _UNIFORM = 1 / np.sqrt(12)
 
 
 def protect_marts(
-    marts: dict[str, pd.DataFrame], dimensions: pd.DataFrame, proof: Proof, derivation: Derivation
+    marts: dict[str, pd.DataFrame], proof: Proof, derivation: Derivation
 ) -> dict[str, pd.DataFrame]:
     """The published marts: same columns, plus `suppressed`, `suppression_reason` and the bands (`BANDS`).
 
@@ -37,16 +37,14 @@ def protect_marts(
     holds anywhere in the bands. A suppressed row keeps its keys and has no value.
 
     Args:
-        marts: the restricted marts by name; only the counts of `gap_metrics` are used.
-        dimensions: the seed.
-        proof: of the same counts; what it does not prove is not published.
+        marts: the restricted marts by name; only their columns are used.
+        proof: of the counts that are published, those of its statement; what it does not prove is not.
         derivation: the SQL of the warehouse.
 
     Raises:
-        DisclosureError: counts that can't be protected, a dimension without a row in the seed, or a mart that needs
-            more than the published counts.
+        DisclosureError: a mart needs more than the published counts.
     """
-    cells = published_counts(marts["gap_metrics"], dimensions)
+    cells = proof.statement
     base = _base(cells, proof)
     measured = _derive_gaps(cells, base, derivation)
     result = {name: measured[name] if name in measured else derivation.run(name) for name in marts}

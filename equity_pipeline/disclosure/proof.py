@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,11 +17,12 @@ from equity_pipeline.disclosure.model import CELL
 from equity_pipeline.disclosure.search import proven
 from equity_pipeline.disclosure.suppression import C, X, publish
 from equity_pipeline.disclosure.worlds import FAR, Prover, Year
+from equity_pipeline.domain.errors import DisclosureError
 
-# So many different earlier statements of a school year are in one proof with the new one. With all of them a partner that corrects
-# its files every week could publish nothing from the fourth week on; the audit still reads every earlier release.
-_JOINED = 2
-_STATEMENT = [*CELL, "n", "successes", "people", "minimum_cell", "withheld"]
+# A year is told anew where that tells of this share, at least, of the groups that are large enough, or of as many groups as were last
+# told of. Else every few corrections of a small district would take more of it away than they put right.
+_AS_MUCH = 0.75
+_STATED = [*CELL, "n", "successes", "people", "minimum_cell", "withheld"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Proof:
     `withheld` for the sake of others. `asked`: counts of hidden groups, their successes and the others, and every smaller
     number of successes or of others of the groups that are shown; `apart`: X → how many of them have two worlds at least X
     apart; `narrowest`: the least distance; `worlds`: school year → world × count name × group, the true counts first, and
-    `withheld`, of each of its cells; `statement`: what a release says and of which counts, for the proofs of later ones."""
+    `withheld`, of each of its cells; `statement`: of which counts a release says what, one row per `CELL`, also of what was not
+    measured; `held`: school years of which the last statement is repeated although counts have changed."""
 
     base: pd.DataFrame
     asked: int
@@ -42,6 +44,7 @@ class Proof:
     sums: int
     releases: int
     statement: pd.DataFrame
+    held: tuple[int, ...]
 
     def keep(self, file: Path) -> None:
         """Write the worlds, readable by their owner alone: they are counts of students."""
@@ -68,7 +71,17 @@ class Proof:
             "sums": self.sums,
             "known_of_a_group": C,
             "releases_joined": self.releases,
+            "school_years_held_back": [*self.held],
         }
+
+
+class _Told(NamedTuple):
+    """What is said of a school year: `rows` of the statement, and a proof of it together with `others`, earlier ones."""
+
+    rows: pd.DataFrame
+    prover: Prover
+    worlds: list[np.ndarray]
+    others: int
 
 
 def prove(
@@ -77,121 +90,181 @@ def prove(
     minimum_cell: int,
     kept: Path | None = None,
     earlier: Sequence[pd.DataFrame] = (),
+    standing: pd.DataFrame | None = None,
 ) -> Proof:
     """Find what may be published: witness worlds for every count that must stay open, in every school year; no sum joins two
     years. Where there are none, cells beside it are withheld.
 
-    A school year that earlier releases told of is proven together with what the newest two of them said that differ: each world is one
-    of all three, in which the same counts did not change. Every change of fewer than the minimum cell is asked for too, and what was
-    hidden in any earlier release stays hidden until as many have changed.
+    A school year that earlier releases told of is proven together with all that they said of it: each world is one of all of them, in
+    which the same counts did not change. Every change of fewer than the minimum cell is asked for too, and what was hidden in any
+    earlier release stays hidden until as many have changed.
+
+    Of a year that the standing release tells of, the very same is said again until some count has changed by the minimum cell and the
+    year can be told anew with few more cells hidden. So corrections are held back until they are enough to hide each other.
 
     Args:
-        counts: one row per `CELL` with `n` and `successes`; a metric that was not measured has none. `people`, where it
-            is there: how many are behind seats or answers, -1 where the students themselves are counted.
+        counts: one row per `CELL` with `n` and `successes`; a metric that was not measured has none. Where they are there:
+            `reason`, why it was not; `people`, how many are behind seats or answers, -1 where the students themselves are counted.
         kept: worlds of an earlier proof, used for the years whose counts are the same.
-        earlier: the `statement` of every release before, the newest last.
+        earlier: the `statement` of every release before.
+        standing: that of the release that is read now.
 
     Raises:
         DisclosureError: some count stays open to nobody but its number; nothing may be published.
     """
-    known = counts.dropna(subset=["n"]).astype({"n": "int64", "successes": "int64"}).sort_values(CELL)
     # Where nothing was measured there is nothing to say, in the same columns.
     nothing = publish(np.zeros(0, np.int64), np.zeros(0, np.int64), minimum_cell).assign(withheld=False)
-    bases = [nothing.set_index(pd.MultiIndex.from_frame(known[CELL][:0]))]
-    widths, worlds, held, groups, sums, releases = [], {}, {}, 0, 0, 1
-    for school_year in sorted({int(one) for one in known["school_year"]}):
-        now = Year.of(known[known["school_year"] == school_year], dimensions, minimum_cell)
-        before = _before(earlier, school_year)
-        again = _again(now, before, dimensions, kept)
-        prover, found, joined = again or _first(now, before, dimensions)
-        year, size = prover.year, len(now.cells)
-        worlds[school_year], held[school_year] = np.array(found), prover.withheld
-        widths.append(prover.widths(found))
-        said = prover.said[:size].assign(withheld=prover.withheld[:size])
-        bases.append(said.set_index(pd.MultiIndex.from_frame(now.cells[CELL])))
+    bases = [nothing.set_index(pd.MultiIndex.from_frame(counts[CELL][:0]))]
+    widths, worlds, withheld, held, statements = [], {}, {}, [], []
+    groups, sums, releases = 0, 0, 1
+    stated = _stated(counts, minimum_cell)
+    for school_year in sorted({*map(int, stated["school_year"])}):
+        now = _of_year(stated, school_year)
+        if now["n"].isna().all():
+            statements.append(now)
+            continue
+        before = {_mark(said): said for said in (_of_year(of, school_year) for of in earlier) if len(said)}
+        last = None if standing is None else _of_year(standing, school_year)
+        told = _told(now, before, last, dimensions, kept)
+        year, size = told.prover.year, len(_measured(told.rows))
+        worlds[school_year], withheld[school_year] = np.array(told.worlds), told.prover.withheld
+        widths.append(told.prover.widths(told.worlds))
+        said = told.prover.said[:size].assign(withheld=told.prover.withheld[:size])
+        bases.append(said.set_index(pd.MultiIndex.from_frame(year.cells[CELL][:size])))
+        statements.append(told.rows.copy())
+        statements[-1].loc[told.rows["n"].notna(), "withheld"] = said["withheld"].to_numpy(bool)
         groups, sums = groups + len(year.groups), sums + year.sums.shape[0]
-        releases = max(releases, 1 + joined)
+        releases = max(releases, 1 + told.others)
+        if told.rows is last and _change(now, last):
+            held.append(school_year)
     width = np.concatenate([*widths, np.zeros(0, np.int64)])
     apart = {x: int((width >= x).sum()) for x in (1, 3, 5)}
-    base = pd.concat(bases)
-    statement = _stated(known, minimum_cell).assign(withheld=base["withheld"].to_numpy(bool))
     return Proof(
-        base, len(width), apart, int(width.min(initial=FAR)), worlds, held, groups, sums, releases, statement
+        pd.concat(bases), len(width), apart, int(width.min(initial=FAR)), worlds, withheld, groups, sums, releases,
+        pd.concat(statements, ignore_index=True), tuple(held),
     )  # fmt: skip
 
 
-def _before(earlier: Sequence[pd.DataFrame], school_year: int) -> dict[bytes, pd.DataFrame]:
-    """The different statements of the releases before about a year, by what is in them, the newest last."""
-    of_year = [statement[statement["school_year"] == school_year].sort_values(CELL) for statement in earlier]
-    newest_first = {_mark(statement): statement for statement in reversed(of_year) if len(statement)}
-    return dict(reversed(newest_first.items()))
+def _told(
+    now: pd.DataFrame,
+    before: Mapping[bytes, pd.DataFrame],
+    last: pd.DataFrame | None,
+    dimensions: pd.DataFrame,
+    kept: Path | None,
+) -> _Told:
+    """What is said of the counts of a year; or of those of its last statement, which was proven before, so saying it again adds
+    nothing."""
+    if again := _again(now, None, before, dimensions, kept):
+        return again
+    smallest = int(now["minimum_cell"].iloc[0])
+    if last is None or not (last["minimum_cell"] == smallest).all() or last.empty:
+        return _first(now, None, before, dimensions)
+    withheld = _measured(last)["withheld"].to_numpy(bool)
+    if _change(now, last) >= smallest:
+        large = int((~Prover(_year(now, dimensions)).said["hidden"]).sum())
+        told = int((~Prover(_year(last, dimensions), withheld).said["hidden"]).sum())
+        try:
+            return _first(now, None, before, dimensions, min(_AS_MUCH * large, told))
+        except DisclosureError:
+            pass  # too few to hide each other
+    return _again(last, withheld, before, dimensions, kept) or _first(last, withheld, before, dimensions)
 
 
-def _mark(statement: pd.DataFrame) -> bytes:
-    marks: np.ndarray = pd.util.hash_pandas_object(statement[_STATEMENT], index=False).to_numpy()
-    return marks.tobytes()
-
-
-def _newest(before: Mapping[bytes, pd.DataFrame], dimensions: pd.DataFrame) -> list[tuple[Year, np.ndarray]]:
-    """The counts of the statements that a proof is joined with, and their cells that were withheld, in an order of their own."""
-    return [_year(before[mark], dimensions) for mark in sorted([*before][-_JOINED:])]
-
-
-def _year(statement: pd.DataFrame, dimensions: pd.DataFrame) -> tuple[Year, np.ndarray]:
-    minimum_cell = int(statement["minimum_cell"].iloc[0])
-    return Year.of(statement, dimensions, minimum_cell), statement["withheld"].to_numpy(bool)
+def _change(now: pd.DataFrame, last: pd.DataFrame) -> int:
+    """By how much the counts of two statements differ at most; where there was no count there were none."""
+    both = [of.set_index(CELL)[["n", "successes"]] for of in (now, last)]
+    return int(both[0].sub(both[1], fill_value=0).abs().max().fillna(0).max())
 
 
 def _first(
-    now: Year, before: Mapping[bytes, pd.DataFrame], dimensions: pd.DataFrame
-) -> tuple[Prover, list[np.ndarray], int]:
-    """A proof of what may be said of a year, and with how many earlier releases it is joined: what was hidden in any release stays so
-    while fewer than the minimum cell have come or gone."""
-    frozen, hidden_now = np.zeros(len(now.cells), bool), Prover(now).said["hidden"].to_numpy()
-    cells = pd.MultiIndex.from_frame(now.cells[CELL])
-    for year, withheld in (_year(statement, dimensions) for statement in before.values()):
-        at = pd.MultiIndex.from_frame(year.cells[CELL]).get_indexer(cells)
-        hidden = Prover(year, withheld).said["hidden"].to_numpy()[at] & (at >= 0)
-        few = abs(now.cells["n"].to_numpy() - year.cells["n"].to_numpy()[at]) < now.minimum_cell
-        frozen |= hidden & few & ~hidden_now
-    newest = _newest(before, dimensions)
-    return *proven(*_joined(now, frozen, newest)), len(newest)
-
-
-def _joined(
-    now: Year, withheld: np.ndarray, before: list[tuple[Year, np.ndarray]]
-) -> tuple[Year, np.ndarray]:
-    if not before:
-        return now, withheld
-    years, held = zip((now, withheld), *before, strict=True)
-    return Year.joined(years), np.concatenate(held)
+    rows: pd.DataFrame,
+    withheld: np.ndarray | None,
+    before: Mapping[bytes, pd.DataFrame],
+    dimensions: pd.DataFrame,
+    least: float = 0,
+) -> _Told:
+    """A proof of what may be said of a year, of `least` cells at least. Where it was not said before (`withheld`), what was hidden
+    in any release stays so while fewer than the minimum cell have come or gone."""
+    now, others = _year(rows, dimensions), _others(rows, withheld, before)
+    if withheld is None:
+        withheld, hidden_now = np.zeros(len(now.cells), bool), Prover(now).said["hidden"].to_numpy()
+        cells = pd.MultiIndex.from_frame(now.cells[CELL])
+        for said in others:
+            year = _year(said, dimensions)
+            at = pd.MultiIndex.from_frame(year.cells[CELL]).get_indexer(cells)
+            hidden = Prover(year, said["withheld"].to_numpy(bool)).said["hidden"].to_numpy()[at] & (at >= 0)
+            few = abs(now.cells["n"].to_numpy() - year.cells["n"].to_numpy()[at]) < now.minimum_cell
+            withheld |= hidden & few & ~hidden_now
+    return _Told(rows, *proven(*_joined(now, withheld, others, dimensions), least), len(others))
 
 
 def _again(
-    now: Year, before: Mapping[bytes, pd.DataFrame], dimensions: pd.DataFrame, kept: Path | None
-) -> tuple[Prover, list[np.ndarray], int] | None:
+    rows: pd.DataFrame,
+    withheld: np.ndarray | None,
+    before: Mapping[bytes, pd.DataFrame],
+    dimensions: pd.DataFrame,
+    kept: Path | None,
+) -> _Told | None:
     """As `_first`, by the kept worlds, where they are of these counts and prove what must be proven."""
     if kept is None or not kept.is_file():
         return None
-    school_year = now.cells["school_year"].iloc[0]
+    school_year, now = rows["school_year"].iloc[0], _year(rows, dimensions)
     with np.load(kept) as file:
         worlds = file.get(str(school_year), np.zeros((1, 0)))
         held = file.get(f"withheld_{school_year}", np.zeros(0, bool))
     own = held[: len(now.cells)]
-    if len(own) < len(now.cells):
+    if len(own) < len(now.cells) or (withheld is not None and not np.array_equal(own, withheld)):
         return None
-    # A release that said the same of the same counts has nothing to add.
-    same = _mark(_stated(now.cells, now.minimum_cell).assign(withheld=own))
-    newest = _newest({mark: of for mark, of in before.items() if mark != same}, dimensions)
-    year, withheld = _joined(now, own, newest)
+    others = _others(rows, own, before)
+    year, withheld = _joined(now, own, others, dimensions)
     if not np.array_equal(worlds[0], year.values) or not np.array_equal(held, withheld):
         return None
     prover, found = Prover(year, withheld), list(worlds)
     holds = all(map(prover.consistent, found)) and not len(prover.narrow(found))
-    return (prover, found, len(newest)) if holds else None
+    return _Told(rows, prover, found, len(others)) if holds else None
 
 
-def _stated(cells: pd.DataFrame, minimum_cell: int | np.ndarray) -> pd.DataFrame:
-    """The counts that a statement is of; `people` is -1 where the students themselves are counted."""
-    people = cells["people"].astype("int64") if "people" in cells else -1
-    return cells[[*CELL, "n", "successes"]].assign(people=people, minimum_cell=minimum_cell)
+def _others(
+    rows: pd.DataFrame, withheld: np.ndarray | None, before: Mapping[bytes, pd.DataFrame]
+) -> list[pd.DataFrame]:
+    """The measured rows of the different statements before, in an order of their own. One that said the same of the same counts has
+    nothing to add."""
+    own = None if withheld is None else _mark(_measured(rows).assign(withheld=withheld))
+    return [_measured(before[mark]) for mark in sorted(before) if mark != own]
+
+
+def _joined(
+    now: Year, withheld: np.ndarray, others: list[pd.DataFrame], dimensions: pd.DataFrame
+) -> tuple[Year, np.ndarray]:
+    if not others:
+        return now, withheld
+    held = [said["withheld"].to_numpy(bool) for said in others]
+    return Year.joined([now, *(_year(said, dimensions) for said in others)]), np.concatenate(
+        [withheld, *held]
+    )
+
+
+def _year(rows: pd.DataFrame, dimensions: pd.DataFrame) -> Year:
+    return Year.of(_measured(rows), dimensions, int(rows["minimum_cell"].iloc[0]))
+
+
+def _of_year(statement: pd.DataFrame, school_year: int) -> pd.DataFrame:
+    return statement[statement["school_year"] == school_year].sort_values(CELL, ignore_index=True)
+
+
+def _measured(rows: pd.DataFrame) -> pd.DataFrame:
+    known = rows.dropna(subset=["n"])
+    return known.astype({"n": "int64", "successes": "int64", "people": "int64"})
+
+
+def _mark(rows: pd.DataFrame) -> bytes:
+    """What tells a statement of a year from another."""
+    marks: np.ndarray = pd.util.hash_pandas_object(_measured(rows)[_STATED], index=False).to_numpy()
+    return marks.tobytes()
+
+
+def _stated(counts: pd.DataFrame, minimum_cell: int) -> pd.DataFrame:
+    """The rows of a statement that withholds nothing yet."""
+    rows = counts.reindex(columns=[*CELL, "n", "successes", "reason", "people"])
+    rows["people"] = rows["people"].fillna(-1)
+    return rows.sort_values(CELL, ignore_index=True).assign(minimum_cell=minimum_cell, withheld=False)

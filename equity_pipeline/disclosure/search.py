@@ -45,16 +45,22 @@ _TRIES = 16
 _SMALL = 700
 # A count that something is said of costs so much more to move than a hidden one, whose steps are mostly whole.
 _SAID = 3
+# Where some cells must stay told of and this share of the counts is open after the first worlds, it would be given up in the end.
+_HOPELESS = 0.25
 # How many branches a whole-number program may try.
 _BRANCHES = 20
 
 
-def proven(year: Year, withheld: np.ndarray | None = None) -> tuple[Prover, list[np.ndarray]]:
+def proven(
+    year: Year, withheld: np.ndarray | None = None, least: float = 0
+) -> tuple[Prover, list[np.ndarray]]:
     """What may be said of a year, and worlds that prove it; `withheld` cells are hidden whatever is found.
 
     Raises:
-        DisclosureError: some count stays open to nobody but its number; nothing may be published.
+        DisclosureError: some count stays open to nobody but its number, or fewer than `least` cells were told of; nothing may be
+            published.
     """
+    _enough(Prover(year, withheld), least)
     schools = np.unique([group.school_id for group in year.groups if group.school_id != DISTRICT])
     number = len(schools) // _BLOCK
     if number < 2:
@@ -62,7 +68,9 @@ def proven(year: Year, withheld: np.ndarray | None = None) -> tuple[Prover, list
         Lean(Known(prover)).search(worlds, _ROUNDS)
     else:
         prover, worlds = _in_blocks(Prover(year, withheld), [schools[i::number] for i in range(number)])
-    prover = _repaired(prover, worlds)
+    if least and (prover.widths(worlds) < X).mean() > _HOPELESS:
+        raise DisclosureError("too many counts could be worked out; nothing is published")
+    prover = _repaired(prover, worlds, least)
     if left := len(prover.narrow(worlds)):
         raise DisclosureError(
             f"{left} groups could be worked out from what others say of them; nothing is published"
@@ -70,20 +78,31 @@ def proven(year: Year, withheld: np.ndarray | None = None) -> tuple[Prover, list
     return prover, worlds
 
 
-def _repaired(prover: Prover, worlds: list[np.ndarray]) -> Prover:
+def _enough(prover: Prover, least: float) -> None:
+    told = int((~prover.said["hidden"].to_numpy() & ~prover.year.past).sum())
+    if told < least:
+        raise DisclosureError(f"only {told} groups could be told of; nothing is published")
+
+
+def _repaired(prover: Prover, worlds: list[np.ndarray], least: float = 0) -> Prover:
     """Add worlds, and withhold cells where there are none, until every count has its worlds or nothing more can be withheld."""
     year = prover.year
     price, tried = _prices(year), np.zeros(len(year.cells), np.int64)
     for _ in range(_REPAIRS):
         # What was said less of still holds in every world so far.
         blocked = Aim(Known(prover), worlds).search()
+        if least and blocked and not any(len(cells) for _, cells in blocked):
+            raise DisclosureError("what was said before tells too much; nothing is published")
         narrow = prover.narrow(worlds)
         tried[narrow] += 1
         withheld = prover.withheld.copy()
-        withheld[_cheapest([(cells, int(tried[cell])) for cell, cells in blocked], price)] = True
+        shown = np.flatnonzero(~prover.said["hidden"].to_numpy() & ~prover.past)
+        ways = [(cells if len(cells) else shown, int(tried[cell])) for cell, cells in blocked]
+        withheld[_cheapest(ways, price)] = True
         if not len(narrow) or (withheld == prover.withheld).all():
             break
         prover = Prover(year, withheld)
+        _enough(prover, least)
     return prover
 
 
@@ -375,13 +394,10 @@ class Aim:
 
     def search(self) -> list[tuple[int, np.ndarray]]:
         """For each count that stays open, and each cell that stays without a mixed world, its cell and those cells of which one
-        must say less."""
+        must say less, where it is known which."""
         # Counts that are asked have their numbers, and cells that are to be mixed the numbers after them.
         open_ = np.append(np.flatnonzero(~self._done()), len(self.truth) + np.flatnonzero(~self.mixed))
-        # What an earlier release said can't be taken back.
-        told = self.prover.told
-        past = self.prover.year.past | (told[0] & told[1])
-        shown = np.flatnonzero(~self.prover.said["hidden"].to_numpy() & ~past)
+        past = self.prover.past
         blocked: dict[int, np.ndarray] = {}
         for free in (self.known.there & ~self.known.everyone, self.known.there):
             number, parts, by_part = self.known.parts(free), [], defaultdict(list)
@@ -400,7 +416,8 @@ class Aim:
                         blocked.setdefault(target, cells)
             self._collect(parts)
             open_ = np.array([target for target in open_.tolist() if not self._proven(target)], np.int64)
-        return [(self._cell(target), blocked.get(target, shown)) for target in open_.tolist()]
+        nothing = np.zeros(0, np.int64)
+        return [(self._cell(target), blocked.get(target, nothing)) for target in open_.tolist()]
 
     def _proven(self, target: int) -> bool:
         asked = len(self.truth)

@@ -233,6 +233,13 @@ class Prover:
         return found[0], found[1], found[2]
 
     @cached_property
+    def past(self) -> np.ndarray:
+        """Per cell, whether an earlier release said what it says: that can't be taken back."""
+        students, successes, _ = self.told
+        found: np.ndarray = self.year.past | (students & successes)
+        return found
+
+    @cached_property
     def asked(self) -> Asked:
         """What must stay open: the students of a hidden group, and the successes, and the others, of a hidden group or of a
         group that has fewer of them than the minimum cell."""

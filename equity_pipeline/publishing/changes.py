@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,6 +84,13 @@ def compare(
             if versions[part].get(name) != before["versions"].get(part, {}).get(name)
         ],
     )
+
+
+def held_back(years: Iterable[int], before: dict[str, Any] | None) -> dict[str, str]:
+    """School year → the release whose numbers of it are said again. `before`: the manifest of the release that is read now."""
+    if before is None:
+        return {}
+    return {str(year): before.get("held_back", {}).get(str(year), before["release_id"]) for year in years}
 
 
 def _differ(rows: pd.DataFrame, columns: list[str]) -> pd.Series:

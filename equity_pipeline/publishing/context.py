@@ -85,7 +85,8 @@ class Context:
     (delivery_id, file, extract, school_year). `quality`: `QUALITY_COLUMNS`, `rejections`: `REJECTION_COLUMNS`, rows.
     `refused`: files that no number rests on (file, message); `superseded`: files that a newer one replaced (file, extract,
     school_year); `as_of`: the newest date that a delivery states. `dictionary`: mart → column → description.
-    `programmes`: the programmes' tables as they may leave, by name; `minimum_cell`: the partner's, students.
+    `programmes`: the programmes' tables as they may leave, by name; `minimum_cell`: the partner's, students. `held_back`: school
+    year → the release whose numbers of it are said again, corrections since being too few (`disclosure/proof.py`).
     """
 
     labels: Labels
@@ -99,6 +100,7 @@ class Context:
     dictionary: dict[str, dict[str, str]] = field(default_factory=dict)
     programmes: dict[str, pd.DataFrame] = field(default_factory=dict)
     minimum_cell: int = 10
+    held_back: dict[str, str] = field(default_factory=dict)
 
     def school(self, school_id: str) -> str:
         """The school's name, its id where none is known."""

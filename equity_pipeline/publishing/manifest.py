@@ -85,6 +85,7 @@ def manifest(
         "previous_release": previous,
         "changes": {"restated": changes.restated, "added": changes.added, "removed": changes.removed,
                     "restated_by_school_year": {str(y): n for y, n in changes.years.items()}},
+        "held_back": context.held_back,
         "made_from": sorted(context.deliveries, key=lambda d: json.dumps(d, sort_keys=True)),
         "versions": stated,
         "district_gaps_by_status": statuses.get("_all", {}),

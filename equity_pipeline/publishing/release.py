@@ -99,17 +99,24 @@ def publish(home: Home, partner: Partner) -> Release:
     restricted = home.warehouse(partner.partner_id).parent
     witness, said = restricted / "witness.npz", restricted / "said"
     earlier = withdrawal.ever_published(home, partner.partner_id)
+    before = remembered(said, earlier)
+    latest = home.releases(partner.partner_id) / "latest"
     counts = published_counts(marts["gap_metrics"], dimensions)
-    proof = prove(counts, dimensions, smallest, witness, remembered(said, earlier))
-    frames = protect_marts(marts, dimensions, proof, derivation)
+    proof = prove(
+        counts, dimensions, smallest, witness, [*before.values()], before.get(latest.resolve().name)
+    )
+    frames = protect_marts(marts, proof, derivation)
 
     def attack(folder: Path) -> dict[str, Any]:
         proof.keep(witness)
         remember(said, folder, proof.statement)
         return certificate(audit(folder, rules, smallest, earlier), rules, proof.summary())
 
+    of_programmes = programmes.beside(context.programmes, frames["gap_metrics"])
     context = dataclasses.replace(
-        context, programmes=programmes.beside(context.programmes, frames["gap_metrics"])
+        context,
+        programmes=programmes.held_back(of_programmes, latest / "data" / "programmes", proof.held),
+        held_back=changes.held_back(proof.held, manifest.read(latest)),
     )
     try:
         release = write_release(home, partner, frames, context, attack)
@@ -196,6 +203,7 @@ def write_release(
         "schools": context.schools,
         "versions": stated,
         "quality": _quality(context, partner),
+        "held_back": context.held_back,
     }
     release_id = manifest.release_id(data, said)
 
@@ -204,7 +212,7 @@ def write_release(
     before = manifest.read(latest)
     if before and before["release_id"] == release_id:
         return Release(release_id, target, changed=False, restated=0)
-    withdrawal.refuse_again(home, partner.partner_id, data)
+    withdrawal.refuse_again(home, partner.partner_id, data, before)
     difference = _compare(latest, before, frames, context, stated)
     if manifest.read(target) is None:
         previous = before["release_id"] if before else None

@@ -12,6 +12,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from equity_pipeline.domain.errors import EquityError
 from equity_pipeline.publishing import manifest
@@ -103,14 +104,21 @@ def ever_published(home: Home, partner_id: str) -> list[Path]:
     )
 
 
-def refuse_again(home: Home, partner_id: str, data: dict[str, bytes]) -> None:
-    """`data`: path → bytes of what is about to be published.
+def refuse_again(
+    home: Home, partner_id: str, data: dict[str, bytes], standing: dict[str, Any] | None
+) -> None:
+    """`data`: path → bytes of what is about to be published; `standing`: the manifest of the release that is read now.
 
     Raises:
-        WithdrawnError: a withdrawn release of the partner said the same.
+        WithdrawnError: a withdrawn release of the partner said the same, and the one that is read does not.
     """
     tables = {path: manifest.sha256(content) for path, content in data.items() if path.endswith(".csv")}
+
+    def says_the_same(made: dict[str, Any]) -> bool:
+        return {path: made["files"].get(path, {}).get("sha256") for path in tables} == tables
+
+    if standing and says_the_same(standing):
+        return
     for release in sorted(home.withdrawn(partner_id).glob("*")):
-        files = manifest.of(release)["files"]
-        if {path: files.get(path, {}).get("sha256") for path in tables} == tables:
+        if says_the_same(manifest.of(release)):
             raise WithdrawnError(partner_id, release.name)

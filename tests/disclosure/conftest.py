@@ -40,7 +40,7 @@ class District:
     def protect(self, **replaced: pd.DataFrame) -> dict[str, pd.DataFrame]:
         marts = self.marts | replaced
         proof = self.proof(marts["gap_metrics"])
-        frames = protect_marts(marts, self.dimensions, proof, Derivation(self.home.warehouse(PARTNER)))
+        frames = protect_marts(marts, proof, Derivation(self.home.warehouse(PARTNER)))
         return {name: contracts.check(name, frame) for name, frame in frames.items()}
 
 

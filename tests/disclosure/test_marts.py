@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 
 from equity_pipeline.disclosure.derive import Derivation
-from equity_pipeline.disclosure.marts import BANDS, STATED, published_counts
+from equity_pipeline.disclosure.marts import BANDS, STATED, protect_marts, published_counts
 from equity_pipeline.disclosure.model import CELL, published
+from equity_pipeline.disclosure.proof import prove
 from equity_pipeline.disclosure.worlds import Prover, Year
 from equity_pipeline.domain.errors import DisclosureError
+from equity_pipeline.publishing import contracts
 from tests.disclosure.conftest import PARTNER, District
 
 KEY = [*CELL, "reference"]
@@ -103,6 +105,22 @@ def test_most_gaps_of_large_groups_are_kept(district: District, protected: dict)
     at_district = large["school_id"] == "_all"
     assert large["gap"].notna()[at_district].mean() >= 0.97
     assert large["gap"].notna()[~at_district].mean() >= 0.85
+
+
+def test_a_year_that_is_held_back_is_published_as_it_was(district: District, protected: dict) -> None:
+    """Not one value of any mart is of the new counts, and the year before is what it was as well."""
+    gaps = district.marts["gap_metrics"].copy()
+    first = district.proof(gaps)
+    few = (gaps["school_year"] == 2026) & (gaps["school_id"] == "_all") & (gaps["successes"] > 30)
+    gaps.loc[few, ["n", "successes"]] -= 9
+    gaps.loc[gaps["n"].isna() & (gaps["school_year"] == 2026), "reason"] = "not_measured: something else"
+    kept = district.home.root / "witness.npz"
+    counts = published_counts(gaps, district.dimensions)
+    proof = prove(counts, district.dimensions, 10, kept, [first.statement], first.statement)
+    assert proof.held == (2026,) and few.sum() > 20
+    frames = protect_marts(district.marts, proof, Derivation(district.home.warehouse(PARTNER)))
+    for name, frame in protected.items():
+        pd.testing.assert_frame_equal(contracts.check(name, frames[name]), frame)
 
 
 def test_counts_that_cannot_be_and_groups_that_no_rule_names_are_not_published(district: District) -> None:

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import json
 import os
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 
 from equity_pipeline.domain.errors import DisclosureError
-from equity_pipeline.publishing import network
+from equity_pipeline.publishing import changes, network, programmes
 from equity_pipeline.publishing.release import write_release
 from equity_pipeline.storage.home import Home
 
@@ -133,6 +134,50 @@ def test_a_number_restated_by_another_rule_names_the_rule(tmp_path):
     gaps.loc[(gaps["metric_id"] == "exam_taken") & gaps["rate"].notna(), "n"] += 10
     release = publish(home, (marts, said))
     assert "Rules that changed since then: Exam taken." in (release.path / "changes.html").read_text()
+
+
+def test_a_year_whose_corrections_are_held_back_names_the_release_it_repeats(tmp_path):
+    home, (marts, said) = Home(tmp_path), small()
+    first = publish(home, (marts, said))
+    before = json.loads((first.path / "manifest.json").read_text())
+    said = dataclasses.replace(said, held_back=changes.held_back([2025], before))
+    second = publish(home, (marts, said))
+    assert (second.changed, second.restated) == (True, 0)
+    made = json.loads((second.path / "manifest.json").read_text())
+    assert made["held_back"] == {"2025": first.release_id}
+    for page in ("changes.html", "index.html", "quality.html"):
+        text = (second.path / page).read_text()
+        assert "Corrections of 2024-25 are held back" in text and f"<code>{first.release_id}</code>" in text
+    # Held back again it is the same numbers still, and another year joins it.
+    assert changes.held_back([2025, 2026], made) == {"2025": first.release_id, "2026": second.release_id}
+    assert not publish(home, (marts, said)).changed
+
+
+def test_a_programme_repeats_what_it_said_of_a_year_that_is_held_back(tmp_path):
+    """What it had not told of yet is told of; of other years it says what is new."""
+    about = {"partner_id": "p", "school_id": "_all", "action": "referred", "dimension": "sex"}
+    before = pd.DataFrame(
+        {
+            **about,
+            "school_year": [2025, 2025, 2026],
+            "subgroup": ["female", "male", "male"],
+            "incidents": [10, 20, 30],
+        }
+    )
+    before.to_parquet(tmp_path / "discipline_incidents.parquet", index=False)
+    now = pd.DataFrame(
+        {**about, "school_year": [2024, 2025, 2026], "subgroup": "male", "incidents": [40, 50, 60]}
+    )
+    tables = {"discipline_incidents": now, "climate": now}
+    held = programmes.held_back(tables, tmp_path, (2024, 2025))
+    said = held["discipline_incidents"].set_index(["school_year", "subgroup"])["incidents"]
+    assert said.to_dict() == {
+        (2024, "male"): 40,
+        (2025, "female"): 10,
+        (2025, "male"): 20,
+        (2026, "male"): 60,
+    }
+    assert held["climate"] is now and programmes.held_back(tables, tmp_path, ()) is tables
 
 
 def test_a_new_year_restates_nothing(tmp_path):

@@ -1,5 +1,6 @@
 """What was withdrawn is read by nobody, is not forgotten by the attack, and does not come back."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -79,6 +80,16 @@ def test_the_same_numbers_do_not_come_back_under_another_version(home, monkeypat
     corrected = publish(home, small(seed=9))
     assert os.readlink(home.releases(WHO) / "latest") == corrected.release_id
     assert len(names(home.releases(WHO))) == 2
+
+
+def test_numbers_that_stand_in_another_release_are_not_those_that_were_withdrawn(home):
+    """A release that only held corrections back says what the one before it says."""
+    marts, said = small(seed=8)
+    held = publish(home, (marts, dataclasses.replace(said, held_back={"2025": "0" * 16})))
+    withdraw(home, WHO, held.release_id, "x")
+    publish(home, (marts, dataclasses.replace(said, held_back={"2026": "0" * 16})))
+    assert (home.releases(WHO) / "latest").exists()
+    assert manifest.of(home.releases(WHO) / "latest")["held_back"] == {"2026": "0" * 16}
 
 
 def test_the_attack_on_later_releases_knows_what_was_withdrawn(home):

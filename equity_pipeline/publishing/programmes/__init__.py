@@ -7,7 +7,8 @@ belong here: any number that the warehouse does not hold, and the frame around t
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
 from types import ModuleType
 
 import duckdb
@@ -72,3 +73,26 @@ def read(con: duckdb.DuckDBPyConnection, minimum_cell: int, policy: pd.DataFrame
 def beside(tables: dict[str, pd.DataFrame], gaps: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The tables as they may stand beside the released `gap_metrics`."""
     return {name: withheld(table, TABLES[name], gaps) for name, table in tables.items()}
+
+
+def held_back(
+    tables: dict[str, pd.DataFrame], before: Path, years: Collection[int]
+) -> dict[str, pd.DataFrame]:
+    """The tables with the rows that the release before had of these school years, if it had some of the year, for their own.
+
+    `before`: the folder of its tables.
+    """
+    if not years:
+        return tables
+    result = dict(tables)
+    for name, table in tables.items():
+        told = [column for column in TABLES[name].about if column.endswith("school_year")]
+        file = before / f"{name}.parquet"
+        if told and file.is_file():
+            old = pd.read_parquet(file)
+            again = {year for year in years if old[told].eq(year).any(axis=None)}
+            parts = [table[~table[told].isin(again).any(axis=1)], old[old[told].isin(again).any(axis=1)]]
+            result[name] = pd.concat([part for part in parts if len(part)]).sort_values(
+                list(TABLES[name].about), ignore_index=True, kind="stable"
+            )  # fmt: skip
+    return result
