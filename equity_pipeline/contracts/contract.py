@@ -2,7 +2,7 @@
 
 Belongs here: what can be said of any extract. Does not belong here: any one extract (canonical, programmes).
 
-`typed` turns text into typed columns and marks the first fault of each row, so that one wrong value costs its row
+`Typing` turns text into typed columns and marks the first fault of each row, so that one wrong value costs its row
 and no other. `gate` is the same contract for pandera, which everything stored has passed.
 Grade options: CEDS.
 """
@@ -12,12 +12,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import polars as pl
 
-from equity_pipeline.contracts.distinct import by_distinct, plain
+from equity_pipeline.contracts.distinct import Distinct, Work, plain
 
 FAULT = "_fault"
 GRADES = ("IT", "PR", "PK", "TK", "KG", *(f"{grade:02d}" for grade in range(1, 14)), "PS", "UG")
@@ -191,43 +190,57 @@ class Extract:
         )
 
     def faults(self, required: Iterable[str]) -> tuple[Fault, ...]:
-        """All faults in the order that `typed` numbers them."""
+        """All faults in the order that `Typing` numbers them."""
         return (*self.type_faults(), *self.missing_faults(required), *self.value_faults())
 
-    def typed(self, rows: pl.DataFrame, required: Iterable[str], coded: bool = False) -> pl.DataFrame:
-        """Text rows → every column of the contract in its type, the other columns of `rows` as they are (`_file` …),
-        and `_fault`: the position in `faults(required)` of the first thing wrong with the row, or null. `coded`: see
-        `by_distinct`."""
-        required = tuple(required)
-        faults = dict(enumerate(self.faults(required)))
-        types = range(len(self.type_faults()))
-        rules = range(len(faults) - len(self.rules), len(faults))
+    def typed(self, rows: pl.DataFrame, required: Iterable[str]) -> pl.DataFrame:
+        """What `Typing` makes of text rows."""
+        return Typing(self, required).of(rows)
 
-        def judged(column: Column, texts: pl.DataFrame) -> pl.DataFrame:
-            mine = {number: fault for number, fault in faults.items() if fault.column == column.name}
-            of_text = {number: fault for number, fault in mine.items() if number in types}
-            of_value = {n: fault for n, fault in mine.items() if n not in types and n not in rules}
-            # Not lazily: to optimize the expression takes longer than to look at a few texts.
-            values = texts.select(column.value().alias(column.name), _first(of_text).alias(FAULT))
-            return values.with_columns(pl.coalesce(FAULT, _first(of_value)).alias(FAULT))
 
+class Typing:
+    """Text rows of an extract → every column of the contract in its type, the other columns as they are (`_file` …), and
+    `_fault`: the position in `faults` of the first thing wrong with the row, or null. For the blocks of one delivery.
+
+    `required`: the columns that no row may be without. `coded`: see `Distinct`.
+    """
+
+    def __init__(self, extract: Extract, required: Iterable[str], coded: bool = False) -> None:
+        self.faults = extract.faults(tuple(required))
+        numbered = dict(enumerate(self.faults))
+        types, first_rule = len(extract.type_faults()), len(numbered) - len(extract.rules)
+
+        def work(column: Column) -> Work:
+            mine = {n: fault for n, fault in numbered.items() if fault.column == column.name}
+            of_text = _first({n: fault for n, fault in mine.items() if n < types})
+            of_value = _first({n: fault for n, fault in mine.items() if types <= n < first_rule})
+            value = column.value().alias(column.name)
+
+            def judged(texts: pl.DataFrame) -> pl.DataFrame:
+                # Not lazily: to optimize the expression takes longer than to look at a few texts.
+                values = texts.select(value, of_text.alias(FAULT))
+                return values.with_columns(pl.coalesce(FAULT, of_value).alias(FAULT))
+
+            return judged
+
+        self._columns = {column.name: Distinct(work(column), coded) for column in extract.columns}
+        self._rules = _first({n: fault for n, fault in numbered.items() if n >= first_rule})
+        self._in_rules = sorted({name for rule in extract.rules for name in rule.holds.meta.root_names()})
+
+    def of(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The typed rows."""
         values, found = [], []
-        for column in self.columns:
-            if column.name in rows.columns:
-                text = rows[column.name]
-            else:
-                text = pl.repeat(None, rows.height, dtype=pl.String, eager=True).alias(column.name)
-            value, fault = by_distinct(text, partial(judged, column), coded)
+        absent = pl.repeat(None, rows.height, dtype=pl.String, eager=True)
+        for name, column in self._columns.items():
+            value, fault = column.of(rows[name] if name in rows.columns else absent.alias(name))
             values.append(value)
             if fault.null_count() < len(fault):
                 found.append(fault)
-        names = {column.name for column in self.columns}
-        others = rows.select(name for name in rows.columns if name not in names)
+        others = rows.select(name for name in rows.columns if name not in self._columns)
         typed = pl.DataFrame(values).hstack(others)
         of_columns = pl.min_horizontal(pl.lit(None, pl.Int32), *found)
-        named = {name for rule in self.rules for name in rule.holds.meta.root_names()}
-        fault = pl.coalesce(of_columns, _first({number: faults[number] for number in rules})).alias(FAULT)
-        compared = typed.with_columns(plain(typed.select(sorted(named))))
+        fault = pl.coalesce(of_columns, self._rules).alias(FAULT)
+        compared = typed.with_columns(plain(typed.select(self._in_rules)))
         return typed.with_columns(compared.with_columns(fault)[FAULT])
 
 

@@ -7,43 +7,67 @@ from collections.abc import Callable
 import polars as pl
 
 _SAMPLE = 4096
+Work = Callable[[pl.DataFrame], pl.DataFrame]
 
 
-def by_distinct(
-    column: pl.Series, work: Callable[[pl.DataFrame], pl.DataFrame], coded: bool = False
-) -> list[pl.Series]:
-    """The columns of `work(column)`, for work that looks at one row at a time: done on the distinct texts if they are
-    few. What work leaves as it was is the column itself, and a column of nulls is made as one.
+def by_distinct(column: pl.Series, work: Work) -> list[pl.Series]:
+    """What `Distinct` makes of a column."""
+    return Distinct(work).of(column)
+
+
+class Distinct:
+    """Work on the blocks of a column that looks at one row at a time: done on the distinct texts if they are few, and on each
+    of them once, however many blocks it is in.
 
     `work` takes a frame of this one column and gives one of as many rows. `coded`: few texts may be told as an Enum, which
     takes a byte or two a row; see `plain`.
     """
-    if len(column) and not column.null_count() and (column == column[0]).all():
-        one = work(column.head(1).to_frame()).get_columns()
-        return [(_coded(done) if coded else done).new_from_index(0, len(column)) for done in one]
-    if column.head(_SAMPLE).n_unique() > _SAMPLE // 2:
-        return work(column.to_frame()).get_columns()
-    categories = pl.Categories.random()
-    codes = column.cast(pl.Categorical(categories))  # the categories live as long as a column of them
-    distinct, position = categories.to_series(), codes.to_physical()
-    if len(distinct) > len(column) // 4:
-        return work(column.to_frame()).get_columns()
-    texts = distinct.alias(column.name)
-    if column.null_count():
-        texts = pl.concat([texts, pl.Series([None], dtype=column.dtype)]).alias(column.name)
-        position = position.fill_null(len(distinct))
-    result = []
-    for done in work(texts.to_frame()).get_columns():
+
+    def __init__(self, work: Work, coded: bool = False) -> None:
+        self._work, self._coded = work, coded
+        self._forget()
+
+    def _forget(self) -> None:
+        self._categories = pl.Categories.random()
+        self._codes = pl.Series([], dtype=pl.Categorical(self._categories))  # without one they are forgotten
+        self._texts = pl.Series([None], dtype=pl.String)  # none, then each at the place after its code
+        self._plain: pl.DataFrame | None = None
+        self._done: list[pl.Series] = []
+
+    def of(self, column: pl.Series) -> list[pl.Series]:
+        """The columns of `work(column)`. What work leaves as it was is the column itself, and a column of nulls is made as
+        one."""
+        rows = len(column)
+        if rows and not column.null_count() and (column == column[0]).all():
+            return [one.new_from_index(0, rows) for one in self._of(column.head(1), rows)]
+        if column.head(_SAMPLE).n_unique() > _SAMPLE // 2:
+            return self._work(column.to_frame()).get_columns()
+        return self._of(column, rows)
+
+    def _of(self, texts: pl.Series, rows: int) -> list[pl.Series]:
+        places = (texts.cast(self._codes.dtype).to_physical() + 1).fill_null(0)
+        distinct = self._categories.to_series()
+        if len(distinct) > rows // 4:
+            self._forget()
+            return self._work(texts.to_frame()).get_columns()
+        if self._plain is None or len(distinct) >= len(self._texts):
+            self._learn(distinct.alias(texts.name))
+        return [self._placed(done, places, texts) for done in self._done]
+
+    def _learn(self, distinct: pl.Series) -> None:
+        """Do the work on the texts that are new."""
+        texts = pl.concat([self._texts.head(1).alias(distinct.name), distinct])
+        new = texts if self._plain is None else texts[len(self._texts) :]
+        done = self._work(new.to_frame())
+        self._texts, self._plain = texts, done if self._plain is None else pl.concat([self._plain, done])
+        self._done = [_coded(one) if self._coded else one for one in self._plain.get_columns()]
+
+    def _placed(self, done: pl.Series, places: pl.Series, texts: pl.Series) -> pl.Series:
         if done.null_count() == len(done):
-            done = pl.repeat(None, len(column), dtype=done.dtype, eager=True).alias(done.name)
-        elif coded and done.dtype == pl.String:
-            done = _coded(done).gather(position)
-        elif done.dtype == texts.dtype and done.equals(texts):
-            done = column.alias(done.name)
-        else:
-            done = done.gather(position)
-        result.append(done)
-    return result
+            return pl.repeat(None, len(texts), dtype=done.dtype, eager=True).alias(done.name)
+        if done.dtype == pl.String and done.equals(self._texts):
+            return texts.alias(done.name)
+        return done.gather(places)
 
 
 def _coded(texts: pl.Series) -> pl.Series:

@@ -15,6 +15,7 @@ import polars as pl
 
 from equity_pipeline.adapters.base import FILE, LINE
 from equity_pipeline.contracts import Extract
+from equity_pipeline.contracts.contract import Typing
 from equity_pipeline.contracts.distinct import plain
 from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import DeliveryError, EquityError, TransientError
@@ -174,7 +175,7 @@ class _DryRun:
         """The rows of a part that pass, with a hash of the key, and those that do not."""
         rows = part.rows.filter(pl.col(YEAR) != UNREADABLE_YEAR).with_columns(pl.lit(0, pl.Int32).alias(UNIT))
         required = [c for c in part.extract.required if c not in self._elsewhere(part.extract)]
-        coded, rejects = judged(part.extract, rows, tuple(required))
+        coded, rejects = judged(Typing(part.extract, required, coded=True), rows)
         sound = plain(coded)
         return sound.with_columns(
             sound.select(part.extract.key or LINE).hash_rows(seed=0).alias(KEY)

@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ import polars as pl
 
 from equity_pipeline.adapters.base import FILE, LINE
 from equity_pipeline.contracts import Extract
+from equity_pipeline.contracts.contract import Typing
 from equity_pipeline.contracts.distinct import plain
 from equity_pipeline.extracts import quarantine
 from equity_pipeline.extracts.ledger import IntegrityError
@@ -133,10 +134,11 @@ def reading_of(folder: Path, delivery: Archived) -> Reading:
 def _read(folder: Path, delivery: Archived) -> dict[str, Any]:
     found: dict[tuple[str, str], Found] = {}
     told = Told()
+    typings: dict[str, Typing] = {}
     number = 0
     for source in delivery.sources:
         blocks = parts_by_block(delivery.partner, delivery.path, delivery.file, source, delivery.people)
-        for several in ahead(map(_judged, ahead(blocks))):
+        for several in ahead(map(partial(_judged, typings), ahead(blocks))):
             told.add(one.part for one in several)
             for one in several:
                 name = one.part.extract.name
@@ -184,12 +186,17 @@ class _Judged:
     rejects: pl.DataFrame
 
 
-def _judged(parts: list[Part]) -> list[_Judged]:
+def _judged(typings: dict[str, Typing], parts: list[Part]) -> list[_Judged]:
+    """The parts of one block. `typings`: by extract; what they know of the blocks before makes less work of this one."""
     unit = pl.lit(0, pl.Int32).alias(UNIT)
-    return [
-        _Judged(part, *judged(part.extract, _of_some_year(part).with_columns(unit), part.extract.required))
-        for part in parts
-    ]
+    judgements = []
+    for part in parts:
+        contract = part.extract
+        if contract.name not in typings:
+            typings[contract.name] = Typing(contract, contract.required, coded=True)
+        rows = _of_some_year(part).with_columns(unit)
+        judgements.append(_Judged(part, *judged(typings[contract.name], rows)))
+    return judgements
 
 
 def _of_some_year(part: Part) -> pl.DataFrame:

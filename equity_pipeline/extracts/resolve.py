@@ -17,7 +17,7 @@ import polars as pl
 
 from equity_pipeline.adapters.base import FILE, LINE, REJECT
 from equity_pipeline.contracts import Extract
-from equity_pipeline.contracts.contract import FAULT, Fault
+from equity_pipeline.contracts.contract import FAULT, Fault, Typing
 from equity_pipeline.contracts.gate import schema
 from equity_pipeline.extracts.ledger import IntegrityError
 from equity_pipeline.extracts.quarantine import COLUMN, REASON, VALUE
@@ -56,7 +56,7 @@ def resolve(contract: Extract, text: pl.DataFrame, several: bool) -> Resolved:
     key_columns = tuple(column for column in contract.required if column in contract.key)
     alone = key_columns if several else contract.required
 
-    sound, reasons = _sound(contract, text, alone)
+    sound, reasons = _sound(Typing(contract, alone), text)
     rejected = [reasons]
     kept = _first_of_each_key(contract, sound)
     rows = kept
@@ -77,28 +77,24 @@ def resolve(contract: Extract, text: pl.DataFrame, several: bool) -> Resolved:
     return Resolved(stored, _rejects(text, reasons), conflicts, account)
 
 
-def judged(
-    contract: Extract, text: pl.DataFrame, required: tuple[str, ...]
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+def judged(typing: Typing, text: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows each by itself: those that pass, typed and coded, and the rejects as in `Resolved`, with the other columns of
     the text (`_year` …) that are not canonical."""
     text = text.with_row_index(_ROW)
-    sound, reasons = _sound(contract, text, required, coded=True)
+    sound, reasons = _sound(typing, text)
     return sound.drop(_ROW, REJECT), _rejects(text, reasons, YEAR)
 
 
-def _sound(
-    contract: Extract, text: pl.DataFrame, required: tuple[str, ...], coded: bool = False
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _sound(typing: Typing, text: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Typed rows without a fault; `_row`, `_reason` and `_column` of the others."""
-    typed = contract.typed(text, required, coded)
+    typed = typing.of(text)
     refused = pl.col(REJECT).is_not_null()
     faulty = typed.filter(refused | pl.col(FAULT).is_not_null())
     reasons = [
         faulty.filter(refused).select(
             _ROW, pl.col(REJECT).alias(REASON), pl.lit(None, pl.String).alias(COLUMN)
         ),
-        _reasons(faulty.filter(~refused), contract.faults(required)),
+        _reasons(faulty.filter(~refused), typing.faults),
     ]
     sound = typed if faulty.is_empty() else typed.filter(~refused & pl.col(FAULT).is_null())
     return sound.drop(FAULT), pl.concat(reasons)
