@@ -86,7 +86,7 @@ def _long(table: RawTable, groups: list[dict[str, str]], said: list[str]) -> Raw
     if absent := [header for name, header in headers.items() if name not in folded]:
         raise DeliveryError(
             f"no header {', '.join(absent)}; headers found: {', '.join(folded.values())}",
-            file=table.name, line=1, remedy="correct the file's header or `groups` of the source",
+            file=table.name, line=table.header_line, remedy="correct the file's header or `groups` of the source",
         )  # fmt: skip
     others = [column for name, column in folded.items() if name not in headers]
     parts = [
@@ -99,4 +99,4 @@ def _long(table: RawTable, groups: list[dict[str, str]], said: list[str]) -> Raw
         for group in groups
     ]
     frame = pl.concat(parts).sort(LINE, maintain_order=True)
-    return RawTable(table.name, frame, table.bad, table.inferred)
+    return replace(table, frame=frame)

@@ -35,7 +35,7 @@ class RawTable:
     """One delivered table, lossless: every cell as text, `""` where the cell is empty, None where it is absent.
 
     `frame`: the delivered columns under their delivered names (made unique), plus `_line` (Int64, the physical line
-    on which the record starts, or the record number where a format has no lines).
+    on which the record starts, or the record number where a format has no lines). `header_line`: that of the header.
     `name`: the file as delivered, with the member's name behind `!` for archives: `roster.zip!users.csv`.
     """
 
@@ -45,6 +45,7 @@ class RawTable:
     inferred: dict[str, str] = field(
         default_factory=dict
     )  # what was not stated but found: encoding, delimiter, …
+    header_line: int = 1
 
 
 @dataclass(frozen=True)

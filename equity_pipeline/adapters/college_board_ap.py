@@ -124,7 +124,7 @@ def _slots(table: RawTable, source: Source) -> pl.DataFrame:
     if not whole:
         raise DeliveryError(
             f"no exam slots (`Admin Year 01`, `Exam Code 01`, `Exam Grade 01`) in {len(delivered)} columns",
-            file=table.name, line=1, remedy="send the student datafile as downloaded, with its header row",
+            file=table.name, line=table.header_line, remedy="send the student datafile as downloaded, with its header row",
         )  # fmt: skip
     folded = {column.strip().lower(): column for column in reversed(delivered)}
     sought = source.columns.get("student_id", STUDENT_ID)
@@ -132,7 +132,7 @@ def _slots(table: RawTable, source: Source) -> pl.DataFrame:
     if student is None:
         raise DeliveryError(
             f"no column {' or '.join(listed(sought))} for the student id",
-            file=table.name, line=1, remedy="state the header in the source: `columns: {student_id: …}`",
+            file=table.name, line=table.header_line, remedy="state the header in the source: `columns: {student_id: …}`",
         )  # fmt: skip
 
     def text(column: str | None) -> pl.Expr:

@@ -59,7 +59,7 @@ def _scores(table: RawTable, source: Source) -> tuple[pl.DataFrame, int]:
     if not any("DATE" in parts and len(parts) > 1 for parts in sittings.values()):
         raise DeliveryError(
             f"no scores with a date (`LATEST_SAT_DATE`, `LATEST_SAT_TOTAL`) in {len(delivered)} columns",
-            file=table.name, line=1, remedy="send the student datafile as downloaded, with its header row",
+            file=table.name, line=table.header_line, remedy="send the student datafile as downloaded, with its header row",
         )  # fmt: skip
     if any(test == "PSAT" for _, test in sittings) and "assessment" not in source.constants:
         raise PartnerFileError(
@@ -71,7 +71,7 @@ def _scores(table: RawTable, source: Source) -> tuple[pl.DataFrame, int]:
     if not ids:
         raise DeliveryError(
             f"no column {' or '.join(sought)} for the student id",
-            file=table.name, line=1, remedy="state the header in the source: `columns: {student_id: …}`",
+            file=table.name, line=table.header_line, remedy="state the header in the source: `columns: {student_id: …}`",
         )  # fmt: skip
 
     def text(column: str) -> pl.Expr:

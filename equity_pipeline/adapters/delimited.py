@@ -23,6 +23,7 @@ from polars.exceptions import PolarsError
 from equity_pipeline.adapters.base import FILE, LINE, Mapped, RawTable
 from equity_pipeline.adapters.readers import (
     WORKBOOKS,
+    as_one,
     members,
     read_batches,
     read_fixed,
@@ -92,14 +93,8 @@ def _read_member(
 
 def whole_tables(blocks: Iterable[RawTable]) -> Iterator[RawTable]:
     """The blocks of each table as one."""
-    for name, of_table in groupby(blocks, key=lambda table: table.name):
-        several = list(of_table)
-        yield RawTable(
-            name,
-            pl.concat([block.frame for block in several]),
-            tuple(record for block in several for record in block.bad),
-            several[-1].inferred,
-        )
+    for _, of_table in groupby(blocks, key=lambda table: table.name):
+        yield as_one(list(of_table))
 
 
 def listed(aliases: str | list[str]) -> list[str]:
@@ -262,7 +257,7 @@ def _headers(
         sought = "; ".join(f"{column} as {' or '.join(absent[column])}" for column in needed)
         raise DeliveryError(
             f"no header for {sought}; headers found: {', '.join(delivered)}",
-            file=table.name, line=1, remedy="correct the file's header or the source's `columns`",
+            file=table.name, line=table.header_line, remedy="correct the file's header or the source's `columns`",
         )  # fmt: skip
     warnings = []
     if absent:
@@ -411,7 +406,7 @@ def _day_of(frame: pl.DataFrame, table: RawTable, source: Source) -> Iterator[pl
             raise DeliveryError(
                 f"no header {day!r} for the day",
                 file=table.name,
-                line=1,
+                line=table.header_line,
                 remedy="correct `day` in the source's options",
             )
         yield pl.col(day).str.strip_chars().replace("", None).alias(_DAY)

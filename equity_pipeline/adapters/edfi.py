@@ -422,6 +422,7 @@ def map(tables: list[RawTable], source: Source, partner: Partner) -> list[Mapped
             raise DeliveryError(
                 f"{resource} needs {', '.join(absent)}",
                 file=live[resource][FILE][0] if live[resource].height else tables[0].name,
+                line=next(iter(live[resource][LINE]), None),
                 remedy="send these resources in one zip or folder",
             )
     delivered = set(live)

@@ -148,7 +148,9 @@ def read_interchange(
             file=name, line=error.lineno, remedy="export it again and compare the sizes",
         ) from error  # fmt: skip
     except (UnicodeError, LookupError, ValueError) as error:
-        raise DeliveryError("it is not readable as XML", file=name, remedy="send UTF-8") from error
+        raise DeliveryError(
+            "it is not readable as XML", file=name, line=parser.CurrentLineNumber, remedy="send UTF-8"
+        ) from error
     for node in waiting:
         references.resolve(node)  # what still is not there, nothing in the file bears
         found(f"{node.name}s", node.line, _filled(shapes[f"{node.name}s"], node))

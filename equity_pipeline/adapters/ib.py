@@ -86,7 +86,7 @@ def _derived(table: RawTable, headers: dict[str, str | list[str]]) -> RawTable:
         if found is None:
             raise DeliveryError(
                 f"no header for {name} as {' or '.join(listed(sought))}; headers found: {', '.join(delivered)}",
-                file=table.name, line=1, remedy="send the file with its headers or state them in `columns`",
+                file=table.name, line=table.header_line, remedy="send the file with its headers or state them in `columns`",
             )  # fmt: skip
         return pl.col(found).str.strip_chars()
 
@@ -98,4 +98,4 @@ def _derived(table: RawTable, headers: dict[str, str | list[str]]) -> RawTable:
         pl.when(november).then(pl.coalesce(later, year)).otherwise(year).alias(_SESSION_YEAR),
         pl.concat_str(column("exam_code"), column("LEVEL"), separator=" ").str.strip_chars().alias(_EXAM),
     )
-    return RawTable(table.name, frame, table.bad, table.inferred)
+    return replace(table, frame=frame)

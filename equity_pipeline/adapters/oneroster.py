@@ -348,7 +348,7 @@ def _normal(table: str, delivered: RawTable) -> tuple[pl.DataFrame, list[str]]:
         raise DeliveryError(
             f"column {', '.join(absent)} not found",
             file=delivered.name,
-            line=1,
+            line=delivered.header_line,
             remedy=f"the header has {', '.join(c for c in delivered.frame.columns if c != LINE)}",
         )
     text = pl.col(pl.String).str.strip_chars().replace("", None)
@@ -379,10 +379,11 @@ def one_slip(written: str, meant: str) -> bool:
 def _refuse_roleless(sets: _Tables, tables: list[RawTable]) -> None:
     users = sets["users"]
     if sets["roles"].is_empty() and users["role"].is_null().all() and users.height:
+        delivered = next(table for table in tables if _table_of(table) == "users")
         raise DeliveryError(
             "no user has a role",
-            file=next(table.name for table in tables if _table_of(table) == "users"),
-            line=1,
+            file=delivered.name,
+            line=delivered.header_line,
             remedy="send roles.csv with the set (OneRoster 1.2)",
         )
 
@@ -485,6 +486,7 @@ def _sessions(frame: pl.DataFrame, source: Source, name: str) -> pl.DataFrame:
         raise DeliveryError(
             "no session tells a school year",
             file=name,
+            line=next(iter(frame[LINE]), None),
             remedy="give schoolYear, or startDate and endDate as YYYY-MM-DD",
         )
     types: dict[str, type[pl.DataType]] = {

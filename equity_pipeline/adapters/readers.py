@@ -14,12 +14,13 @@ import subprocess
 import sys
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
 import polars as pl
 from polars.exceptions import PolarsError
 
@@ -36,7 +37,7 @@ _ARCHIVES = {".zip", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".tar", ".zst"
 WORKBOOKS = {".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"}
 # Bytes read at once; twice as much is memory that the system clears anew for each block.
 _BLOCK = 16 * 1024**2
-_LF = ord("\n")
+_TAIL = 4096  # at the end of which the last line end of a block is sought
 # Of the process that reads a workbook; a sheet of all its 1,048,576 rows and 20 columns takes 2.6 GiB and 12 seconds.
 _MEMORY = 3 * 1024**3
 _SECONDS = 120
@@ -128,12 +129,15 @@ def _checked(archive: zipfile.ZipFile, name: str, kind: str = "zip") -> list[zip
 
 def read_delimited(path: Path | bytes, name: str, **options: Any) -> RawTable:
     """The whole of `read_batches` as one table."""
-    batches = list(read_batches(path, name, **options))
-    return RawTable(
-        name=name,
-        frame=pl.concat([batch.frame for batch in batches]),
-        bad=tuple(record for batch in batches for record in batch.bad),
-        inferred=batches[-1].inferred,
+    return as_one(list(read_batches(path, name, **options)))
+
+
+def as_one(blocks: Sequence[RawTable]) -> RawTable:
+    """The blocks of a table as one table."""
+    return replace(
+        blocks[-1],
+        frame=pl.concat(block.frame for block in blocks),
+        bad=tuple(record for block in blocks for record in block.bad),
     )
 
 
@@ -198,7 +202,8 @@ def read_workbook(path: Path | bytes, name: str, sheet: str | None, expects: Col
     )
     frame = table.frame.filter(pl.any_horizontal(pl.exclude(LINE) != ""))
     rows = first_lines.search_sorted(frame[LINE]).cast(pl.Int64) + 1
-    return RawTable(name, frame.with_columns(rows.alias(LINE)), table.bad, table.inferred)
+    header_row = int(first_lines.search_sorted(table.header_line)) + 1
+    return replace(table, frame=frame.with_columns(rows.alias(LINE)), header_line=header_row)
 
 
 def _cells(content: bytes, name: str, sheet: str | None) -> pl.DataFrame:
@@ -339,16 +344,19 @@ def _blocks(stream: io.BufferedIOBase, encoding: str, name: str) -> Iterator[byt
         raise PartnerFileError(
             f"there is no encoding {encoding!r}; say `auto` or, for instance, `cp1252`"
         ) from error
-    line, macintosh = 1, None
+    macintosh = None
     while True:
-        raw = stream.read(_BLOCK)
+        raw = stream.read(_to_a_line_end(stream))
         try:
             if ascii_as_it_is and raw.isascii() and not decoder.getstate()[0]:
                 block = raw
             else:
                 block = decoder.decode(raw, final=not raw).encode()
         except UnicodeError as error:
-            line += raw[: getattr(error, "start", 0)].count(b"\n")
+            place = 0  # UTF-16 without its mark is an error that says no place
+            if isinstance(error, UnicodeDecodeError):
+                place = stream.tell() - len(error.object) + error.start
+            line = _line_at(stream, place, encoding)
             raise DeliveryError(
                 f"the text is not {encoding}", file=name, line=line, remedy="state `encoding` or send UTF-8"
             ) from error
@@ -356,11 +364,31 @@ def _blocks(stream: io.BufferedIOBase, encoding: str, name: str) -> Iterator[byt
             macintosh = b"\r" in block[:-1] and b"\n" not in block
         if macintosh:
             block = block.replace(b"\r", b"\n")
-        line += int(np.count_nonzero(np.frombuffer(block, np.uint8) == _LF))
         if block:
             yield block
         if not raw:
             return
+
+
+def _to_a_line_end(stream: io.BufferedIOBase) -> int:
+    """How many bytes to read next: up to the end of a line, so that no block has to be joined with the rest of another."""
+    start, tail = stream.tell(), min(_TAIL, _BLOCK)
+    stream.seek(start + _BLOCK - tail)
+    beyond = tail - (stream.read(tail).rfind(b"\n") + 1)
+    stream.seek(start)
+    return _BLOCK - beyond % tail
+
+
+def _line_at(stream: io.BufferedIOBase, place: int, encoding: str) -> int:
+    """The line on which a byte lies. Counted only where it is asked for: it takes another reading."""
+    stream.seek(0)
+    decoder = codecs.getincrementaldecoder(encoding)()
+    ends = Counter[str]()
+    while raw := stream.read(min(place, _BLOCK)):
+        place -= len(raw)
+        text = decoder.decode(raw)
+        ends.update({end: text.count(end) for end in "\r\n"})
+    return 1 + (ends["\n"] or ends["\r"])  # old Macintosh files have no LF
 
 
 def _find_encoding(stream: io.BufferedIOBase, name: str) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from itertools import chain, islice
 from typing import Any
 
@@ -140,7 +141,7 @@ class Records:
                 )  # fmt: skip
             if final or not table.frame.is_empty():
                 fits = True
-                yield RawTable(self._name, table.frame, tuple(misfits), self._inferred)
+                yield replace(table, bad=tuple(misfits))
 
     def _table(self, frame: pl.DataFrame, bad: list[BadRecord]) -> RawTable:
         """The rows of a block without the headers among them."""
@@ -153,7 +154,7 @@ class Records:
             frame = records
         if self._repeated:
             self._inferred["repeated_headers"] = str(self._repeated)
-        return RawTable(self._name, frame, tuple(bad), self._inferred)
+        return RawTable(self._name, frame, tuple(bad), self._inferred, self._header_line)
 
     def _proved(self, buffer: bytes, final: bool) -> RawTable | None:
         """The whole records at the start of the buffer, or None where only csv can say what they are."""
@@ -219,13 +220,13 @@ class Records:
             return expected
         return np.flatnonzero(text[marks] == _LF)
 
-    def _positions(self, text: np.ndarray, *bytes_: int) -> np.ndarray:
+    def _positions(self, text: np.ndarray, first: int, *others: int) -> np.ndarray:
         """Where any of these bytes stands. The masks are kept, because fresh pages cost more than the comparing."""
         if len(text) > len(self._found):
             self._found, self._one = np.empty(len(text), bool), np.empty(len(text), bool)
         found, one = self._found[: len(text)], self._one[: len(text)]
-        found[:] = False
-        for byte in bytes_:
+        np.equal(text, first, out=found)
+        for byte in others:
             np.logical_or(found, np.equal(text, byte, out=one), out=found)
         return np.flatnonzero(found)
 
@@ -233,14 +234,18 @@ class Records:
         self, buffer: bytes, starts: np.ndarray, marks: np.ndarray, quoted: bool, lines: np.ndarray
     ) -> pl.DataFrame:
         """Records as columns: where each begins, and where their fields end, all of the width of the header."""
-        ends = np.ascontiguousarray(marks.reshape(-1, len(self._header)).T)
+        width = len(self._header)
+        ends = np.ascontiguousarray(marks.astype(np.int32).reshape(-1, width).T)
+        begins = np.empty_like(ends)
+        begins[0] = starts
+        np.add(ends[:-1], 1, out=begins[1:])
         if quoted:
             text = np.frombuffer(buffer, np.uint8)
             ends[-1] -= text[ends[-1] - 1] == _CR
-        places = zip(chain([starts], (before + 1 for before in ends[:-1])), ends, strict=True)
-        if quoted:
-            places = (_within_quotes(text, *place) for place in places)
-        cells = self._cells.columns(buffer, places)
+            within = text[begins] == _QUOTE
+            begins += within
+            ends -= within
+        cells = self._cells.columns(buffer, begins, ends)
         if quoted and b'""' in buffer:  # a cell without quotes around it has none in it
             cells = (column.str.replace_all('""', '"', literal=True) for column in cells)
         frame = pl.DataFrame([column.alias(name) for name, column in zip(self._header, cells, strict=True)])
@@ -349,12 +354,6 @@ def _outside_quotes(text: np.ndarray, marks: np.ndarray, delimiter: str) -> np.n
         return None
     ends: np.ndarray = marks[~quotes & ~inside]
     return ends
-
-
-def _within_quotes(text: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where cells begin and end without the quotes around them."""
-    quoted = text[starts] == _QUOTE
-    return starts + quoted, ends - quoted
 
 
 def _other_width(found: int, expected: int) -> str:

@@ -97,7 +97,7 @@ says = delimited.says
 
 
 def _with(table: RawTable, column: pl.Expr) -> RawTable:
-    return RawTable(table.name, table.frame.with_columns(column), table.bad, table.inferred)
+    return replace(table, frame=table.frame.with_columns(column))
 
 
 def _folded(text: str) -> str:
@@ -134,7 +134,7 @@ def _without_headings(table: RawTable, skipped: dict[str, int]) -> tuple[RawTabl
             skipped["preview of the survey"] = skipped.get("preview of the survey", 0) + previews
         records = records.filter(~preview)
     skipped["heading"] = skipped.get("heading", 0) + headings
-    return RawTable(table.name, records, table.bad, table.inferred), labels
+    return replace(table, frame=records), labels
 
 
 def _headers(sought: str | list[str], labels: dict[str, str]) -> list[str]:
@@ -152,7 +152,7 @@ def _long(table: RawTable, items: dict[str, str], labels: dict[str, str]) -> tup
     if not found:
         raise DeliveryError(
             f"none of the {len(items)} questions is a header",
-            file=table.name, line=1, remedy="correct `items` of the source: each question as the file writes it",
+            file=table.name, line=table.header_line, remedy="correct `items` of the source: each question as the file writes it",
         )  # fmt: skip
     respondent = [column for column in table.frame.columns if column not in found]
     answers = [
@@ -161,7 +161,7 @@ def _long(table: RawTable, items: dict[str, str], labels: dict[str, str]) -> tup
     ]
     frame = pl.concat(answers).sort(LINE, maintain_order=True)
     told = [f"{table.name}: no question for {', '.join(absent)}; no answers taken"] if absent else []
-    return RawTable(table.name, frame, table.bad, table.inferred), told
+    return replace(table, frame=frame), told
 
 
 # --- answers -----------------------------------------------------------------------------------------------------
@@ -192,16 +192,21 @@ def _submitted(rows: pl.DataFrame, format: str | None) -> pl.DataFrame:
         moment = text.str.to_datetime(format, strict=False)
     else:
         by_slash = text.str.extract_groups(r"^([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})(?:[^0-9]|$)")
-        parts = rows.select(by_slash.alias("parts")).unnest("parts").cast(pl.Int32).drop_nulls()
-        parts.columns = ["first", "second", "year"]
-        day_first, month_first = (parts.filter(pl.col(name) > 12).height for name in ("first", "second"))
-        if parts.height and bool(day_first) == bool(month_first):
-            said = "has dates with the day first and with the month first" if day_first else "does not show"
+        parts = rows.select(FILE, LINE, by_slash.alias("parts")).unnest("parts").drop_nulls()
+        parts.columns = [FILE, LINE, "first", "second", "year"]
+        day_first, month_first = (
+            parts.filter(pl.col(name).cast(pl.Int32) > 12) for name in ("first", "second")
+        )
+        if parts.height and day_first.is_empty() == month_first.is_empty():
+            said, at = "does not show", parts
+            if day_first.height:
+                said, at = f"has the day first on line {day_first[LINE][0]}, and here the month", month_first
             raise DeliveryError(
                 f"submitted_at {said}: whether 1/2/2026 is in January or February is not known",
-                file=rows[FILE][0], remedy="state `options: {date_format: …}`, such as %m/%d/%Y %H:%M:%S",
+                file=at[FILE][0], line=at[LINE][0],
+                remedy="state `options: {date_format: …}`, such as %m/%d/%Y %H:%M:%S",
             )  # fmt: skip
-        month, day = (2, 1) if day_first else (1, 2)
+        month, day = (2, 1) if day_first.height else (1, 2)
         clock = r"(?:[T ]+([0-9]{1,2}):([0-9][0-9])(?::([0-9][0-9]))?(?:\.[0-9]+)?\s*([AaPp][Mm])?)?"
         slash = text.str.extract_groups(rf"^([0-9]{{1,2}})/([0-9]{{1,2}})/([0-9]{{4}}){clock}")
         other = text.str.extract_groups(rf"^([0-9]{{4}})[-/]([0-9]{{1,2}})[-/]([0-9]{{1,2}}){clock}")

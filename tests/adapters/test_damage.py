@@ -1,4 +1,4 @@
-"""Damaged files: every failure is a `DeliveryError` that names the file, and no record is lost.
+"""Damaged files: every failure is a `DeliveryError` that names the file and the line, and no record is lost.
 
 Real-looking deliveries of each format are damaged at random (bytes flipped, cut, doubled, put in) and read and mapped.
 """
@@ -23,6 +23,7 @@ from equity_pipeline.domain.errors import DeliveryError, PartnerFileError
 from equity_pipeline.extracts.pseudonyms import Pseudonyms
 from equity_pipeline.extracts.reading import read_parts
 from equity_pipeline.partners.registry import Partner, Source
+from tests.adapters import test_fuzz as fuzz
 from tests.adapters.test_college_board_ap import datafile
 from tests.adapters.test_college_board_sat import SAT
 from tests.adapters.test_edfi import DELIVERY
@@ -67,6 +68,10 @@ PIECES = (
 )  # fmt: skip
 
 
+# Of a whole delivery: what it has no lines for, or what is in none of them.
+WITHOUT_LINES = (*fuzz.WITHOUT_LINES, "not a whole OneRoster set", "no file is named after an Ed-Fi resource")
+
+
 def damaged(content: bytes, luck: random.Random) -> bytes:
     for _ in range(luck.randint(1, 4)):
         at = luck.randint(0, len(content))
@@ -99,7 +104,7 @@ def partner_of(format: str, more: dict) -> Partner:
     max_examples=60, deadline=None, phases=(Phase.reuse, Phase.generate)
 )  # a smaller seed is no smaller damage
 @given(seed=st.integers(0, 2**32 - 1))
-def test_damage_is_refused_by_name_or_read(case, seed):
+def test_damage_is_refused_by_name_and_line_or_read(case, seed):
     luck = random.Random(seed)
     format, files, more = CASES[case]
     partner = partner_of(format, more)
@@ -119,7 +124,8 @@ def test_damage_is_refused_by_name_or_read(case, seed):
         try:
             parts = read_parts(partner, path, path.name, list(partner.sources), Pseudonyms(b""))
         except DeliveryError as error:
-            assert path.name in str(error)
+            assert path.name in error.file
+            assert error.line or error.problem.startswith(WITHOUT_LINES), error.problem
             return
         except PartnerFileError as error:
             assert "source 'sent'" in str(error)

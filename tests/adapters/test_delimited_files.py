@@ -42,6 +42,8 @@ def test_title_lines_and_a_row_of_group_names_before_the_header_are_passed_over(
     result, table = mapped(tmp_path, text)
     assert cells(result, "student_id", "_line") == [("1", 6)]
     assert table.inferred["lines_before_header"] == "3"
+    with pytest.raises(DeliveryError, match="line 5: no header for student_id"):
+        mapped(tmp_path, text.replace("ID,", "Id no,"))
 
 
 def test_a_totals_row_is_no_student_and_is_accounted_for(tmp_path):

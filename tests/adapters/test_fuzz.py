@@ -20,12 +20,19 @@ PIECES = st.sampled_from(
 MESS = st.one_of(st.binary(max_size=80), st.lists(PIECES, max_size=30).map(b"".join))
 
 
-def outcome(read):
+WITHOUT_LINES = ("the file is empty", "not a text file", "not a readable workbook", "the sheet is empty")
+
+
+def outcome(content, read):
     try:
         return read()
     except DeliveryError as refusal:
         assert refusal.file == "f.csv"
-        assert str(refusal).startswith("f.csv")
+        if refusal.problem.startswith(WITHOUT_LINES):
+            assert str(refusal).startswith("f.csv: ")
+        else:
+            assert 1 <= refusal.line <= 1 + content.count(b"\n") + content.count(b"\r")
+            assert str(refusal).startswith(f"f.csv, line {refusal.line}: ")
         return None
 
 
@@ -33,10 +40,10 @@ def outcome(read):
 @given(
     content=MESS, block=st.sampled_from([1, 7, 8 * 1024**2]), escape=st.sampled_from(["none", "backslash"])
 )
-def test_any_bytes_are_a_table_or_a_refusal_that_names_the_file(content, block, escape):
+def test_any_bytes_are_a_table_or_a_refusal_that_names_file_and_line(content, block, escape):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(readers, "_BLOCK", block)
-        table = outcome(lambda: read_delimited(content, "f.csv", escape=escape))
+        table = outcome(content, lambda: read_delimited(content, "f.csv", escape=escape))
     if table is not None:
         lines = [*table.frame["_line"], *(bad.line for bad in table.bad)]
         assert len(lines) == len(set(lines))
@@ -45,10 +52,10 @@ def test_any_bytes_are_a_table_or_a_refusal_that_names_the_file(content, block, 
 @settings(max_examples=100, deadline=None)
 @given(content=MESS)
 def test_any_bytes_as_fixed_widths_or_workbook(content):
-    outcome(lambda: list(read_fixed(content, "f.csv", {"a": "1-2", "b": "4-5"})))
+    outcome(content, lambda: list(read_fixed(content, "f.csv", {"a": "1-2", "b": "4-5"})))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(readers.subprocess, "run", here)
-        outcome(lambda: read_workbook(content, "f.csv", None, ()))
+        outcome(content, lambda: read_workbook(content, "f.csv", None, ()))
 
 
 @settings(max_examples=150, deadline=None)

@@ -129,6 +129,18 @@ def test_a_stated_encoding_is_kept_to():
         read_delimited("a\né\n".encode("cp1252"), "f.csv", encoding="utf-8")
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("block", [2, 7, 10_000])
+@pytest.mark.parametrize(
+    ("encoding", "foreign"), [("utf-8", b"\xff"), ("ascii", b"\xe9"), ("utf-16-le", b"\x00\xdc")]
+)
+def test_bytes_that_are_no_text_are_refused_with_their_line(monkeypatch, encoding, foreign, block, end):
+    monkeypatch.setattr(readers, "_BLOCK", block)
+    content = f"a,b{end}1,2{end}3,".encode(encoding) + foreign + f"4{end}5,6{end}".encode(encoding)
+    with pytest.raises(DeliveryError, match=f"f.csv, line 3: the text is not {encoding}"):
+        read_delimited(content, "f.csv", encoding=encoding)
+
+
 def test_an_encoding_that_does_not_exist_is_a_fault_of_the_partner_file():
     with pytest.raises(PartnerFileError, match="no encoding 'utf-9'"):
         read_delimited(b"a\n1\n", "f.csv", encoding="utf-9")

@@ -141,11 +141,11 @@ def test_timestamps(written, iso, year):
 
 
 def test_a_date_with_two_readings_is_refused():
-    with pytest.raises(DeliveryError, match="survey.csv: submitted_at does not show: whether 1/2/2026 is"):
-        form("1/2/2026 10:00:00,a,Yes,", "3/4/2026 10:00:00,b,Yes,")
     with pytest.raises(
-        DeliveryError, match="submitted_at has dates with the day first and with the month first"
+        DeliveryError, match="survey.csv, line 2: submitted_at does not show: whether 1/2/2026 is"
     ):
+        form("1/2/2026 10:00:00,a,Yes,", "3/4/2026 10:00:00,b,Yes,")
+    with pytest.raises(DeliveryError, match="line 2: submitted_at has the day first on line 3, and here the"):
         form("1/22/2026 10:00:00,a,Yes,", "23/4/2026 10:00:00,b,Yes,")
     rows = form("1/2/2026 10:00:00,a,Yes,", date_format="%d/%m/%Y %H:%M:%S").rows
     assert rows["submitted_at"].to_list() == ["2026-02-01T10:00:00"] * 2
