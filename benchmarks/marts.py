@@ -277,7 +277,7 @@ def by_hand(home: Home) -> Path:
     for seed in [*project.FOLDER.glob("seeds/*/*.csv")]:
         names[seed.stem] = f"read_csv('{seed}', header = true, all_varchar = true)"
     pairs = [f"{sign}{i}" for i in range(len(MEASURED)) for sign in "ns"]
-    names["fine_sums"] = ", ".join(f"sum(f.{column}) as {column}" for column in pairs)
+    names["fine_sums"] = ", ".join(f"sum(f.{column}::double) as {column}" for column in pairs)
     names["sums"] = ", ".join(f"cast(coalesce(sum({column}), 0) as bigint) as {column}" for column in pairs)
     key = "school_year, school_id, grade_level, dimension, subgroup"
     unmeasured = "cast(null as bigint) as n, cast(null as bigint) as successes"

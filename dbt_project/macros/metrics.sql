@@ -1,16 +1,21 @@
 {# The metric ids of the seed `metrics`, handed over by the runner so that each has its model at parse time. #}
 {% macro metric_ids() %}{{ return(var('metric_ids')) }}{% endmacro %}
 
-{# A metric of students: of those `among`, those who reached `successes`, both conditions on `int_student_outcome`. #}
+{# A metric of students: of those `among`, those who reached `successes`, both conditions on `int_student_outcome`. `int_place_sums`
+   reads from `meta` what to add up, for all metrics in one pass over the students; the rows are for who wants to look at one. #}
 {% macro student_metric(successes, among='true') -%}
 {%- set reached = successes if among == 'true' else among ~ ' and ' ~ successes -%}
-{{ sums_metric('1' if among == 'true' else 'case when ' ~ among ~ ' then 1 else 0 end', 'case when ' ~ reached ~ ' then 1 else 0 end') }}
+{{ config(meta={'n': count_where(among), 'successes': count_where(reached)}) }}
+{{ metric_rows('case when ' ~ among ~ ' then 1 else 0 end', 'case when ' ~ reached ~ ' then 1 else 0 end') }}
 {%- endmacro %}
 
-{# A metric of what each student of `int_student_outcome` has: `n` and the part of it that are `successes`. `int_place_sums` reads
-   both from here and adds up all such metrics in one pass over the students; the rows are for who wants to look at one. #}
+{# A metric of what each student has: `n` and the part of it that are `successes`. #}
 {% macro sums_metric(n, successes) -%}
-{{ config(meta={'n': n, 'successes': successes}) }}
+{{ config(meta={'n': sum_whole(n), 'successes': sum_whole(successes)}) }}
+{{ metric_rows(n, successes) }}
+{%- endmacro %}
+
+{% macro metric_rows(n, successes) -%}
 select school_year, student_id, school_id, grade_level, cell_1, cell_2, {{ n }} as n, {{ successes }} as successes
 from {{ ref('int_student_outcome') }}
 where {{ n }} > 0
@@ -19,7 +24,7 @@ where {{ n }} > 0
 {# A discipline metric: students with at least one of these actions, at the school of the first such incident; the others
    at the school of the snapshot date. #}
 {% macro discipline_metric(actions) -%}
-{{ config(meta={'n': '1', 'successes': '0', 'actions': actions}) }}
+{{ config(meta={'n': count_where('true'), 'actions': actions}) }}
 select
   students.school_year,
   students.student_id,
@@ -34,15 +39,18 @@ left join ({{ first_events(actions) }}) as events
   on events.school_year = students.school_year and events.student_id = students.student_id and events.choice = 1
 {%- endmacro %}
 
-{# The same for who counts everyone at the school of the snapshot date first: rows that move those with an event. #}
+{# The same for who counts everyone at the school of the snapshot date first: rows that add those with an event, and move those
+   whose first was at another school. #}
 {% macro discipline_moves(actions) -%}
-select school_year, event_school_id as school_id, grade_level, cell_1, cell_2, 1 as n, 1 as successes
+select
+  school_year, event_school_id as school_id, grade_level, cell_1, cell_2,
+  case when event_school_id = school_id then 0 else 1 end as n, 1 as successes
 from ({{ first_events(actions) }}) as events
 where choice = 1
 union all
 select school_year, school_id, grade_level, cell_1, cell_2, -1 as n, 0 as successes
 from ({{ first_events(actions) }}) as events
-where choice = 1
+where choice = 1 and event_school_id <> school_id
 {%- endmacro %}
 
 {% macro first_events(actions) %}

@@ -7,7 +7,7 @@
   {%- do metrics.update({metric_id: model.get('config', {}).get('meta', {})}) %}
 {%- endfor %}
 {#- What is added up over students, each once, and the metrics that add rows of their own. -#}
-{%- set sums = ['1'] %}
+{%- set sums = [count_where('true')] %}
 {%- set with_rows = [] %}
 {%- for metric_id, of in metrics.items() %}
   {%- for expression in [of.get('n'), of.get('successes')] if expression and expression not in sums %}{% do sums.append(expression) %}{% endfor %}
@@ -16,7 +16,7 @@
 {%- set steps = {} %}
 {%- for step, reached in funnel_steps().items() %}
   {%- do steps.update({step: sums | length}) %}
-  {%- do sums.append('case when ' ~ reached ~ ' then 1 else 0 end') %}
+  {%- do sums.append(count_where(reached)) %}
 {%- endfor %}
 
 with
@@ -39,7 +39,7 @@ cells as (
     grade_level,
     coalesce(cell_1, cell_2) as cell
     {%- for expression in sums %},
-    {{ sum_whole(expression) if of_students else 'cast(null as bigint)' }} as c_{{ loop.index0 }}
+    {{ expression if of_students else 'cast(null as bigint)' }} as c_{{ loop.index0 }}
     {%- endfor %}
     {%- for metric_id in with_rows %}
     {%- set number = loop.index0 %}
