@@ -13,9 +13,8 @@ from hypothesis import settings
 from equity_pipeline.storage.home import Home
 from tests import unmasked
 
-settings.register_profile(
-    "seeded", derandomize=True
-)  # the same inputs in every run of a test, on every machine
+# The same inputs in every run of a test, on every machine, however slow it is.
+settings.register_profile("seeded", derandomize=True, deadline=None)
 settings.load_profile("seeded")
 
 # Files written by other people. They are no part of the repository: their tests run where the files are.

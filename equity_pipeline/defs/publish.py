@@ -15,10 +15,11 @@ from equity_pipeline.defs.conditions import RELEASE as RELEASE_CONDITION
 from equity_pipeline.defs.failures import RETRIES, told_to_a_person
 from equity_pipeline.defs.partitions import Partitions
 from equity_pipeline.defs.turns import NETWORK_TURN, turn
+from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import DisclosureError
 from equity_pipeline.partners import registry
 from equity_pipeline.partners.registry import Partner
-from equity_pipeline.publishing import network
+from equity_pipeline.publishing import manifest, network
 from equity_pipeline.publishing import release as publishing
 from equity_pipeline.storage import trail
 from equity_pipeline.storage.home import Home
@@ -70,12 +71,14 @@ def publish_assets(
             yield _proof(published)
             if published.changed:
                 trail.log(home, "released", context.partition_key, release_id=published.release_id)
+            held_back = manifest.of(published.path)["held_back"]
             yield dg.MaterializeResult(
                 asset_key=RELEASE,
                 metadata={
                     "release_id": published.release_id,
                     "changed": published.changed,
                     "rows_restated": published.restated,
+                    "school_years_held_back": [school_years.label(int(year)) for year in held_back],
                     "site": site(published.path),
                     "gap tracker": dg.MetadataValue.md(preview.markdown(published.path)),
                 },

@@ -208,7 +208,12 @@ def one_partner(
             REFRESH, partition_key=partner_id, tags={PARTNER: partner_id, TARGET: target}
         ).metadata["release"]
         state = "published" if published["changed"] else "unchanged"
-        yield Step(partner_id, REFRESH, f"release {published['release_id']} {state}")
+        told = [f"release {published['release_id']} {state}"]
+        if years_held := published["school_years_held_back"]:
+            told.append(
+                f"corrections of {', '.join(years_held)} are held back until there are enough of them to hide each student"
+            )
+        yield Step(partner_id, REFRESH, "\n  ".join(told))
 
 
 def _extracts(home: Home, partner_id: str, first: int, last: int) -> list[dg.AssetKey] | None:

@@ -68,7 +68,7 @@ def publish(home: Home, partners: Mapping[str, Partner]) -> Release:
     portfolio = [_line(r) for r in released]
     middle = _middle(released, portfolio)
     clients = sorted((c for c in map(_client, released) if c), key=lambda c: c["order"])
-    missing = [partners[p].name for p in sorted(set(partners) - {r.partner_id for r in released})]
+    missing = {p: partners[p].name for p in sorted(set(partners) - {r.partner_id for r in released})}
     data = datafiles.both("data/tools_package", _together([r.tools for r in released])) | datafiles.both(
         "data/portfolio",
         pd.DataFrame([{k: v for k, v in line.items() if k != "tally"} | line["tally"] for line in portfolio]),
@@ -86,7 +86,7 @@ def publish(home: Home, partners: Mapping[str, Partner]) -> Release:
         return Release(release_id, target, changed=False, restated=0)
     if manifest.read(target) is None:
         page = environment().get_template("network.html.j2").render(
-            title=ENGLISH("The network: do closed gaps stay closed?"), clients=clients, portfolio=portfolio, missing=missing,
+            title=ENGLISH("The network: do closed gaps stay closed?"), clients=clients, portfolio=portfolio, missing=[*missing.values()],
             late=[line for r in released for line in _late(r)], labs=[lab for r in released for lab in _labs(r)],
             middle=middle, apart=_apart(released), files=sorted(data), release_id=release_id, latest_year=max((r.year for r in released), default=None),
         )  # fmt: skip

@@ -85,10 +85,11 @@ def _take_away(home: Home, name: str, release_id: str) -> None:
 
 
 def forget(home: Home, partner_id: str) -> None:
-    """Remove the network's releases that hold numbers of a partner whose own are gone."""
+    """Remove the network's releases that hold numbers of a partner whose own are gone, or name it as one that has none."""
     for folder in (home.network_releases, home.withdrawn(_NETWORK)):
         for release in sorted(folder.glob("[0-9a-f]*")):
-            if partner_id in manifest.of(release)["made_from"]:
+            said = manifest.of(release)
+            if partner_id in said["made_from"] or partner_id in said["missing"]:
                 shutil.rmtree(release)
     latest = home.network_releases / "latest"
     if latest.is_symlink() and not latest.exists():

@@ -36,7 +36,7 @@ def outcome(content, read):
         return None
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(
     content=MESS, block=st.sampled_from([1, 7, 8 * 1024**2]), escape=st.sampled_from(["none", "backslash"])
 )
@@ -49,7 +49,7 @@ def test_any_bytes_are_a_table_or_a_refusal_that_names_file_and_line(content, bl
         assert len(lines) == len(set(lines))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(content=MESS)
 def test_any_bytes_as_fixed_widths_or_workbook(content):
     outcome(content, lambda: list(read_fixed(content, "f.csv", {"a": "1-2", "b": "4-5"})))
@@ -58,7 +58,7 @@ def test_any_bytes_as_fixed_widths_or_workbook(content):
         outcome(content, lambda: read_workbook(content, "f.csv", None, ()))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     rows=st.lists(
         st.lists(st.text(st.sampled_from('ab ,;"\n\té='), max_size=5), min_size=3, max_size=3), min_size=1, max_size=12
@@ -120,7 +120,7 @@ def fields_of(text: str, delimiter: str) -> list[int]:
     return widths
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     rows=st.lists(st.lists(st.text(st.sampled_from('ab ,;"é'), max_size=4), min_size=1, max_size=5), max_size=12),
     ends=st.sampled_from(["\n", "\r\n"]),

@@ -78,7 +78,7 @@ def test_more_records_than_one_chunk(monkeypatch, quote):
     assert table.frame["_line"].to_list() == list(range(2, 22))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     # Of a cell of more than twelve bytes only the first stand in its view.
     text=st.lists(

@@ -133,7 +133,7 @@ PIECES = [
 ]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_a_spoilt_workbook_is_a_table_or_a_refusal_that_names_it(seed):
     luck = random.Random(seed)

@@ -19,7 +19,7 @@ from tests.dbt.random_district import Tables, tables
 from tests.end_to_end.truth import recompute
 
 KEYS = ["school_year", "school_id", "grade_level", "metric_id", "dimension", "subgroup", "reference"]
-a_few = settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
+a_few = settings(max_examples=2, suppress_health_check=list(HealthCheck))
 seeds = st.integers(0, 10**6)
 
 

@@ -64,7 +64,7 @@ def rows_of(workshop, places: list[dict[str, tuple[int, int]]]) -> tuple[pd.Data
     return counts, workshop.frame("select * from marts.gap_metrics")
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(places=st.lists(place, min_size=1, max_size=6))
 def test_all_columns_equal_the_second_reckoning(workshop, places):
     counts, actual = rows_of(workshop, places)
@@ -85,7 +85,7 @@ def test_all_columns_equal_the_second_reckoning(workshop, places):
             assert ours[told].astype(object).tolist() == true[told].astype(object).tolist(), column
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(places=st.lists(place, min_size=1, max_size=4))
 def test_intervals_effects_and_p_values_equal_those_of_statsmodels(workshop, places):
     _, rows = rows_of(workshop, places)
@@ -114,7 +114,7 @@ def test_intervals_effects_and_p_values_equal_those_of_statsmodels(workshop, pla
         assert family["p_value_adjusted"].to_numpy() == pytest.approx(adjusted, rel=1e-9, abs=1e-300)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(places=st.lists(place, min_size=1, max_size=4))
 def test_whole_number_columns_equal_counting_by_hand(workshop, places):
     _, rows = rows_of(workshop, places)

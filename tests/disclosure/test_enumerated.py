@@ -80,7 +80,7 @@ def nested(most: int) -> st.SearchStrategy[tuple[int, int, int]]:
     )
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=12)
 @given(nested(8), nested(14))
 def test_of_nested_metrics_the_interval_is_that_of_the_enumeration(few, many):
     """Up to X, which is as far as it is looked for; and what is published has worlds in the enumeration for every count."""

@@ -85,7 +85,7 @@ def test_worlds_are_among_all_worlds_and_prove_all_that_can_be_proven():
     assert np.mean(reached) == 1
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=15)
 @given(st.lists(st.tuples(st.integers(0, 24), st.integers(0, 24)), min_size=2, max_size=2))
 def test_what_is_published_of_any_small_table_has_worlds_for_every_count(pairs):
     """And each world makes the same release; what has none is not published."""
@@ -104,7 +104,7 @@ def test_what_is_published_of_any_small_table_has_worlds_for_every_count(pairs):
     assert not len(prover.narrow(list(proof.worlds[2026])))
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25)
 @given(
     st.lists(
         st.integers(1, 24).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))), min_size=2, max_size=2

@@ -227,14 +227,16 @@ def holding(home: Home, word: str) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def taken_back(left):
-    """The home after a student was erased, the release withdrawn, and a student erased who is counted nowhere; what was printed for
-    the two, and the release."""
+    """The home after a student was erased, every release withdrawn, and a student erased who is counted nowhere; what was printed for
+    the two, and the releases."""
     home, _, _ = left
     first = erased(home, "--student-id", student(7))
-    latest = (home.releases("north") / "latest").resolve().name
-    said = ["withdraw", "--home", str(home.root), "--partner", "north", "--because", "a wrong year", latest]
-    assert CliRunner().invoke(main, said).exit_code == 0
-    return home, first, erased(home, "--student-id", COUNTED_NOWHERE), latest
+    latest, withdrawn = home.releases("north") / "latest", []
+    while latest.exists():
+        withdrawn.append(latest.resolve().name)
+        said = ["withdraw", "--home", str(home.root), "--partner", "north", "--because", "a wrong year"]
+        assert CliRunner().invoke(main, [*said, withdrawn[-1]]).exit_code == 0
+    return home, first, erased(home, "--student-id", COUNTED_NOWHERE), withdrawn
 
 
 def test_one_student_can_be_erased_from_the_command_line(taken_back):
@@ -251,13 +253,16 @@ def test_one_student_can_be_erased_from_the_command_line(taken_back):
 
 def test_an_erasure_ends_well_where_what_is_left_says_what_was_withdrawn(taken_back):
     """Its receipt says so, the same numbers stay away, and nobody tries to publish them again."""
-    home, _, told, latest = taken_back
+    home, _, told, withdrawn = taken_back
     receipt = json.loads(max(home.erasures.iterdir()).read_text())
     assert receipt["one_student"] == {"files_rewritten": 1, "ids_blanked": 0, "records_removed": 1}
-    assert f"these numbers were withdrawn as release {latest}: nothing was published" in receipt["release"]
+    said = re.search(
+        "these numbers were withdrawn as release (.*): nothing was published", receipt["release"]
+    )
+    assert said and said[1] in withdrawn
     assert receipt["release"] in told
     assert holding(home, COUNTED_NOWHERE) == []
-    assert not (home.releases("north") / latest).exists()
+    assert not any((home.releases("north") / release).exists() for release in withdrawn)
     again = CliRunner().invoke(main, ["run", "--home", str(home.root)])
     assert (again.exit_code, "nothing new" in again.output) == (0, True), again.output
 

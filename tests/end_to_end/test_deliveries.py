@@ -111,6 +111,7 @@ def test_a_correction_changes_its_year_and_the_next_ones_comparison_and_nothing_
     assert release in changed and YEAR in changed and "2021-22" not in changed
     # They are too few in a district of so few students to hide each other: what was said of the year stays, and is said to.
     assert manifest["held_back"] == {"2023": release} and not manifest["changes"]["restated"]
+    assert f"corrections of {YEAR} are held back" in result.output
 
 
 def test_damaged_and_unknown_files_are_named_with_their_line_and_hold_nothing_up(built):

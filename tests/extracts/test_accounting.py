@@ -49,7 +49,7 @@ def spoilt(row, how):
 FAULTS = ("no student", "no date", "exit first", "wrong flag", "wrong year", "short", "long")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     clean=st.lists(clean_row(), min_size=1, max_size=8, unique_by=lambda row: row[:4]),
     bad=st.lists(st.tuples(st.integers(0, 7), st.sampled_from(FAULTS)), max_size=6),
@@ -107,7 +107,7 @@ def test_rows_in_are_loaded_rejected_or_duplicates_and_what_is_loaded_is_the_ori
         assert len(lines) == len(set(lines)) == len(bad)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     truth=st.dictionaries(
         TEXT,

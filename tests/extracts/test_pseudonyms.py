@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from equity_pipeline.contracts import EXTRACTS
@@ -41,7 +41,6 @@ def texts_of(folder):
     return "\n".join(str(cell) for frame in frames for row in frame.rows() for cell in row)
 
 
-@settings(deadline=None)
 @given(key=st.binary(min_size=32, max_size=100), text=st.text())
 def test_a_pseudonym_is_the_hmac_of_the_id(key, text):
     whole = hmac.new(

@@ -54,7 +54,7 @@ def taken_in(folder, files):
     )
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     files=st.lists(st.lists(ROW, min_size=1, max_size=15), min_size=1, max_size=3),
     block=st.sampled_from([3, 30]),

@@ -48,7 +48,7 @@ def runs(cell: str) -> bool:
     return bool(shown) and unicodedata.normalize("NFKC", shown[0])[0] in "=+-@"
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(texts=st.lists(TEXTS, min_size=25, max_size=25))
 def test_no_cell_of_a_csv_or_parquet_file_runs(texts):
     files = datafiles.both("x", pd.DataFrame({"name": ["plain", *texts], "gap": [0.5] + [-0.5] * len(texts)}))

@@ -193,7 +193,7 @@ def test_what_was_cut_moved_or_added_is_seen(tmp_path, key, tampered):
         sealed.read(path)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(content=st.binary(max_size=200), place=st.integers(0, 10**6), bit=st.integers(0, 7))
 def test_a_changed_bit_is_seen(tmp_path_factory, content, place, bit):
     path = tmp_path_factory.getbasetemp() / "flipped"

@@ -41,7 +41,7 @@ def spoilt(draw) -> str:
     return "\n".join(lines)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(text=spoilt())
 def test_a_spoilt_partner_file_is_a_partner_or_an_error_that_names_it(text):
     with tempfile.TemporaryDirectory() as folder:
