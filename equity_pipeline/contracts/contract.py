@@ -193,10 +193,6 @@ class Extract:
         """All faults in the order that `Typing` numbers them."""
         return (*self.type_faults(), *self.missing_faults(required), *self.value_faults())
 
-    def typed(self, rows: pl.DataFrame, required: Iterable[str]) -> pl.DataFrame:
-        """What `Typing` makes of text rows."""
-        return Typing(self, required).of(rows)
-
 
 class Typing:
     """Text rows of an extract → every column of the contract in its type, the other columns as they are (`_file` …), and

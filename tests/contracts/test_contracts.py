@@ -6,7 +6,7 @@ from pandera.errors import SchemaErrors
 
 from equity_pipeline.contracts import EXTRACTS
 from equity_pipeline.contracts.canonical import RACES
-from equity_pipeline.contracts.contract import FAULT, school_year
+from equity_pipeline.contracts.contract import FAULT, Typing, school_year
 from equity_pipeline.contracts.gate import schema
 
 GOOD = {
@@ -166,7 +166,7 @@ def broken_values():
 
 def typed(extract, *rows):
     contract = EXTRACTS[extract]
-    return contract.typed(pl.DataFrame(list(rows)), contract.required)
+    return Typing(contract, contract.required).of(pl.DataFrame(list(rows)))
 
 
 def test_a_good_row_is_given_for_every_column_of_every_extract():

@@ -11,6 +11,7 @@ import pytest
 from equity_pipeline.adapters import oneroster
 from equity_pipeline.adapters.base import REJECT
 from equity_pipeline.contracts import EXTRACTS
+from equity_pipeline.contracts.contract import Typing
 from equity_pipeline.extracts.intake import load_extracts, take_delivery
 from equity_pipeline.partners import registry
 from equity_pipeline.storage.home import Home
@@ -45,7 +46,7 @@ def test_every_record_is_a_row_or_counted(mapped):
 def test_every_row_fulfills_its_contract(mapped):
     for name, one in mapped.items():
         contract = EXTRACTS[name]
-        typed = contract.typed(one.rows, contract.required)
+        typed = Typing(contract, contract.required).of(one.rows)
         assert typed["_fault"].null_count() == typed.height, name
         assert typed.select(contract.key).is_duplicated().sum() == 0, name
         assert one.rows["school_year"].unique().to_list() == ["2026"], name
