@@ -1,11 +1,6 @@
 -- What each student of the population reached in courses, exams and days of the year: most metrics are read off it.
 with
 
-students as (
-  select school_year, student_id, school_id, grade_level, cell_1, cell_2
-  from {{ ref('int_student_year') }}
-),
-
 seats as (
   select * from {{ ref('int_advanced_enrollment') }}
 ),
@@ -38,14 +33,15 @@ offerings as (
   group by school_year, school_id
 ),
 
+-- One below the other: beside each other they would have to be joined first.
 first_years as (
-  select
-    students.student_id,
-    min(students.school_year) as on_file,
-    min(case when courses.ap_ib then students.school_year end) as ap_ib
-  from students
-  left join courses on courses.school_year = students.school_year and courses.student_id = students.student_id
-  group by students.student_id
+  select student_id, min(on_file) as on_file, min(ap_ib) as ap_ib
+  from (
+    select student_id, school_year as on_file, null as ap_ib from {{ ref('int_student_year') }}
+    union all
+    select student_id, null as on_file, school_year as ap_ib from courses where ap_ib
+  ) as years
+  group by student_id
 ),
 
 exams as (
@@ -69,7 +65,7 @@ days as (
 
 ap_potential as (
   select distinct students.school_year, students.student_id
-  from students
+  from {{ ref('int_student_year') }} as students
   cross join {{ ref('int_policy') }} as policy
   inner join {{ ref('int_readiness') }} as readiness
     on
@@ -80,7 +76,7 @@ ap_potential as (
 -- High school is four years.
 passed_in_high_school as (
   select distinct students.school_year, students.student_id
-  from students
+  from {{ ref('int_student_year') }} as students
   cross join {{ ref('int_policy') }} as policy
   inner join exams
     on
@@ -117,7 +113,7 @@ select
   passed_in_high_school.student_id is not null as has_passed_ap,
   coalesce(days.enrolled >= policy.attendance_days_minimum, false) as has_attendance,
   coalesce(100 * days.absent >= policy.chronic_absence_percent * days.enrolled, false) as is_chronically_absent
-from students
+from {{ ref('int_student_year') }} as students
 cross join {{ ref('int_policy') }} as policy
 left join courses on courses.school_year = students.school_year and courses.student_id = students.student_id
 left join exams on exams.school_year = students.school_year and exams.student_id = students.student_id
