@@ -15,13 +15,14 @@ group by {{ columns | join(', ') }}
 having count(*) > 1
 {%- endmacro %}
 
-{# Why two years' rows of `int_gap_level` can't be compared, or null; `changes` is what is not the same of those two years. #}
+{# Why two years' rows of `int_gap_level` can't be compared, or null; `changes` is what is not the same of those two years,
+   `comparisons` the row of `int_comparison`. #}
 {% macro what_changed(one, other, changes) -%}
   case
-    when {{ one }}.uses_race and {{ changes }}.race_standard then 'race_standard_changed'
-    when {{ one }}.uses_income and {{ changes }}.econ_basis then 'income_basis_changed'
-    when {{ one }}.uses_el and {{ changes }}.el_rule then 'el_rule_changed'
-    when {{ one }}.uses_courses and {{ changes }}.course_map_version then 'course_map_changed'
+    when comparisons.uses_race and {{ changes }}.race_standard then 'race_standard_changed'
+    when comparisons.uses_income and {{ changes }}.econ_basis then 'income_basis_changed'
+    when comparisons.uses_el and {{ changes }}.el_rule then 'el_rule_changed'
+    when comparisons.uses_courses and {{ changes }}.course_map_version then 'course_map_changed'
     when abs({{ one }}.known_share - {{ other }}.known_share) > policy.coverage_tolerance then 'coverage_changed'
   end
 {%- endmacro %}
@@ -88,12 +89,15 @@ clients as (
 ),
 
 levels as (
-  select levels.*, closure.status, closure.prior_gap, closure.gap_change, closure.leveled_down, closure.seats_gap,
+  select levels.*, comparisons.metric_id, comparisons.dimension, comparisons.subgroup, closure.status, closure.prior_gap, closure.gap_change, closure.leveled_down, closure.seats_gap,
     closure.comparable_to_prior_year, closure.comparability_reason
   from {{ ref('int_gap_level') }} as levels
+  inner join {{ ref('int_comparison') }} as comparisons on comparisons.comparison = levels.comparison
   inner join {{ ref('gap_closure') }} as closure
-    on {{ same('closure', 'levels', ['school_year', 'school_id', 'metric_id', 'dimension', 'subgroup', 'reference']) }}
-  where levels.reference = 'designated' and levels.school_id in (select school_id from clients)
+    on
+      {{ same('closure', 'levels', ['school_year', 'school_id']) }}
+      and {{ same('closure', 'comparisons', ['metric_id', 'dimension', 'subgroup', 'reference']) }}
+  where comparisons.reference = 'designated' and levels.school_id in (select school_id from clients)
 ),
 
 rows_of_clients as (
@@ -162,6 +166,9 @@ select
 from with_action
 {%- endmacro %}
 
+{# What a subgroup is compared with. #}
+{% macro reference_kinds() %}{{ return(['rest', 'overall', 'highest', 'designated']) }}{% endmacro %}
+
 {# Each row of `int_references` once per reference: its counts beside those of the reference, whether nobody is in both, and then
    the two-sided p-value of the pooled z test. #}
 {% macro comparisons(counts) -%}
@@ -171,7 +178,7 @@ from with_action
       *,
       case when disjoint then abs({{ pooled_z('n', 'successes', 'reference_n', 'reference_successes') }}) / sqrt(2.0) end as abs_z
     from (
-      {% for reference in ['rest', 'overall', 'highest', 'designated'] -%}
+      {% for reference in reference_kinds() -%}
       select
         school_year, school_id, grade_level, metric_id, dimension, subgroup, '{{ reference }}' as reference,
         direction, n, successes, reason,

@@ -106,10 +106,14 @@ def _derive_gaps(cells: pd.DataFrame, base: pd.DataFrame, derivation: Derivation
     own, other, more = _widths(gaps, base, rules)
     gaps = _widened(gaps, own, other)
     derivation.put("gap_metrics", gaps)
+    comparisons = derivation.run("int_comparison")
     levels = derivation.run("int_gap_level")
     doubt = pd.Series((own + other) / 2 + more, index=pd.MultiIndex.from_frame(gaps[PAIR]))
-    doubt = doubt.reindex(pd.MultiIndex.from_frame(levels[PAIR])).to_numpy()
-    derivation.put("int_gap_level", _certain(levels, doubt, rules.number("closure_tolerance")))
+    named = levels.merge(comparisons, on="comparison", how="left")
+    doubt = doubt.reindex(pd.MultiIndex.from_frame(named[PAIR])).to_numpy()
+    derivation.put(
+        "int_gap_level", _certain(levels, named["direction"], doubt, rules.number("closure_tolerance"))
+    )
     return {"gap_metrics": gaps, "gap_closure": derivation.run("gap_closure")}
 
 
@@ -143,14 +147,12 @@ def _widths(
     return own, np.where(is_rest, width, other), np.where(is_rest, more, 0.0)
 
 
-def _certain(levels: pd.DataFrame, doubt: np.ndarray, tolerance: float) -> pd.DataFrame:
+def _certain(levels: pd.DataFrame, direction: pd.Series, doubt: np.ndarray, tolerance: float) -> pd.DataFrame:
     """`level` where it is the same for every gap within `doubt` of the published one, else `not_measurable`: a gap that is
     not closed must not be called closed, nor a closed one open, because rates are told in bands. What may be either
     reversed or closed is called closed."""
     level, gap = levels["level"].to_numpy(), levels["signed_gap"].to_numpy(float)
-    least_low = (
-        np.where(levels["direction"] == 1, levels["gap_low"], -levels["gap_high"]).astype(float) - doubt
-    )
+    least_low = np.where(direction == 1, levels["gap_low"], -levels["gap_high"]).astype(float) - doubt
     with np.errstate(invalid="ignore"):
         closed = np.isin(level, ["closed", "reversed"]) & (gap - doubt >= -tolerance - 1e-9)
         reversed_ = closed & (level == "reversed") & (gap - doubt > tolerance + 1e-9) & (least_low > 1e-9)

@@ -15,6 +15,7 @@
   'int_subgroup_counts': gap + ['grade_level'],
   'int_school_year': place,
   'int_year_versions': ['school_year'],
+  'int_comparison': ['metric_id', 'dimension', 'subgroup', 'reference'],
   'int_gap_block': place + ['concerns'],
   'int_gap_parts': ['school_year', 'metric_id', 'dimension', 'subgroup', 'reference'],
   'gap_closure': gap + ['reference'],

@@ -20,7 +20,7 @@ year_changes as (
 ),
 
 baseline as (
-  select levels.comparison, levels.school_year, levels.gap, levels.signed_gap, levels.known_share
+  select levels.school_year, levels.place, levels.comparison, levels.gap, levels.signed_gap, levels.known_share
   from {{ ref('int_gap_level') }} as levels
   inner join partnership on partnership.baseline_school_year = levels.school_year
 ),
@@ -28,22 +28,40 @@ baseline as (
 goals as (
   select
     levels.school_year,
+    levels.place,
     levels.comparison,
     goals.school_year as goal_school_year,
     goals.gap as goal_gap,
-    row_number() over (partition by levels.school_year, levels.comparison order by goals.school_year, goals.gap) as choice
-  from {{ ref('int_gap_level') }} as levels
-  inner join {{ ref('stg_goals') }} as goals
+    row_number() over (
+      partition by levels.school_year, levels.place, levels.comparison order by goals.school_year, goals.gap
+    ) as choice
+  from {{ ref('stg_goals') }} as goals
+  inner join {{ ref('int_comparison') }} as comparisons
+    on {{ same('comparisons', 'goals', ['metric_id', 'dimension', 'subgroup', 'reference']) }}
+  inner join {{ ref('int_gap_level') }} as levels
     on
-      goals.school_year >= levels.school_year
-      and {{ same('goals', 'levels', ['school_id', 'metric_id', 'dimension', 'subgroup', 'reference']) }}
+      {{ same('levels', 'goals', ['school_id']) }}
+      and levels.comparison = comparisons.comparison
+      and levels.school_year <= goals.school_year
+),
+
+prior as (
+  select
+    school_year, place, comparison, gap, gap_low, gap_high, reference_rate, known_share,
+    level in ('closed', 'reversed') as was_closed
+  from {{ ref('int_gap_level') }}
 ),
 
 compared as (
   select
     now.*,
+    comparisons.metric_id,
+    comparisons.dimension,
+    comparisons.subgroup,
+    comparisons.reference,
+    comparisons.direction,
     prior.gap as prior_gap,
-    prior.level as prior_level,
+    prior.was_closed as prior_was_closed,
     prior.reference_rate as prior_reference_rate,
     baseline.school_year as baseline_school_year,
     baseline.gap as baseline_gap,
@@ -62,14 +80,14 @@ compared as (
     {{ mover_high('now.gap', 'now.gap_high', 'prior.gap', 'prior.gap_low') }} as change_high
   from {{ ref('int_gap_level') }} as now
   cross join {{ ref('int_policy') }} as policy
-  left join {{ ref('int_gap_level') }} as prior
-    on prior.school_year = now.school_year - 1 and prior.comparison = now.comparison
-  left join baseline on baseline.comparison = now.comparison
+  inner join {{ ref('int_comparison') }} as comparisons on comparisons.comparison = now.comparison
+  left join prior on prior.school_year = now.school_year - 1 and {{ same('prior', 'now', ['place', 'comparison']) }}
+  left join baseline on {{ same('baseline', 'now', ['place', 'comparison']) }}
   left join year_changes as since_prior
     on since_prior.school_year = now.school_year and since_prior.earlier_school_year = prior.school_year
   left join year_changes as since_baseline
     on since_baseline.school_year = now.school_year and since_baseline.earlier_school_year = baseline.school_year
-  left join goals on {{ same('goals', 'now', ['school_year', 'comparison']) }} and goals.choice = 1
+  left join goals on {{ same('goals', 'now', ['school_year', 'place', 'comparison']) }} and goals.choice = 1
 ),
 
 changes as (
@@ -112,9 +130,9 @@ select
   signed.gap_change_high,
   case
     when signed.level in ('not_measurable', 'reversed') or not signed.comparable_to_prior_year then signed.level
-    when signed.level = 'closed' and signed.prior_level in ('closed', 'reversed') then 'maintained_closed'
+    when signed.level = 'closed' and signed.prior_was_closed then 'maintained_closed'
     when signed.level = 'closed' then 'closed'
-    when signed.prior_level in ('closed', 'reversed') then 'reopened'
+    when signed.prior_was_closed then 'reopened'
     when signed.signed_change_low > 0 then 'narrowing'
     when signed.signed_change_high < 0 then 'widening'
     else 'open'

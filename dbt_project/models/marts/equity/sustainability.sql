@@ -6,19 +6,22 @@ policy as (
 
 levels as (
   select
-    levels.school_year, levels.school_id, levels.metric_id, levels.dimension, levels.subgroup, levels.rate, levels.gap,
+    levels.school_year, levels.school_id, comparisons.metric_id, comparisons.dimension, comparisons.subgroup, levels.rate, levels.gap,
     closure.status,
     closure.status in ('closed', 'maintained_closed', 'reversed') as is_closed
   from {{ ref('int_gap_level') }} as levels
+  inner join {{ ref('int_comparison') }} as comparisons on comparisons.comparison = levels.comparison
   inner join {{ ref('gap_closure') }} as closure
-    on {{ same('closure', 'levels', ['school_year', 'school_id', 'metric_id', 'dimension', 'subgroup', 'reference']) }}
+    on
+      {{ same('closure', 'levels', ['school_year', 'school_id']) }}
+      and {{ same('closure', 'comparisons', ['metric_id', 'dimension', 'subgroup', 'reference']) }}
   -- Nobody's gap: those of whom it is not known, and the reference itself.
   inner join {{ ref('int_subgroup') }} as subgroups
     on
-      {{ same('subgroups', 'levels', ['dimension', 'subgroup']) }}
+      {{ same('subgroups', 'comparisons', ['dimension', 'subgroup']) }}
       and not subgroups.is_unknown
       and subgroups.subgroup <> subgroups.reference_subgroup
-  where levels.reference = 'designated' and levels.metric_id in ('ap_ib_enrollment', 'exam_passed_of_takers')
+  where comparisons.reference = 'designated' and comparisons.metric_id in ('ap_ib_enrollment', 'exam_passed_of_takers')
 ),
 
 three_years as (
