@@ -66,7 +66,7 @@ def is_unknown(subgroups: pd.Series) -> pd.Series:
 
 def compared(base: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     """What every cell of the base may be compared with: one row per `PAIR` with `n`, `p` and `width` of the cell and
-    `m`, `q` and `reference_width` of its reference, the reference's name, and how far the true gap may be off, `doubt`.
+    `m`, `q` and `reference_width` of its reference, the reference's name, and how much larger and smaller the true gap may be, `doubt_below` and `doubt_above`.
 
     `base`: one row per `CELL`, `n`, `p` (the middle of its band) and `width`, null where hidden or not measured.
     """
@@ -100,6 +100,9 @@ def compared(base: pd.DataFrame, rules: Rules) -> pd.DataFrame:
         .sort_values([*PLACE, "score", "subgroup"])
         .drop_duplicates(PLACE)
     )
+    # The best may be another group: one whose band reaches further, or one that is hidden.
+    reach = base.assign(reach=base["direction"] * base["p"] + base["width"] / 2)[~base["unknown"]].groupby(PLACE)
+    reach = reach.agg(reach=("reach", "max"), shown=("n", "count"), groups=("n", "size")).reset_index()
     everyone = base[base["dimension"] == "all_students"]
     named = base[base["subgroup"] == base["dimension"].map(rules.designated)]
     frames = [rest]
@@ -110,8 +113,12 @@ def compared(base: pd.DataFrame, rules: Rules) -> pd.DataFrame:
             [*on, "name", "m", "q", "reference_width"], axis=1
         )
         frames.append(base.assign(reference=reference).merge(of, on=on, how="left"))
+    of_best = frames[2].merge(reach, on=PLACE, how="left")
+    further = of_best["reach"] - of_best["direction"] * of_best["q"] - of_best["reference_width"] / 2
+    frames[2]["further"] = np.where(of_best["shown"] < of_best["groups"], np.inf, further)
     pairs = pd.concat(frames, ignore_index=True)
-    pairs["doubt"] = (pairs["width"] + pairs["reference_width"]) / 2 + pairs["off"].fillna(0)
+    pairs["doubt_above"] = (pairs["width"] + pairs["reference_width"]) / 2 + pairs["off"].fillna(0)
+    pairs["doubt_below"] = pairs["doubt_above"] + pairs["further"].fillna(0)
     for reference, of in (("overall", frames[1]), ("rest", rest), ("highest", frames[2])):
         pairs[f"{reference}_n"] = np.tile(of["m"].to_numpy(float), 4)
         pairs[f"{reference}_rate"] = np.tile(of["q"].to_numpy(float), 4)
@@ -177,9 +184,9 @@ def _wilson(n: np.ndarray, p: np.ndarray, z: float) -> tuple[np.ndarray, np.ndar
 
 
 def of_changes(gaps: pd.DataFrame, stated: pd.DataFrame, rules: Rules) -> pd.DataFrame:
-    """The figures of `gap_closure`, by its rows. `gaps`: what `gap_metrics` says by `PAIR`, and how far the true gap
-    may be off, `doubt`; `stated`: the mart itself, of
-    which only its keys, what it is compared with and the goal are used."""
+    """The figures of `gap_closure`, by its rows. `gaps`: what `gap_metrics` says by `PAIR`, and how much larger and smaller
+    the true gap may be, `doubt_below` and `doubt_above`; `stated`: the mart itself, of which only its keys, what it is
+    compared with and the goal are used."""
     direction = stated["metric_id"].map(rules.direction).to_numpy(float)
     tolerance = rules.number("closure_tolerance")
     keys = stated[PAIR]
@@ -227,15 +234,16 @@ def of_changes(gaps: pd.DataFrame, stated: pd.DataFrame, rules: Rules) -> pd.Dat
 
 
 def _level(side: pd.DataFrame, direction: np.ndarray, tolerance: float) -> np.ndarray:
-    """The level of a gap where it is the same anywhere within `doubt`, else `not_measurable`; what may be reversed or closed
-    is closed."""
-    gap, doubt = direction * side["gap"].to_numpy(float), side["doubt"].to_numpy(float)
+    """The level of a gap where it is the same however large it truly is, else `not_measurable`; what may be reversed or
+    closed is closed."""
+    gap = direction * side["gap"].to_numpy(float)
+    below, above = (side[f"doubt_{where}"].to_numpy(float) for where in ("below", "above"))
     ends = [side[c].to_numpy(float) for c in ("gap_low", "gap_high")]
     low, high = (np.where(direction == 1, one, -other) for one, other in (ends, ends[::-1]))
     itself = (side["subgroup_name"] == side["reference_subgroup"]).fillna(False).to_numpy(bool)
     known = ~np.isnan(gap) & side["reliable"].fillna(False).to_numpy(bool) & ~itself
-    least, most = gap - doubt, gap + doubt
+    least, most = gap - below, gap + above
     closed = known & (least >= -tolerance - 1e-9) & ((high >= 0) | np.isnan(high))
-    reversed_ = known & (least > tolerance + 1e-9) & (low - doubt > 1e-9)
+    reversed_ = known & (least > tolerance + 1e-9) & (low - below > 1e-9)
     open_ = known & (most <= -tolerance + 1e-9)
     return np.select([reversed_, closed, open_], ["reversed", "closed", "open"], "not_measurable")

@@ -103,14 +103,17 @@ def _derive_gaps(cells: pd.DataFrame, base: pd.DataFrame, derivation: Derivation
     )
     rules = derivation.rules()
     gaps = derivation.run("gap_metrics")
-    own, other, more = _widths(gaps, base, rules)
+    own, other, below, above = _widths(gaps, base, rules)
     gaps = _widened(gaps, own, other)
     derivation.put("gap_metrics", gaps)
     comparisons = derivation.run("int_comparison")
     levels = derivation.run("int_gap_level")
-    doubt = pd.Series((own + other) / 2 + more, index=pd.MultiIndex.from_frame(gaps[PAIR]))
+    doubt = pd.DataFrame(
+        {"below": (own + other) / 2 + below, "above": (own + other) / 2 + above},
+        index=pd.MultiIndex.from_frame(gaps[PAIR]),
+    )
     named = levels.merge(comparisons, on="comparison", how="left")
-    doubt = doubt.reindex(pd.MultiIndex.from_frame(named[PAIR])).to_numpy()
+    doubt = doubt.reindex(pd.MultiIndex.from_frame(named[PAIR]))
     derivation.put(
         "int_gap_level", _certain(levels, named["direction"], doubt, rules.number("closure_tolerance"))
     )
@@ -119,44 +122,57 @@ def _derive_gaps(cells: pd.DataFrame, base: pd.DataFrame, derivation: Derivation
 
 def _widths(
     gaps: pd.DataFrame, base: pd.DataFrame, rules: Rules
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """How wide the bands of a gap's two rates are, and how far the reference's may be off besides.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """How wide the bands of a gap's two rates are, and how much larger and smaller the gap may be besides.
 
     The rest of a group has the mean width of its groups, by students. It is also off by their rounded numbers, which weigh
-    rates that differ, and by anything where one of them is hidden.
+    rates that differ, and by anything where one of them is hidden. The highest rate may be that of a group whose band reaches
+    further, or of a hidden one: then the gap is larger than it looks, never smaller.
     """
     own = base["width"].reindex(pd.MultiIndex.from_frame(gaps[CELL])).to_numpy(float)
     other = base["width"].reindex(reference_cells(gaps)).to_numpy(float)
     told = base[["n", "width", "rate"]].astype(float)
     told["spread"], told["silent"] = told["n"] * told["width"], told["n"].isna()
-    known = ~is_unknown(told.index.get_level_values("subgroup").to_series()).to_numpy(bool)
-    parts = told[known & told.index.get_level_values("dimension").isin(rules.partitioning)]
+    direction = told.index.get_level_values("metric_id").map(rules.direction).to_numpy(float)
+    told["best"] = direction * told["rate"] + told["width"] / 2
+    known = told[~is_unknown(told.index.get_level_values("subgroup").to_series()).to_numpy(bool)]
+    by_place = pd.MultiIndex.from_frame(gaps[CELL[:-1]])
+    parts = known[known.index.get_level_values("dimension").isin(rules.partitioning)]
     places = parts.groupby(level=CELL[:-1]).agg(
         n=("n", "sum"), spread=("spread", "sum"), groups=("n", "count"), silent=("silent", "any"),
         least=("rate", "min"), most=("rate", "max"),
-    )  # fmt: skip
-    places = places.reindex(pd.MultiIndex.from_frame(gaps[CELL[:-1]])).reset_index(drop=True)
+    ).reindex(by_place).reset_index(drop=True)  # fmt: skip
+    groups = known.groupby(level=CELL[:-1]).agg(best=("best", "max"), silent=("silent", "any"))
+    groups = groups.reindex(by_place).reset_index(drop=True)
+    its_best = gaps["metric_id"].map(rules.direction) * gaps["reference_rate"].astype(float) + other / 2
     mine = told[["n", "spread"]].reindex(pd.MultiIndex.from_frame(gaps[CELL])).to_numpy(float)
     mine[is_unknown(gaps["subgroup"]).to_numpy(bool)] = 0
     n, spread = (places[["n", "spread"]].to_numpy(float) - mine).T
     with np.errstate(all="ignore"):
         width = np.where(n == 0, np.nan, spread / n)
         weights = ROUNDED_TO / 2 * places["groups"] * (places["most"] - places["least"]) / n
-    is_rest = (gaps["reference"] == "rest").to_numpy()
-    more = np.where(places["silent"].fillna(False).astype(bool), np.inf, weights.to_numpy(float))
-    return own, np.where(is_rest, width, other), np.where(is_rest, more, 0.0)
+    is_rest, is_highest = ((gaps["reference"] == name).to_numpy() for name in ("rest", "highest"))
+    of_rest, of_highest = (
+        np.where(found["silent"].fillna(False).astype(bool), np.inf, off)
+        for found, off in ((places, weights), (groups, groups["best"].to_numpy() - its_best.to_numpy()))
+    )
+    below, above = np.select([is_rest, is_highest], [of_rest, of_highest], 0.0), np.where(is_rest, of_rest, 0.0)
+    return own, np.where(is_rest, width, other), below, above
 
 
-def _certain(levels: pd.DataFrame, direction: pd.Series, doubt: np.ndarray, tolerance: float) -> pd.DataFrame:
-    """`level` where it is the same for every gap within `doubt` of the published one, else `not_measurable`: a gap that is
-    not closed must not be called closed, nor a closed one open, because rates are told in bands. What may be either
-    reversed or closed is called closed."""
+def _certain(
+    levels: pd.DataFrame, direction: pd.Series, doubt: pd.DataFrame, tolerance: float
+) -> pd.DataFrame:
+    """`level` where it is the same for every gap that may be, from `doubt` `below` the published one to `above` it, else
+    `not_measurable`: a gap that is not closed must not be called closed, nor a closed one open, because rates are told in
+    bands and some not at all. What may be either reversed or closed is called closed."""
+    below, above = doubt["below"].to_numpy(), doubt["above"].to_numpy()
     level, gap = levels["level"].to_numpy(), levels["signed_gap"].to_numpy(float)
-    least_low = np.where(direction == 1, levels["gap_low"], -levels["gap_high"]).astype(float) - doubt
+    least_low = np.where(direction == 1, levels["gap_low"], -levels["gap_high"]).astype(float) - below
     with np.errstate(invalid="ignore"):
-        closed = np.isin(level, ["closed", "reversed"]) & (gap - doubt >= -tolerance - 1e-9)
-        reversed_ = closed & (level == "reversed") & (gap - doubt > tolerance + 1e-9) & (least_low > 1e-9)
-        open_ = (level == "open") & (gap + doubt <= -tolerance + 1e-9)
+        closed = np.isin(level, ["closed", "reversed"]) & (gap - below >= -tolerance - 1e-9)
+        reversed_ = closed & (level == "reversed") & (gap - below > tolerance + 1e-9) & (least_low > 1e-9)
+        open_ = (level == "open") & (gap + above <= -tolerance + 1e-9)
     certain = np.select([reversed_, closed, open_], ["reversed", "closed", "open"], "not_measurable")
     return levels.assign(level=certain)
 

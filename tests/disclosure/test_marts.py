@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pytest
 
 from equity_pipeline.disclosure.derive import Derivation
+from equity_pipeline.disclosure.figures import compared
 from equity_pipeline.disclosure.marts import BANDS, STATED, protect_marts, published_counts
 from equity_pipeline.disclosure.model import CELL, published
 from equity_pipeline.disclosure.proof import prove
@@ -94,6 +96,33 @@ def test_intervals_are_wider_than_sampling_alone_makes_them(district: District, 
     assert (width > true).mean() > 0.9
     inside = (told["gap_low"] <= told["gap_true"]) & (told["gap_true"] <= told["gap_high"])
     assert inside.mean() > 0.97
+
+
+@pytest.mark.parametrize(
+    ("metric", "rates", "width", "larger"),
+    [
+        ("exam_taken", (0.80, 0.70), (0.02, 0.02), 0.0),
+        ("exam_taken", (0.80, 0.79), (0.02, 0.10), 0.03),  # 84 % may be the highest, not 81 %
+        ("exam_taken", (0.80, None), (0.02, None), np.inf),
+        ("suspended_any", (0.10, 0.11), (0.02, 0.10), 0.03),  # 6 % may be the best, not 9 %
+    ],
+)
+def test_a_gap_to_the_best_is_larger_where_another_group_may_be_the_best(
+    district: District, metric, rates, width, larger
+) -> None:
+    """A status that holds anywhere in the bands rests on it: closed is said of no gap that may be open."""
+    place = {"school_year": 2026, "metric_id": metric, "school_id": "_all", "dimension": "sex"}
+    base = pd.DataFrame(
+        {"subgroup": ["female", "male"], "n": 100.0, "p": rates, "width": width}, dtype=object
+    ).assign(**place)
+    base = base.astype({"n": float, "p": float, "width": float})
+    base.loc[base["p"].isna(), "n"] = np.nan
+    pairs = compared(base, district.rules).set_index(["subgroup", "reference"])
+    best = pairs.loc[("female", "highest")]
+    assert best["name"] == "female"
+    assert best["doubt_below"] - best["doubt_above"] == pytest.approx(larger)
+    rest = pairs.loc[("female", "rest")]
+    assert (rest["doubt_below"] == rest["doubt_above"]) == pd.notna(rates[1])
 
 
 def test_most_gaps_of_large_groups_are_kept(district: District, protected: dict) -> None:

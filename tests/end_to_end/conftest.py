@@ -1,4 +1,4 @@
-"""The whole product, run once on the five sample partners at a tenth of their size, as a person would run it."""
+"""The whole product, run once on the five sample partners, as a person would run it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from equity_pipeline import sample
 from equity_pipeline.cli import main
 from equity_pipeline.sample import SampleDistrict
 from equity_pipeline.storage.home import Home
-
-SCALE = 0.1
 
 
 @dataclass(frozen=True)
@@ -43,10 +41,10 @@ def mart(home: Home, partner_id: str, name: str) -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory) -> Demo:
     home = Home(tmp_path_factory.mktemp("demo") / "home")
-    sample.write(home, scale=SCALE)
+    sample.write(home)
     result = run(home)
     assert result.exit_code == 0, result.output
-    return Demo(home, {district.partner_id: district for district in sample.generate(scale=SCALE)}, result)
+    return Demo(home, {district.partner_id: district for district in sample.generate()}, result)
 
 
 @pytest.fixture

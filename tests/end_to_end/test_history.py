@@ -20,12 +20,12 @@ def test_every_step_of_every_partner_is_a_run_that_succeeded(demo):
 
 
 def test_partitions_on_file_are_materialized_with_their_row_counts_and_no_others(demo):
-    truth = demo.districts["harborview_ps"].tables["students"]
+    truth = demo.districts["lakeview_sd"].tables["students"]
     with history.open_instance(demo.home) as instance:
         key = dg.AssetKey(["extracts", "students"])
-        keys = {key for key in instance.get_materialized_partitions(key) if key.startswith("harborview_ps|")}
-        assert keys == {f"harborview_ps|{year - 1}-{year % 100}" for year in range(2022, 2027)}
-        filter = dg.AssetRecordsFilter(asset_key=key, asset_partitions=["harborview_ps|2025-26"])
+        keys = {key for key in instance.get_materialized_partitions(key) if key.startswith("lakeview_sd|")}
+        assert keys == {f"lakeview_sd|{year - 1}-{year % 100}" for year in range(2022, 2027)}
+        filter = dg.AssetRecordsFilter(asset_key=key, asset_partitions=["lakeview_sd|2025-26"])
         [record] = instance.fetch_materializations(filter, limit=1).records
         rows = record.asset_materialization.metadata["dagster/row_count"].value
     assert rows == truth.filter(truth["school_year"] == 2026).height

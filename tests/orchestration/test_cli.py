@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from equity_pipeline.cli import main
-from equity_pipeline.defs import history
+from equity_pipeline.defs import history, runs
 from equity_pipeline.defs.location import definitions
 from equity_pipeline.defs.runs import one_partner
 from equity_pipeline.domain import school_years
@@ -127,6 +127,15 @@ def test_a_file_that_is_held_back_is_not_called_accepted_and_status_says_so(equi
     assert f"north: {told.strip()}" in output
     [row] = json.loads(equity("status", "--json").output)
     assert (row["deliveries"], row["held"]) == (1, 1)
+
+
+def test_run_says_which_years_corrections_are_held_back(home, add_partner, monkeypatch):
+    add_partner("north")
+    made = {"release_id": "0" * 16, "changed": True, "school_years_held_back": ["2023-24", "2024-25"]}
+    monkeypatch.setattr(runs, "execute", lambda *_, **__: runs.Outcome({"release": made}, {}))
+    with history.open_instance(home) as instance:
+        [step] = one_partner(instance, home, registry.load(home.partner_file("north")), (), DUCKDB)
+    assert "published\n  corrections of 2023-24, 2024-25 are held back" in step.line
 
 
 def test_check_delivery_of_a_file_that_nobody_claims_fails(equity, add_partner, tmp_path):

@@ -1,4 +1,4 @@
-"""The sample is the same every time, tells its stories, and its truth is computed by rules that known vectors confirm."""
+"""The sample is the same every time, and its truth is computed by rules that known vectors confirm."""
 
 from __future__ import annotations
 
@@ -30,13 +30,6 @@ SIZES = {"riverside_usd": 15_000, "lakeview_sd": 6_000, "cedar_valley_isd": 8_00
 @lru_cache
 def districts() -> dict[str, sample.SampleDistrict]:
     return {district.partner_id: district for district in sample.generate()}
-
-
-@lru_cache
-def truth(partner_id: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    district = districts()[partner_id]
-    gaps = recompute.gap_metrics(district.tables)
-    return gaps, recompute.gap_closure(gaps[gaps["school_id"] == "_all"], district.partner_file)
 
 
 @pytest.fixture(scope="module")
@@ -250,75 +243,6 @@ def test_ib_exams_middle_years_courses_and_a_partner_without_sced():
     )
     assert cedar["courses"]["sced_code"].null_count() == cedar["courses"].height
     assert {"ap", "honors", "general"} == set(cedar["courses"]["course_level"])
-
-
-def test_exams_are_not_delivered_by_harborview_and_so_not_measured():
-    gaps, _ = truth("harborview_ps")
-    exams = gaps[gaps["metric_id"].str.startswith("exam")]
-    assert exams["n"].isna().all()
-    assert set(exams["reason"]) == {"not_measured: exam_results"}
-
-
-# --- the stories ----------------------------------------------------------------------------------------------------
-
-
-STORIES = {
-    "riverside_usd": ["open", "narrowing", "narrowing", "narrowing", "narrowing"],
-    "lakeview_sd": ["open", "narrowing", "narrowing", "closed", "maintained_closed"],
-    "cedar_valley_isd": ["open", "narrowing", "narrowing", "closed", "reopened"],
-    "harborview_ps": ["open", "open", "open", "open", "closed"],
-}
-
-
-@pytest.mark.parametrize("group", ["black", "hispanic"])
-@pytest.mark.parametrize("partner_id", STORIES)
-def test_the_story_of_the_access_gap(partner_id, group):
-    _, closure = truth(partner_id)
-    rows = closure[
-        (closure["school_id"] == "_all") & (closure["metric_id"] == "ap_ib_enrollment")
-        & (closure["dimension"] == "race_ethnicity") & (closure["subgroup"] == group)
-        & (closure["reference"] == "designated")
-    ]  # fmt: skip
-    assert rows["status"].tolist() == STORIES[partner_id]
-    leveled = rows.loc[rows["leveled_down"].fillna(False), "school_year"].tolist()
-    assert leveled == ([2026] if partner_id == "harborview_ps" else [])
-
-
-def test_the_income_gap_of_riverside_closes_too():
-    _, closure = truth("riverside_usd")
-    rows = closure[
-        (closure["school_id"] == "_all") & (closure["metric_id"] == "ap_ib_enrollment")
-        & (closure["dimension"] == "economically_disadvantaged") & (closure["subgroup"] == "yes")
-        & (closure["reference"] == "designated")
-    ]  # fmt: skip
-    assert rows["gap"].is_monotonic_increasing
-    assert rows["status"].tolist() == ["open", *["narrowing"] * 4]
-
-
-def test_most_groups_of_prairie_rose_are_too_small_to_tell():
-    gaps, _ = truth("prairie_rose_sd")
-    rows = gaps[
-        (gaps["dimension"] == "race_ethnicity")
-        & (gaps["reference"] == "designated")
-        & (gaps["subgroup"] != "white")
-    ]
-    assert (~rows["reliable"]).mean() > 0.6
-    assert gaps.loc[(gaps["dimension"] == "all_students") & (gaps["school_id"] == "_all"), "n"].max() < 1_500
-
-
-@pytest.mark.parametrize("partner_id", SIZES)
-def test_rates_are_those_of_real_districts(partner_id):
-    gaps, _ = truth(partner_id)
-    everyone = gaps[
-        (gaps["dimension"] == "all_students") & (gaps["reference"] == "overall")
-        & (gaps["school_id"] == "_all") & (gaps["grade_level"] == "_all")
-    ]  # fmt: skip
-    bands = {
-        "ap_ib_enrollment": (0.15, 0.36), "course_grade_c_or_better": (0.70, 0.90), "exam_taken": (0.70, 0.80),
-        "exam_passed_of_takers": (0.45, 0.60),
-    }  # fmt: skip
-    for metric, (low, high) in bands.items():
-        assert everyone.loc[everyone["metric_id"] == metric, "rate"].dropna().between(low, high).all(), metric
 
 
 # --- the truth is computed rightly ----------------------------------------------------------------------------------

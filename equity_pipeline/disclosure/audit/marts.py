@@ -157,7 +157,8 @@ class Reading:
             "a figure that does not follow", "gap_metrics", gaps, named.astype(bool), "reference_subgroup"
         )
         self.gaps = gaps.assign(
-            subgroup_name=gaps["subgroup"], doubt=pairs["doubt"].take(order).to_numpy(float)
+            subgroup_name=gaps["subgroup"],
+            **{name: pairs[name].take(order).to_numpy(float) for name in ("doubt_below", "doubt_above")},
         ).set_index(PAIR)
         self._compare("gap_metrics", gaps, expected)
 
