@@ -279,3 +279,11 @@ def test_a_group_hidden_in_the_gap_tables_is_hidden_in_a_programmes_table(
     climate.loc[climate.index[at][0], ["n", "rate_low", "rate_high"]] = (10, 0.5, 1.0)
     found = programmes.findings({"climate": climate}, gaps, 10)
     assert "a group is told of that is hidden elsewhere" in {finding.kind for finding in found}
+
+
+def test_years_since_a_start_are_told_on_the_scale_of_a_picture_and_no_others(said: Said) -> None:
+    """A data file writes them so that a spreadsheet takes them for text; the year before the start, its zero, is no row."""
+    terms = pd.DataFrame({"term": ["'+0", "'+1", "'-2", "effect"]})
+    told = programmes.Told({"initiative_evaluation": terms}, said, set())
+    steps = {"−3", "−2", "−1", "+0", "+1", "+2"}
+    assert steps & told.words == steps - {"−3", "+2"}

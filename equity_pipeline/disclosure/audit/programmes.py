@@ -151,9 +151,10 @@ class Told:
             self.words |= {
                 n for c in texts for text in table[c].dropna().unique() for n in numbers(str(text))
             }
-            if "term" in table:  # years since the start, as a picture's scale names them
-                steps = pd.to_numeric(table["term"], errors="coerce").dropna().unique()
-                self.words |= {f"{int(step):+d}".replace("-", "−") for step in steps}
+            if "term" in table:  # years since the start, as a picture's scale names them; the one before it is its zero
+                terms = pd.to_numeric(table["term"].str.removeprefix("'"), errors="coerce").dropna().unique()
+                steps = {-1, *map(int, terms)} if terms.size else set()
+                self.words |= {f"{step:+d}".replace("-", "−") for step in steps}
             if {"policy", "cycle_id"} & set(table):  # the gap that it is about, through the years
                 about = table[["metric_id", "school_id", "dimension", "subgroup"]].itertuples(
                     index=False, name=None
