@@ -155,10 +155,10 @@ class _Known:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._forget()
+        self._forget(slots=0)  # most that know a key have no file to read
 
-    def _forget(self) -> None:
-        self._hashes, self._places = np.zeros(_SLOTS, np.uint64), np.zeros(_SLOTS, np.uint32)
+    def _forget(self, slots: int = _SLOTS) -> None:
+        self._hashes, self._places = np.zeros(slots, np.uint64), np.zeros(slots, np.uint32)
         self._texts, self._hidden = pl.Series([None], dtype=pl.String), pl.Series([None], dtype=pl.String)
 
     def of(self, texts: pl.Series, made: Callable[[pl.Series], pl.Series]) -> pl.Series | None:
@@ -166,7 +166,7 @@ class _Known:
         hashes = texts.hash().to_numpy()
         slots = hashes & (_SLOTS - 1)
         with self._lock:
-            if len(self._texts) > _REMEMBERED:
+            if not self._hashes.size or len(self._texts) > _REMEMBERED:
                 self._forget()
             places, new = self._places[slots], np.flatnonzero(self._hashes[slots] != hashes)
             if len(new):
