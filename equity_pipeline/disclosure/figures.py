@@ -101,7 +101,9 @@ def compared(base: pd.DataFrame, rules: Rules) -> pd.DataFrame:
         .drop_duplicates(PLACE)
     )
     # The best may be another group: one whose band reaches further, or one that is hidden.
-    reach = base.assign(reach=base["direction"] * base["p"] + base["width"] / 2)[~base["unknown"]].groupby(PLACE)
+    reach = base.assign(reach=base["direction"] * base["p"] + base["width"] / 2)[~base["unknown"]].groupby(
+        PLACE
+    )
     reach = reach.agg(reach=("reach", "max"), shown=("n", "count"), groups=("n", "size")).reset_index()
     everyone = base[base["dimension"] == "all_students"]
     named = base[base["subgroup"] == base["dimension"].map(rules.designated)]

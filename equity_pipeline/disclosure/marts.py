@@ -156,7 +156,10 @@ def _widths(
         np.where(found["silent"].fillna(False).astype(bool), np.inf, off)
         for found, off in ((places, weights), (groups, groups["best"].to_numpy() - its_best.to_numpy()))
     )
-    below, above = np.select([is_rest, is_highest], [of_rest, of_highest], 0.0), np.where(is_rest, of_rest, 0.0)
+    below, above = (
+        np.select([is_rest, is_highest], [of_rest, of_highest], 0.0),
+        np.where(is_rest, of_rest, 0.0),
+    )
     return own, np.where(is_rest, width, other), below, above
 
 

@@ -151,7 +151,9 @@ class Told:
             self.words |= {
                 n for c in texts for text in table[c].dropna().unique() for n in numbers(str(text))
             }
-            if "term" in table:  # years since the start, as a picture's scale names them; the one before it is its zero
+            if (
+                "term" in table
+            ):  # years since the start, as a picture's scale names them; the one before it is its zero
                 terms = pd.to_numeric(table["term"].str.removeprefix("'"), errors="coerce").dropna().unique()
                 steps = {-1, *map(int, terms)} if terms.size else set()
                 self.words |= {f"{step:+d}".replace("-", "−") for step in steps}
