@@ -48,7 +48,7 @@ from equity_pipeline.disclosure.audit.tallies import Tallies
 _STYLE = re.compile(r"(flex:(?P<tally>\d+)|(width|left):(?P<percent>[\d.]+)%)")
 # Numbers of the texts that say how to read the tables: the scale, the interval, the grades, the example of a gap, what reliability
 # is usual, and who agrees.
-ALWAYS = frozenset(["0", "100%", "95%", "9", "12", "−10", "10", "100", "0.7", "4", "5"])
+ALWAYS = {"0", "100%", "95%", "9", "12", "−10", "10", "100", "0.7", "4", "5"}
 # What is counted of releases and deliveries, and not of students.
 _RECORDS = re.compile(r"(rows?|numbers?|more groups?|more gaps?|expected deliver\w+|deliver\w+|files?)$")
 _RULES = re.compile(r"Rules that changed since then: ")
