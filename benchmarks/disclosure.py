@@ -198,6 +198,19 @@ def kept(cells: pd.DataFrame, shown: np.ndarray) -> dict[str, tuple[int, int]]:
     }
 
 
+# Of these gaps so much is to be told, or the rule costs too much.
+LEAST = {"district": 0.97, "schools": 0.85}
+
+
+def lacking(gaps: dict[str, tuple[int, int]]) -> list[str]:
+    """What is told of less than `LEAST` asks for."""
+    return [
+        f"{place} gaps: {told:,} of {all_:,} told, at least {LEAST[place]:.0%} are to be"
+        for place, (told, all_) in gaps.items()
+        if told < LEAST[place] * all_
+    ]
+
+
 def beside(cells: pd.DataFrame, dimensions: pd.DataFrame, ours: np.ndarray) -> Iterator[str]:
     """What the rule and both others keep."""
     tables = [Table.of(of, dimensions) for _, of in cells.groupby("metric_id")]
@@ -215,9 +228,9 @@ def beside(cells: pd.DataFrame, dimensions: pd.DataFrame, ours: np.ndarray) -> I
         yield f"  {rule}: rates told of {shown.mean():.1%} of the cells; {gaps}"
 
 
-def of_home(root: Path) -> None:
-    """What is kept of each partner of a home."""
-    home = Home(root)
+def of_home(root: Path) -> list[str]:
+    """Print what is kept of each partner of a home; of which less is kept than there should be."""
+    home, short = Home(root), []
     for partner_id, partner in registry.load_all(home).items():
         if not home.warehouse(partner_id).exists():
             continue
@@ -230,11 +243,10 @@ def of_home(root: Path) -> None:
         print(f"{partner_id}: {len(counts):,} cells measured", flush=True)
         if len(counts):
             proof = prove(counts, context.labels.dimensions, partner.privacy.minimum_cell)
-            print(
-                *beside(counts, context.labels.dimensions, ~proof.base["hidden"].to_numpy(bool)),
-                sep="\n",
-                flush=True,
-            )
+            shown = ~proof.base["hidden"].to_numpy(bool)
+            print(*beside(counts, context.labels.dimensions, shown), sep="\n", flush=True)
+            short += [f"{partner_id}: {line}" for line in lacking(kept(counts, shown))]
+    return short
 
 
 def main() -> None:
@@ -245,7 +257,8 @@ def main() -> None:
     parser.add_argument("--home", type=Path)
     asked = parser.parse_args()
     if asked.home:
-        of_home(asked.home)
+        if short := of_home(asked.home):
+            sys.exit("\n".join(["too little is told:", *short]))
         return
     points = []
     for schools in asked.schools:

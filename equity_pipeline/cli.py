@@ -321,7 +321,7 @@ def audit(release: Path, previous: tuple[Path, ...]) -> None:
             releases = release.resolve().parents[1]
             found = outsider.audit_network(release, {one: releases / one / made for one, made in of.items()})
         else:
-            found = outsider.audit(release, previous=previous)
+            found = outsider.audit(release, previous=previous, exactly=True)
     except EquityError as error:
         raise click.ClickException(str(error)) from None
     for line in found.lines():

@@ -267,3 +267,59 @@ def test_sums_that_tell_a_change_of_few_students_between_two_releases_are_found(
         "sums of two releases tell a change of few students",
         base.loc[of & base["n"].isna(), "subgroup"].iloc[0],
     ) in found
+
+
+def of_hidden(reading: Reading) -> tuple[pd.Series, pd.Series, pd.Series]:
+    """A hidden group that is the only one in its dimension and place, and beside it those that are told of, and everyone: rows."""
+    base = reading.base
+    place = ["school_year", "metric_id", "school_id", "dimension"]
+    parts = base[
+        base["dimension"].isin(reading.rules.partitioning)
+        & (base["metric_id"] == "ap_ib_enrollment")
+        & ~base["absent"]
+    ]
+    silent = parts.groupby(place)["n"].agg(lambda n: n.isna().sum())
+    key = [*silent.index[silent == 1][0]]
+    of = (base[place] == key).all(axis=1)
+    everyone = (base[place] == [*key[:3], "all_students"]).all(axis=1)
+    return of & base["n"].isna(), of & base["n"].notna(), everyone
+
+
+@pytest.mark.parametrize("exactly", [False, True])
+def test_hidden_students_that_follow_from_all_others_are_found(
+    exactly: bool, protected: Frames, district: District
+) -> None:
+    """Everyone's students and those of all other groups are told to the unit, in every format alike."""
+    reading = Reading({GAPS: protected[GAPS]}, district.rules, 10)
+    reading.read_base()
+    group, others, everyone = of_hidden(reading)
+    true = district.marts[GAPS].drop_duplicates(CELL).set_index(CELL)["n"].astype(float)
+    true = true.reindex(pd.MultiIndex.from_frame(reading.base[CELL])).to_numpy()
+    for end in ("n_low", "n_high"):
+        reading.base.loc[others | everyone, end] = true[others | everyone]
+    reading.check_intervals([], exactly)
+    found = [f for f in reading.findings if f.kind == "a hidden number can be worked out"]
+    where = " ".join(str(reading.base.loc[group, column].iloc[0]) for column in CELL)
+    assert f"{where} n" in {f.where for f in found}
+
+
+def test_hidden_takers_that_follow_from_the_enrolled_are_found(district: District) -> None:
+    """The students of one metric are the successes of another: two schools and their district, told too finely in the other."""
+    cells = [
+        (2026, metric, school, "all_students", "all")
+        for school in ("_all", "1", "2")
+        for metric in ("ap_ib_enrollment", "exam_taken")
+    ]
+    base = pd.DataFrame(cells, columns=CELL).assign(n_low=np.nan, n_high=np.nan, low=np.nan, high=np.nan)
+    base[["n", "absent"]] = np.nan, False
+    reading = Reading({GAPS: pd.DataFrame(columns=CELL)}, district.rules, 10)
+    # Of a hundred the successes of the district are 57, those of a school of fifty 52 % to 54 %, which is 26.
+    for row, said in {0: (100, 100, 57, 58), 2: (50, 50, 51, 53)}.items():
+        base.loc[row, ["n_low", "n_high", "low", "high"]] = said
+        base.loc[row, "n"] = said[0]
+    reading.base = base.astype({"absent": bool})
+    reading.check_intervals([], exactly=False)
+    found = {f.where for f in reading.findings}
+    assert "2026 exam_taken 2 all_students all n" in found  # 57 less 26
+    assert "2026 exam_taken 1 all_students all s" not in found
+    assert reading.narrowest == 0

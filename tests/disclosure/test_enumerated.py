@@ -10,9 +10,12 @@ import itertools
 
 import numpy as np
 import pandas as pd
-from hypothesis import given, settings
+import scipy.sparse as sp
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from equity_pipeline.disclosure.audit import intervals
+from equity_pipeline.disclosure.figures import Rules
 from equity_pipeline.disclosure.known import Known
 from equity_pipeline.disclosure.model import CELL
 from equity_pipeline.disclosure.proof import prove
@@ -118,3 +121,72 @@ def test_of_nested_metrics_the_interval_is_that_of_the_enumeration(few, many):
     assert proof.narrowest >= X
     if not proof.base["withheld"].any():
         assert (widths >= X).all()
+
+
+def as_read(said: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    """What the audit reads of each cell in the files of a release."""
+    told = said[["n_low", "n_high"]].join(said[["low", "high"]] / 2).astype(float)
+    return cells[CELL].join(told.mask(said["hidden"]))
+
+
+def every_guess(base: pd.DataFrame) -> dict[tuple[str, str], np.ndarray]:
+    """Of all tables that fit what stands in the files: group and metric → table × (students, successes). Nothing else is known but
+    that two groups are everyone, and that takers are the enrolled who take."""
+    said = base.set_index(["subgroup", "metric_id"])[["n_low", "n_high", "low", "high"]]
+    said = said.fillna({"n_low": 0, "n_high": np.inf, "low": 0, "high": 100})
+
+    def fits(counts: np.ndarray, group: str) -> np.ndarray:
+        alike = np.ones(len(counts), bool)
+        for number, metric in enumerate(METRICS):
+            n, s, of = counts[:, number], counts[:, number + 1], said.loc[(group, metric)]
+            under = (100 * s < of["high"] * n) | (of["high"] == 100)
+            alike &= (n >= of["n_low"]) & (n <= of["n_high"]) & (100 * s >= of["low"] * n) & under
+        return alike
+
+    options = np.array([(n, s, t) for n in range(1, MOST + 1) for s in range(n + 1) for t in range(s + 1)])
+    yes, no = (options[fits(options, group)] for group in ("yes", "no"))
+    first, second = (of.ravel() for of in np.indices([len(yes), len(no)]))
+    both = fits(yes[first] + no[second], "all")
+    worlds = {"yes": yes[first[both]], "no": no[second[both]]}
+    worlds["all"] = worlds["yes"] + worlds["no"]
+    return {
+        (group, metric): of[:, number : number + 2]
+        for group, of in worlds.items()
+        for number, metric in enumerate(METRICS)
+    }
+
+
+@settings(max_examples=20)
+@given(nested(4), nested(10), st.integers(1, 9))
+def test_the_interval_that_the_audit_works_out_of_a_release_is_that_of_the_enumeration(few, many, apart):
+    """Any two numbers are `apart` for the one as they are for the other; so are the ends where they are not."""
+    assume(10 <= few[0] + many[0] <= MOST)
+    counts = table({"yes": few, "no": many})
+    year = Year.of(counts, DIMENSIONS, 10)
+    base = as_read(Prover(year).said, year.cells)
+    guesses = every_guess(base)
+    rules = Rules(DIMENSIONS, {}, frozenset(), {}, pd.DataFrame())
+    known = intervals.Year.of(base, rules)
+    outer = known.known.bounds
+    low, high = known.settled(np.ones(len(known.place), bool), apart)
+    for cell, key in enumerate(zip(base["subgroup"], base["metric_id"], strict=True)):
+        n, s = guesses[key].T
+        for values, at in zip((n, s, n - s), known.columns[:, cell], strict=True):
+            assert outer[0][at] <= values.min() <= values.max() <= outer[1][at]
+            assert (high[at] - low[at] >= apart) == (values.max() - values.min() >= apart)
+            assert values.min() <= low[at] <= high[at] <= values.max() or outer[1][at] - outer[0][at] < apart
+
+
+def test_what_sums_tell_together_and_none_by_itself_is_settled():
+    """Three numbers, every two of which are six: by no sum alone is one of them less open than none to six."""
+    six = np.full(3, 6)
+    program = intervals.Program(
+        sp.csr_array(np.array([[1, 1, 0], [0, 1, 1], [1, 0, 1]])),
+        six,
+        six,
+        np.zeros(3, np.int64),
+        np.full(3, 9),
+    )
+    assert (program.bounds[0].tolist(), program.bounds[1].tolist()) == ([0, 0, 0], [6, 6, 6])
+    low, high = program.settled(np.arange(3), np.ones(3, bool), 3)
+    assert (low.tolist(), high.tolist()) == ([3, 3, 3], [3, 3, 3])

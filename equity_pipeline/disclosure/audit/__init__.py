@@ -1,7 +1,7 @@
 """An outsider's attempt to narrow down the counts of students behind a release, from its files and nothing else.
 
-It shares no code with the suppressor but the declarations of `model` (what adds up to what), and none with the pages. What the
-rows of the data files say is read back as intervals, and every other figure must be what anyone could work out from those
+It shares no code with the suppressor and none with the pages. What the rows of the data files say is read back as intervals, from
+which nobody may work out a hidden number (`intervals`), and every other figure must be what anyone could work out from those
 (`marts`, `figures`). The workbook (`workbook`), the pages (`pages`) and the programmes' tables (`programmes`) may say nothing
 but that, and the roll-up of the network (`network`) nothing but what the releases say that it was made of.
 """
@@ -23,7 +23,7 @@ import polars as pl
 
 from equity_pipeline.disclosure.audit import network, pages, programmes, workbook
 from equity_pipeline.disclosure.audit.finding import Finding
-from equity_pipeline.disclosure.audit.marts import Reading
+from equity_pipeline.disclosure.audit.marts import UNBOUNDED, Reading
 from equity_pipeline.disclosure.audit.order import Order
 from equity_pipeline.disclosure.audit.said import Said, partner_name
 from equity_pipeline.disclosure.figures import Rules
@@ -41,6 +41,7 @@ class AuditResult:
     figures: int = 0
     minimum_cell: int = 0
     releases: int = 1
+    narrowest: int = UNBOUNDED
     files: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -54,6 +55,11 @@ class AuditResult:
         return [
             f"audit {verdict}: {self.cells} groups, {self.hidden} hidden, minimum cell {self.minimum_cell}",
             f"figures worked out again from published students and rates: {self.figures}",
+            *(
+                []
+                if self.narrowest == UNBOUNDED
+                else [f"narrowest interval of a hidden number: {self.narrowest} apart"]
+            ),
             *(f"{finding.kind}: {finding.mart} {finding.where}" for finding in self.findings),
         ]
 
@@ -63,6 +69,7 @@ def audit(
     rules: Rules | None = None,
     minimum_cell: int | None = None,
     previous: Sequence[Path | str] = (),
+    exactly: bool = False,
 ) -> AuditResult:
     """Attack the files of a release, together with those of earlier releases of the same partner.
 
@@ -73,6 +80,7 @@ def audit(
         minimum_cell: the policy the release promises, students. Both are read from the release's certificate.json
             where not given.
         previous: earlier releases; no difference from them may say that a change was of fewer than `CHANGE` students.
+        exactly: settle by whole-number programs what sums leave open of hidden numbers, which takes up to a minute or so.
 
     Raises:
         DisclosureError: there is nothing to read, or a file can't be read as a table; what can't be attacked
@@ -86,7 +94,7 @@ def audit(
         raise DisclosureError("the release has no data/gap_metrics to attack; nothing is published")
     tables, files_of_tables, of_tables = _read(release_dir, "data/programmes")
     earlier = [_read_parquet(Path(folder) / "data" / "gap_metrics.parquet") for folder in previous]
-    result = attack(frames, rules, minimum_cell, earlier)
+    result = attack(frames, rules, minimum_cell, earlier, exactly)
     of_tables += programmes.findings(tables, frames["gap_metrics"], minimum_cell)
     said, order = Said(frames, rules, partner_name(release_dir)), Order()
     shown = workbook.findings(release_dir, said, order) + pages.findings(
@@ -249,7 +257,11 @@ def _plain(column: pd.Series) -> pd.Series:
 
 
 def attack(
-    frames: dict[str, pd.DataFrame], rules: Rules, minimum_cell: int, earlier: Sequence[pd.DataFrame] = ()
+    frames: dict[str, pd.DataFrame],
+    rules: Rules,
+    minimum_cell: int,
+    earlier: Sequence[pd.DataFrame] = (),
+    exactly: bool = False,
 ) -> AuditResult:
     """Attack published marts: name → frame; `earlier`: `gap_metrics` of releases before. Needs no IO."""
     reading = Reading(frames, rules, minimum_cell)
@@ -258,11 +270,12 @@ def attack(
     reading.check_closure()
     for mart in sorted(set(frames) - {"gap_metrics", "gap_closure"}):
         reading.check_copy(mart)
-    for gaps in earlier:
-        before = Reading({"gap_metrics": gaps}, rules, minimum_cell)
+    readings = [Reading({"gap_metrics": gaps}, rules, minimum_cell) for gaps in earlier]
+    for before in readings:
         before.read_base()
         reading.check_difference(before)
         reading.check_sums(before)
+    reading.check_intervals(readings, exactly)
     hidden = reading.base[reading.base["n"].isna()]
     return AuditResult(
         findings=tuple(sorted(set(reading.findings), key=lambda f: (f.kind, f.mart, f.where))),
@@ -272,6 +285,7 @@ def attack(
         figures=reading.checked,
         minimum_cell=minimum_cell,
         releases=1 + len(earlier),
+        narrowest=reading.narrowest,
     )
 
 

@@ -6,6 +6,7 @@ import functools
 import itertools
 import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ import pandas as pd
 
 from equity_pipeline.disclosure import figures
 from equity_pipeline.disclosure.audit.finding import Finding
+from equity_pipeline.disclosure.audit.intervals import COUNTS, OF_SCHOOLS, Year, narrowed
 from equity_pipeline.disclosure.audit.said import APART
-from equity_pipeline.disclosure.audit.sums import narrowed
 from equity_pipeline.disclosure.figures import ABOUT, CELL, PAIR, REASONS, Rules
 
 # The form a statement must have: what students are rounded to, and how many numbers of successes are in a band.
@@ -29,6 +30,8 @@ BAND = re.compile(r"under ([\d.]+)%|([\d.]+)% or more|([\d.]+)% to ([\d.]+)%")
 BANDS = ["rate_band", "reference_rate_band"]
 # A change of fewer students than this must not follow from two releases.
 CHANGE = 10
+# Of a release that hides nothing.
+UNBOUNDED = 10**7
 NEVER = ["successes", "reference_successes"]
 
 
@@ -67,7 +70,7 @@ class Reading:
         self.frames = {mart: frame.reset_index(drop=True) for mart, frame in frames.items()}
         self.rules, self.minimum_cell = rules, minimum_cell
         self.findings: list[Finding] = []
-        self.checked = 0
+        self.checked, self.narrowest = 0, UNBOUNDED
 
     def tell(
         self, kind: str, mart: str, table: pd.DataFrame, wrong: np.ndarray | pd.Series, column: str = ""
@@ -220,23 +223,52 @@ class Reading:
             )
 
     def check_sums(self, before: Reading) -> None:
-        """Nor is a change of few students known to fewer than `APART` by what sums tell of the students of each release."""
+        """Nor is a change of few known to fewer than `APART` by what sums tell of the students, successes and others of each release."""
         for school_year in sorted({*self.base["school_year"]} & {*before.base["school_year"]}):
             now, then = (
                 reading.base[(reading.base["school_year"] == school_year) & ~reading.base["absent"]]
                 for reading in (self, before)
             )
-            told = [of[[*CELL, "n_low", "n_high"]].sort_values(CELL, ignore_index=True) for of in (now, then)]
+            told = [
+                of[[*CELL, "n_low", "n_high", "low", "high"]].sort_values(CELL, ignore_index=True)
+                for of in (now, then)
+            ]
             if told[0].equals(told[1]):
                 continue
-            both = narrowed(now, self.rules.dimensions).merge(
-                narrowed(then, self.rules.dimensions), on=CELL, suffixes=("", "_before")
+            both = narrowed(now, self.rules).merge(
+                narrowed(then, self.rules), on=CELL, suffixes=("", "_before")
             )
-            least, most = both["n_low"] - both["n_high_before"], both["n_high"] - both["n_low_before"]
-            known = (
-                ((least > 0) | (most < 0)) & (most - least < int(APART)) & (np.maximum(-least, most) < CHANGE)
-            )
-            self.tell("sums of two releases tell a change of few students", "gap_metrics", both, known, "n")
+            for count in COUNTS:
+                least = both[f"{count}_low"] - both[f"{count}_high_before"]
+                most = both[f"{count}_high"] - both[f"{count}_low_before"]
+                known = (
+                    ((least > 0) | (most < 0))
+                    & (most - least < int(APART))
+                    & (np.maximum(-least, most) < CHANGE)
+                )
+                self.tell(
+                    "sums of two releases tell a change of few students", "gap_metrics", both, known, count
+                )
+
+    def check_intervals(self, earlier: Iterable[Reading], exactly: bool) -> None:
+        """Every hidden number of students, successes and others may be one of two that are `APART`. Of a group that an earlier
+        release told of, what is hidden now is no secret any more."""
+        told = [reading.base.loc[reading.base["n"].notna(), CELL] for reading in earlier]
+        open_ = self.base["n"].isna() & (self.base["metric_id"] != OF_SCHOOLS)
+        if told:
+            cells = pd.MultiIndex.from_frame(self.base[CELL])
+            open_ &= ~cells.isin(pd.MultiIndex.from_frame(pd.concat(told)))
+        for _, of_year in self.base[~self.base["absent"]].groupby("school_year"):
+            year, hidden = Year.of(of_year, self.rules), open_[of_year.index].to_numpy()
+            asked = np.zeros(len(year.place), bool)
+            asked[year.columns[:, hidden]] = True
+            low, high = year.settled(asked, int(APART)) if exactly else year.known.bounds
+            for count, columns in zip(COUNTS, year.columns, strict=True):
+                width = np.where(hidden, (high - low)[columns], UNBOUNDED)
+                self.narrowest = min(self.narrowest, int(width.min(initial=UNBOUNDED)))
+                self.tell(
+                    "a hidden number can be worked out", "gap_metrics", year.cells, width < int(APART), count
+                )
 
     def _windows(self) -> pd.DataFrame:
         """By `CELL`, the lowest and highest number of students, successes and others that a release leaves open."""
