@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 
 import pytest
@@ -50,8 +51,9 @@ def postgres(tmp_path_factory):
         if not shutil.which("runuser"):
             pytest.skip("root, and no runuser to start PostgreSQL as another user")
         become = ["runuser", "-u", "nobody", "--"]
-        folder = "/tmp/" + folder.parent.name + "-postgres"
-        os.makedirs(folder)
+        folder = tempfile.mkdtemp(
+            prefix="postgres-"
+        )  # pytest's own folder is closed to others; a killed run leaves its folder
         shutil.chown(folder, "nobody")
     port = _free_port()
     data = f"{folder}/data"
