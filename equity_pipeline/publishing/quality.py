@@ -2,28 +2,73 @@
 
 from __future__ import annotations
 
+import collections
 import datetime as dt
-from collections.abc import Hashable
+from collections.abc import Collection
 from typing import Any
 
 import pandas as pd
 
 from equity_pipeline.domain import school_years
+from equity_pipeline.domain.rows import Row
+from equity_pipeline.extracts.resolve import CONFLICT
 from equity_pipeline.partners.registry import Partner
-from equity_pipeline.publishing.context import QUALITY_COLUMNS, Context
+from equity_pipeline.publishing.context import Context
 
 _ABOUT_NO_STUDENT = ("schools", "courses", "survey_items", "initiatives")
 
 
-def shown(counts: pd.DataFrame, minimum_cell: int) -> pd.DataFrame:
-    """The counts of rows as they may leave: rows about students that are fewer than the smallest cell are not counted out
-    loud, so their counts are null. Grain: school_year × extract with a row delivered, newest first."""
-    numbers = [column for column in QUALITY_COLUMNS if column not in ("school_year", "extract")]
-    rows = counts.astype(dict.fromkeys(["school_year", *numbers], "Int64"))
-    rows = rows[rows["rows_in"] > 0]
-    few = (rows["rows_in"] < minimum_cell) & ~rows["extract"].isin(_ABOUT_NO_STUDENT)
-    rows[numbers] = rows[numbers].mask(few, pd.NA)
-    return rows.sort_values(["school_year", "extract"], ascending=[False, True], ignore_index=True)
+def shown(context: Context, minimum_cell: int) -> dict[str, list[Row]]:
+    """Counts of rows as they may leave, newest first: `lines` of `QUALITY_COLUMNS`, `reasons` of `REJECTION_COLUMNS`.
+
+    Rows about students are told to the nearest ten, and not counted (None) where they are fewer than the smallest cell. Told
+    by themselves are loaded rows, duplicates and the rows of each reason; rejected and delivered ones are worked out from
+    these, so that no sum narrows a count down.
+    """
+    reasons: list[Row] = []
+    rejected = collections.defaultdict(list)
+    for row in _rows(context.rejections, "reason"):
+        told = _told(row["rows"], minimum_cell, row["extract"])
+        reasons.append(row | {"rows": told})
+        if row["reason"] != CONFLICT:
+            rejected[row["school_year"], row["extract"]].append(told)
+    lines: list[Row] = []
+    for row in _rows(context.quality[context.quality["rows_in"] > 0], "extract"):
+        loaded, duplicates = (_told(row[of], minimum_cell, row["extract"]) for of in ("loaded", "duplicates"))
+        parts = loaded, _total(rejected[row["school_year"], row["extract"]], minimum_cell), duplicates
+        lines.append(
+            row
+            | {"rows_in": _total(parts, minimum_cell)}
+            | dict(zip(("loaded", "rejected", "duplicates"), parts, strict=True))
+        )
+    return {"lines": lines, "reasons": reasons}
+
+
+def _rows(frame: pd.DataFrame, last: str) -> list[Row]:
+    ordered = frame.astype(object).sort_values(
+        ["school_year", "extract", last], ascending=[False, True, True]
+    )
+    return [{str(name): value for name, value in row.items()} for row in ordered.to_dict("records")]
+
+
+def _told(count: int, minimum_cell: int, extract: str = "") -> int | None:
+    """Each number that is told stands for four counts or more, so the first one may begin below its ten."""
+    if extract in _ABOUT_NO_STUDENT or not count:
+        return int(count)
+    return _to_tens(max(count, minimum_cell + 3)) if count >= minimum_cell else None
+
+
+def _total(told: Collection[int | None], minimum_cell: int) -> int | None:
+    """What counts that are told come to; each that is too few to be told stands for half the smallest cell."""
+    known = [count for count in told if count is not None]
+    few = len(told) - len(known)
+    if few == 1 and not any(known):
+        return None
+    return _to_tens(sum(known) + few * minimum_cell // 2) if few else sum(known)
+
+
+def _to_tens(count: int) -> int:
+    return (int(count) + 5) // 10 * 10
 
 
 def missing(context: Context, partner: Partner, years: list[int]) -> list[dict[str, Any]]:
@@ -49,21 +94,19 @@ def missing(context: Context, partner: Partner, years: list[int]) -> list[dict[s
 def account(context: Context, partner: Partner, years: list[int]) -> dict[str, Any]:
     """What the data-quality page says."""
     smallest = partner.privacy.minimum_cell
-    lines = shown(context.quality, smallest).to_dict("records")
-    small = {(line["school_year"], line["extract"]) for line in lines if pd.isna(line["rows_in"])}
-    reasons = [
-        row for row in context.rejections.sort_values(["school_year", "extract", "reason"], ascending=[False, True, True]).to_dict("records")
-        if (row["school_year"], row["extract"]) not in small
-    ]  # fmt: skip
-    return {"lines": lines, "now": _newest(lines), "reasons": reasons, "smallest": smallest, "missing": missing(context, partner, years),
-            "refused": context.refused, "superseded": context.superseded, "as_of": context.as_of}  # fmt: skip
+    counts = shown(context, smallest)
+    return {**counts, "now": _newest(counts["lines"], smallest), "smallest": smallest, "exact": _ABOUT_NO_STUDENT,
+            "missing": missing(context, partner, years), "refused": context.refused, "superseded": context.superseded,
+            "as_of": context.as_of}  # fmt: skip
 
 
-def _newest(lines: list[dict[Hashable, Any]]) -> dict[str, Any] | None:
-    """The newest school year on file, and how its rows fared that are counted out loud."""
+def _newest(lines: list[Row], minimum_cell: int) -> dict[str, Any] | None:
+    """The newest school year on file, and about how its rows fared."""
     if not lines:
         return None
     year = lines[0]["school_year"]
-    told = [line for line in lines if line["school_year"] == year and not pd.isna(line["rows_in"])]
-    counts = {name: sum(int(line[name]) for line in told) for name in ("loaded", "rejected", "duplicates")}
-    return {"year": year, "counts": {"rows": sum(counts.values()), **counts}}
+    totals = {
+        name: _total([line[name] for line in lines if line["school_year"] == year], minimum_cell)
+        for name in ("rows_in", "loaded", "rejected", "duplicates")
+    }
+    return {"year": year, **{name: n if n is None else _told(n, minimum_cell) for name, n in totals.items()}}

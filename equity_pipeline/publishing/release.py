@@ -251,11 +251,7 @@ def _data(frames: dict[str, pd.DataFrame], context: Context) -> dict[str, bytes]
 
 def _quality(context: Context, partner: Partner) -> dict[str, Any]:
     """What the data-quality page is made of, for the id."""
-    counts = {
-        "rows": quality.shown(context.quality, partner.privacy.minimum_cell),
-        "rejected": context.rejections,
-    }
-    return {name: datafiles.csv(frame).decode() for name, frame in counts.items()} | {
+    return quality.shown(context, partner.privacy.minimum_cell) | {
         "refused": context.refused, "superseded": context.superseded, "as_of": str(context.as_of), "expected": partner.expected,
     }  # fmt: skip
 

@@ -13,11 +13,12 @@ import yaml
 from equity_pipeline.domain.errors import EquityError
 from equity_pipeline.domain.rows import Row
 from equity_pipeline.extracts.ledger import Ledger
+from equity_pipeline.extracts.pseudonyms import Pseudonyms
 from equity_pipeline.partners.registry import Partner
 from equity_pipeline.publishing import programmes
 from equity_pipeline.publishing.context import QUALITY_COLUMNS, REJECTION_COLUMNS, Context, Labels
 from equity_pipeline.publishing.contracts import MARTS
-from equity_pipeline.storage import sealed
+from equity_pipeline.storage import keys, sealed
 from equity_pipeline.storage.home import Home
 from equity_pipeline.warehouse import project
 
@@ -61,7 +62,7 @@ def read(home: Home, partner: Partner) -> tuple[dict[str, pd.DataFrame], Context
     context = Context(
         labels=Labels(**seeds),
         schools=dict(names),
-        deliveries=_deliveries(ledger, partner.partner_id),
+        deliveries=_deliveries(home, ledger, partner.partner_id),
         quality=pd.DataFrame(ledger.summary(partner.partner_id), columns=["partner_id", *QUALITY_COLUMNS])[
             QUALITY_COLUMNS
         ],
@@ -105,9 +106,14 @@ def descriptions() -> dict[str, dict[str, str]]:
     return said
 
 
-def _deliveries(ledger: Ledger, partner_id: str) -> list[Row]:
-    """The deliveries that stand in the extracts now. No order of arrival: the same files give the same release."""
-    return _files(ledger, partner_id, "loaded", ["delivery_id", "file", "extract", "school_year"])
+def _deliveries(home: Home, ledger: Ledger, partner_id: str) -> list[Row]:
+    """The deliveries that stand in the extracts now. No order of arrival: the same files give the same release.
+
+    An id is the hash of the file, so whoever knows all of it but a number could try that out: here it is a pseudonym.
+    """
+    found = _files(ledger, partner_id, "loaded", ["delivery_id", "file", "extract", "school_year"])
+    named = Pseudonyms(keys.key(home, partner_id))
+    return [delivery | {"delivery_id": named.person(delivery["delivery_id"])} for delivery in found]
 
 
 def _files(ledger: Ledger, partner_id: str, status: str, columns: list[str]) -> list[Row]:

@@ -25,6 +25,7 @@ from tests.disclosure.conftest import PARTNER, District
 NAME = "Independent School District 8,431 (66.6%) & Co"
 INDEX, TRACKER, ENROLLED = "index.html", "tables/ap_ib_enrollment.html", "ap_ib_enrollment"
 OTHER = "tables/exam_taken.html"
+QUALITY = "quality.html"
 CLIMATE = "programmes/climate.html"
 SHEET, BOOK = "xl/worksheets/sheet2.xml", "xl/workbook.xml"
 
@@ -143,6 +144,12 @@ PAGES: dict[str, tuple[str, Callable[[str], str]]] = {
     "a script's data": (INDEX, swap('("words"|id="words">\\{)', r'\1"n": 7, ')),
     "the size of a file": (INDEX, swap(r"\d+ KB", "43,210 KB")),
     "a language that says more": ("tables/ap_ib_enrollment.es.html", swap(r"n ~(\d+)0<", r"n \g<1>3<")),
+    "rows that were loaded": (QUALITY, swap(r'(data-label="Loaded">)~([\d,]+)0<', r"\g<1>\g<2>3<")),
+    "rows that were loaded, rounded to nothing": (QUALITY, swap(r'(data-label="Loaded">~[\d,]+)0<', r"\g<1>7<")),
+    "rows that were delivered": (QUALITY, swap(r'(data-label="Delivered">)[^<]*', r"\g<1>~1,230")),
+    "few rows counted out loud": (QUALITY, swap(r'(data-label="Duplicates">)[^<]*', r"\g<1>7")),
+    "rows that were rejected for a reason": (QUALITY, swap(r'(data-label="Rows">)[^<]*', r"\g<1>7")),
+    "rows in a sentence": (QUALITY, swap(r"about [\d,]+ are in the numbers", "1,234 are in the numbers")),
     "a programme's rate": (CLIMATE, swap(r'(data-label="Rate">)[^<]*', r"\g<1>31.4%")),
     "a programme's number of people": (CLIMATE, swap(r"n ~(\d+)0<", r"n ~\g<1>3<")),
     "a programme's bar": (CLIMATE, swap(r'(<circle class="own" cx=")[\d.]+', r"\g<1>31.37")),

@@ -32,6 +32,7 @@ from equity_pipeline.disclosure.audit.said import (
     Row,
     Said,
     ends,
+    half_up,
     has_gap,
     hidden,
     numbers,
@@ -51,6 +52,10 @@ _STYLE = re.compile(r"(flex:(?P<tally>\d+)|(width|left):(?P<percent>[\d.]+)%)")
 ALWAYS = {"0", "100%", "95%", "9", "12", "−10", "10", "100", "0.7", "4", "5"}
 # What is counted of releases and deliveries, and not of students.
 _RECORDS = re.compile(r"(rows?|numbers?|more groups?|more gaps?|expected deliver\w+|deliver\w+|files?)$")
+# Rows of deliveries: about students in tens, in the sentence in which all are told together, and in tables but for these kinds of data.
+_ROWS = re.compile(r"([\d,]+) (?:rows|are in the numbers|were rejected|came more than once)")
+_TENS = re.compile(r"0|~[\d,]*0")
+_NO_STUDENT = ("Schools", "Courses", "Survey items", "Initiatives")
 _RULES = re.compile(r"Rules that changed since then: ")
 _FOLLOWS = re.compile(r"(\d[\d,]*) (percentage points|KB|students|more \w+|expected \w+|\w+)")
 # Names that a partner gave: of files, and of schools that have none but their id.
@@ -134,6 +139,7 @@ class _Site:
         release_dir: Path,
     ) -> None:
         self.said, self.order, self.tallies = said, order, Tallies(said)
+        self.minimum_cell = minimum_cell
         self.sizes = {
             f"{max(1, round(p.stat().st_size / 1024)):,}" for p in (release_dir / "data").rglob("*.*")
         }
@@ -184,6 +190,7 @@ class _Page(Walk):
         self.programme = folder == "programmes"
         self.year = self.said.years[-1]
         self.counted = site.tallies.told_of(self.school, self.metric)
+        self.few = f"fewer than {site.minimum_cell}"
         # Cells whose texts were read.
         self.read: set[html.HtmlElement] = set()
 
@@ -219,6 +226,9 @@ class _Page(Walk):
 
     def text(self, text: str | None, element: html.HtmlElement) -> None:
         """A number that stands alone must be one that is said of the place."""
+        rows = _ROWS.findall(text or "") if self.path == "quality.html" else []
+        if any(not number.endswith("0") and number != str(self.site.minimum_cell) for number in rows):
+            self.tell("rows counted out loud", element.tag)
         if (
             not text
             or self.path in ("methods.html", "quality.html")
@@ -521,6 +531,7 @@ class _Page(Walk):
             "Gap": self._goal,
             "Group": self._changed,
             "Kind of data": self._delivered,
+            "Reason": self._rejected,
         }
         line = read.get(heads[0]) if heads else None
         if line is None:
@@ -614,12 +625,34 @@ class _Page(Walk):
         )
 
     def _delivered(self, row: html.HtmlElement) -> bool:
-        """Rows that were delivered are loaded, rejected or duplicates; few of them are not counted out loud."""
-        said = [cell for cell in row if cell.get("class") == "num"]
-        if len(said) < 4 or not all(words(cell).replace(",", "").isdigit() for cell in said):
+        """Rows that came: in a form that the rules allow, and the sum is that of the others as they are told."""
+        said = [words(cell) for cell in row if cell.get("class") == "num"]
+        if not said:
             return True
-        delivered, *parts = (int(words(cell).replace(",", "")) for cell in said)
-        return delivered == sum(parts)
+        few, smallest = self.few, self.site.minimum_cell
+        parts = [
+            smallest / 2 if one == few else int(one.lstrip("~").replace(",", ""))
+            for one in said[1:]
+            if self._rounded(one, row[0])
+        ]
+        if len(parts) < 3 or not self._rounded(said[0], row[0]):
+            return False
+        if few not in said[1:]:
+            return said[0].lstrip("~") == _count(sum(parts))
+        return said[0] == (few if sum(parts) == smallest / 2 else people(half_up(int(sum(parts)), -1)))
+
+    def _rejected(self, row: html.HtmlElement) -> bool:
+        """How many rows were rejected for a reason, in a form that the rules allow."""
+        return self._rounded(words(row[3]), row[1])
+
+    def _rounded(self, said: str, extract: html.HtmlElement) -> bool:
+        """Counts of rows about students are told in tens, or that they are few."""
+        return (
+            bool(_TENS.fullmatch(said))
+            or said == self.few
+            or words(extract) in _NO_STUDENT
+            and said.replace(",", "").isdigit()
+        )
 
 
 def _count(number: float) -> str:
