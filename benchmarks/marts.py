@@ -142,28 +142,31 @@ with seat as materialized (
 ), days as (
   select school_year, student_id, sum(days_enrolled) as enrolled, sum(days_absent) as absent from {attendance} group by all
 )
-select s.school_year, s.school_id, s.grade_level, coalesce(s.cell_1, s.cell_2) as cell,
-  count(*) as n0, count(*) filter (c.ap_ib) as s0, count(*) as n1, count(*) filter (c.advanced) as s1,
-  count(*) as n2, count(*) filter (c.ap_stem) as s2,
-  count(*) filter (is_new) as n3, count(*) filter (is_new and c.ap_ib) as s3,
-  count(*) as n4, count(*) filter (o.offered) as s4, count(*) filter (c.graded) as n5, count(*) filter (c.good) as s5,
-  sum(q.n) as n6, sum(q.s) as s6, count(*) filter (c.began) as n7, count(*) filter (c.ap_ib) as s7,
-  count(*) filter (c.ap_ib) as n8, count(*) filter (taken) as s8, count(*) filter (taken) as n9, count(*) filter (passed) as s9,
-  count(*) filter (c.ap_ib) as n10, count(*) filter (passed) as s10,
-  count(*) filter (s.grade_level = '12') as n11, count(*) filter (s.grade_level = '12' and v.student_id is not null) as s11,
-  count(*) filter (d.enrolled >= 10) as n12, count(*) filter (d.enrolled >= 10 and 10 * d.absent >= d.enrolled) as s12,
-  count(*) as n13, count(*) filter (t.oss) as s13, count(*) as n14, count(*) filter (t.iss) as s14,
-  count(*) as n15, count(*) filter (t.oss or t.iss) as s15, count(*) as n16, count(*) filter (t.referral) as s16,
-  count(*) as n17, count(*) filter (t.expulsion) as s17
-from student s
-left join course c using (school_year, student_id) left join seats q using (school_year, student_id)
-left join exam x using (school_year, student_id) left join ever v using (school_year, student_id)
-left join since f using (student_id) left join offered o using (school_year, school_id)
-left join event t using (school_year, student_id) left join days d using (school_year, student_id),
-lateral (select (s.grade_level = '09' or f.seen < s.school_year) and coalesce(f.first_ap_ib >= s.school_year, true) as is_new,
-  (c.ap and x.ap) or (c.ib and x.ib) as taken,
-  ((c.ap and x.ap) or (c.ib and x.ib)) and (x.ap_passed or x.ib_passed) as passed) as g
-group by grouping sets ((s.school_year, s.school_id, s.grade_level, s.cell_1), (s.school_year, s.school_id, s.grade_level, s.cell_2));
+select school_year, school_id, grade_level, coalesce(cell_1, cell_2) as cell,
+  count(*) as n0, count(*) filter (ap_ib) as s0, count(*) as n1, count(*) filter (advanced) as s1,
+  count(*) as n2, count(*) filter (ap_stem) as s2,
+  count(*) filter (is_new) as n3, count(*) filter (is_new and ap_ib) as s3,
+  count(*) as n4, count(*) filter (offered) as s4, count(*) filter (graded) as n5, count(*) filter (good) as s5,
+  sum(graded_seats) as n6, sum(good_seats) as s6, count(*) filter (began) as n7, count(*) filter (ap_ib) as s7,
+  count(*) filter (ap_ib) as n8, count(*) filter (taken) as s8, count(*) filter (taken) as n9, count(*) filter (passed) as s9,
+  count(*) filter (ap_ib) as n10, count(*) filter (passed) as s10,
+  count(*) filter (grade_level = '12') as n11, count(*) filter (grade_level = '12' and passed_ever) as s11,
+  count(*) filter (enrolled >= 10) as n12, count(*) filter (enrolled >= 10 and 10 * absent >= enrolled) as s12,
+  count(*) as n13, count(*) filter (oss) as s13, count(*) as n14, count(*) filter (iss) as s14,
+  count(*) as n15, count(*) filter (oss or iss) as s15, count(*) as n16, count(*) filter (referral) as s16,
+  count(*) as n17, count(*) filter (expulsion) as s17
+from (
+  select s.*, c.* exclude (school_year, student_id, ap, ib), q.n as graded_seats, q.s as good_seats, o.offered,
+    t.* exclude (school_year, student_id), v.student_id is not null as passed_ever, d.enrolled, d.absent,
+    (s.grade_level = '09' or f.seen < s.school_year) and coalesce(f.first_ap_ib >= s.school_year, true) as is_new,
+    (c.ap and x.ap) or (c.ib and x.ib) as taken, ((c.ap and x.ap) or (c.ib and x.ib)) and (x.ap_passed or x.ib_passed) as passed
+  from student s
+  left join course c using (school_year, student_id) left join seats q using (school_year, student_id)
+  left join exam x using (school_year, student_id) left join ever v using (school_year, student_id)
+  left join since f using (student_id) left join offered o using (school_year, school_id)
+  left join event t using (school_year, student_id) left join days d using (school_year, student_id)
+)
+group by grouping sets ((school_year, school_id, grade_level, cell_1), (school_year, school_id, grade_level, cell_2));
 
 create temp table cell_subgroup as
 with cell as (
