@@ -32,7 +32,9 @@ sources:
 
 
 # Folders whose files take longest, the longest first: begun at last, they would keep one process busy and the others idle.
-LONG = ("end_to_end", "orchestration", "programmes", "publishing", "disclosure", "dbt")
+LONG = (
+    "end_to_end", "orchestration", "programmes", "publishing", "dbt", "disclosure", "adapters", "extracts", "sample",
+)  # fmt: skip
 # Fixtures that take long: whatever uses one runs in the process that made it. Several folders call theirs `built`.
 COSTLY = ("demo", "district", "built")
 
