@@ -1,10 +1,11 @@
 """Protecting and proving one school year: wall and CPU seconds and memory against cells, and the share that stays published.
 
     python benchmarks/disclosure.py [--schools 5 10 20 40] [--metrics 12] [--picture FILE.svg]
-    python benchmarks/disclosure.py --home HOME
+    python benchmarks/disclosure.py --home HOME [--public race_ethnicity sex]
 
 Students are drawn at random and counted by every one-way dimension; twelve metrics are nested as those of the product are: takers
-among the enrolled, passers among takers. With a home: the newest school year of every partner that has a warehouse there.
+among the enrolled, passers among takers. With a home: the newest school year of every partner that has a warehouse there, beside
+numbers of students that are public where dimensions are named.
 
 Beside the rule stand two that publish exact numbers, students, successes and others, and hide those below the minimum: closure
 hides more until every sum has none or two hidden parts; Gaussian elimination (after Langsrud, "Secondary cell suppression by
@@ -228,8 +229,9 @@ def beside(cells: pd.DataFrame, dimensions: pd.DataFrame, ours: np.ndarray) -> I
         yield f"  {rule}: rates told of {shown.mean():.1%} of the cells; {gaps}"
 
 
-def of_home(root: Path) -> list[str]:
-    """Print what is kept of each partner of a home; of which less is kept than there should be."""
+def of_home(root: Path, public: list[str]) -> list[str]:
+    """Print what is kept of each partner of a home; of which less is kept than there should be. `public`: dimensions whose numbers
+    of students anyone knows."""
     home, short = Home(root), []
     for partner_id, partner in registry.load_all(home).items():
         if not home.warehouse(partner_id).exists():
@@ -242,7 +244,10 @@ def of_home(root: Path) -> list[str]:
         counts = counts.sort_values(CELL, ignore_index=True)
         print(f"{partner_id}: {len(counts):,} cells measured", flush=True)
         if len(counts):
-            proof = prove(counts, context.labels.dimensions, partner.privacy.minimum_cell)
+            known = context.labels.dimensions["dimension"].isin(public)
+            proof = prove(
+                counts, context.labels.dimensions.assign(public=known), partner.privacy.minimum_cell
+            )
             shown = ~proof.base["hidden"].to_numpy(bool)
             print(*beside(counts, context.labels.dimensions, shown), sep="\n", flush=True)
             short += [f"{partner_id}: {line}" for line in lacking(kept(counts, shown))]
@@ -255,9 +260,10 @@ def main() -> None:
     parser.add_argument("--metrics", type=int, default=12, choices=range(1, 13))
     parser.add_argument("--picture", type=Path)
     parser.add_argument("--home", type=Path)
+    parser.add_argument("--public", nargs="*", default=[])
     asked = parser.parse_args()
     if asked.home:
-        if short := of_home(asked.home):
+        if short := of_home(asked.home, asked.public):
             sys.exit("\n".join(["too little is told:", *short]))
         return
     points = []

@@ -52,6 +52,8 @@ class Known:
         self.low[everyone] = np.minimum(self.true[everyone], 1)
         np.maximum.at(self.low, self.n, said["n_low"].to_numpy())
         np.minimum.at(self.high, self.n, said["n_high"].to_numpy())
+        public = year.public.ravel()
+        self.low[public] = self.high[public] = self.true[public]
         blocks, least, most = [], [], []
         for q, holds in enumerate(year.holds):
             sums = year.sums[np.flatnonzero(holds)].tocoo()

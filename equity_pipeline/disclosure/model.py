@@ -86,6 +86,10 @@ FORMS: tuple[dict[tuple[str, str], int], ...] = (
 OF_SCHOOLS = frozenset({"courses_offered_access"})
 # Metrics of everyone: a group has a row exactly when it has a student, so their students are at least 1.
 POPULATION = frozenset({"ap_ib_enrollment"})
+# Metrics whose students are all students of a group.
+OF_EVERYONE = POPULATION | {
+    metric for (metric, _), of in COUNT_IDENTITIES.items() if of == ("ap_ib_enrollment", "n")
+}
 
 _OF_COLOR = (
     "american_indian_or_alaska_native", "asian", "black", "hispanic", "middle_eastern_or_north_african",

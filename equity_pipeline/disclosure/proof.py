@@ -6,7 +6,7 @@ What is published is what is proven: where no two worlds are found for a count, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,8 +31,9 @@ class Proof:
     `withheld` for the sake of others. `asked`: counts of hidden groups, their successes and the others, and every smaller
     number of successes or of others of the groups that are shown; `apart`: X → how many of them have two worlds at least X
     apart; `narrowest`: the least distance; `worlds`: school year → world × count name × group, the true counts first, and
-    `withheld`, of each of its cells; `statement`: of which counts a release says what, one row per `CELL`, also of what was not
-    measured; `held`: school years of which the last statement is repeated although counts have changed."""
+    `withheld`, of each of its cells; `public`: dimensions whose numbers of students were taken as known, and `limited`: how many counts
+    that leaves fewer than X to be apart, of which `narrowest` says nothing; `statement`: of which counts a release says what, one row
+    per `CELL`, also of what was not measured; `held`: school years of which the last statement is repeated although counts have changed."""
 
     base: pd.DataFrame
     asked: int
@@ -40,6 +41,8 @@ class Proof:
     narrowest: int
     worlds: dict[int, np.ndarray]
     withheld: dict[int, np.ndarray]
+    public: tuple[str, ...]
+    limited: int
     groups: int
     sums: int
     releases: int
@@ -64,6 +67,8 @@ class Proof:
             },
             "narrowest_interval": self.narrowest,
             "apart_at_least": X,
+            "public_enrollment": [*self.public],
+            "counts_limited_by_public_enrollment": self.limited,
             "cells": len(self.base),
             "cells_withheld_for_others": int(self.base["withheld"].sum()),
             "worlds": sum(len(worlds) for worlds in self.worlds.values()),
@@ -105,6 +110,7 @@ def prove(
     Args:
         counts: one row per `CELL` with `n` and `successes`; a metric that was not measured has none. Where they are there:
             `reason`, why it was not; `people`, how many are behind seats or answers, -1 where the students themselves are counted.
+        dimensions: those of the policy; of which `public`, if it is said, anyone knows the numbers of students of all releases.
         kept: worlds of an earlier proof, used for the years whose counts are the same.
         earlier: the `statement` of every release before.
         standing: that of the release that is read now.
@@ -115,7 +121,7 @@ def prove(
     # Where nothing was measured there is nothing to say, in the same columns.
     nothing = publish(np.zeros(0, np.int64), np.zeros(0, np.int64), minimum_cell).assign(withheld=False)
     bases = [nothing.set_index(pd.MultiIndex.from_frame(counts[CELL][:0]))]
-    widths, worlds, withheld, held, statements = [], {}, {}, [], []
+    widths, wanted, worlds, withheld, held, statements = [], [], {}, {}, [], []
     groups, sums, releases = 0, 0, 1
     stated = _stated(counts, minimum_cell)
     for school_year in sorted({*map(int, stated["school_year"])}):
@@ -129,6 +135,7 @@ def prove(
         year, size = told.prover.year, len(_measured(told.rows))
         worlds[school_year], withheld[school_year] = np.array(told.worlds), told.prover.withheld
         widths.append(told.prover.widths(told.worlds))
+        wanted.append(told.prover.wanted)
         said = told.prover.said[:size].assign(withheld=told.prover.withheld[:size])
         bases.append(said.set_index(pd.MultiIndex.from_frame(year.cells[CELL][:size])))
         statements.append(told.rows.copy())
@@ -137,10 +144,12 @@ def prove(
         releases = max(releases, 1 + told.others)
         if told.rows is last and _change(now, last):
             held.append(school_year)
-    width = np.concatenate([*widths, np.zeros(0, np.int64)])
+    width, enough = (np.concatenate([*of, np.zeros(0, np.int64)]) for of in (widths, wanted))
+    public = dimensions.loc[dimensions["public"], "dimension"] if "public" in dimensions else ()
     apart = {x: int((width >= x).sum()) for x in (1, 3, 5)}
     return Proof(
-        pd.concat(bases), len(width), apart, int(width.min(initial=FAR)), worlds, withheld, groups, sums, releases,
+        pd.concat(bases), len(width), apart, int(width[enough == X].min(initial=FAR)), worlds, withheld,
+        tuple(sorted(public)), int((enough < X).sum()), groups, sums, releases,
         pd.concat(statements, ignore_index=True), tuple(held),
     )  # fmt: skip
 
@@ -167,7 +176,10 @@ def _told(
             return _first(now, None, before, dimensions, min(_AS_MUCH * large, told))
         except DisclosureError:
             pass  # too few to hide each other
-    return _again(last, withheld, before, dimensions, kept) or _first(last, withheld, before, dimensions)
+    again = _again(last, withheld, before, dimensions, kept) or _first(last, withheld, before, dimensions)
+    # What was said can't be said again if it tells too much, as where numbers of students have become public since.
+    same = np.array_equal(again.prover.withheld[: len(withheld)], withheld)
+    return again if same else _first(last, None, before, dimensions)
 
 
 def _change(now: pd.DataFrame, last: pd.DataFrame) -> int:
@@ -195,7 +207,20 @@ def _first(
             hidden = Prover(year, said["withheld"].to_numpy(bool)).said["hidden"].to_numpy()[at] & (at >= 0)
             few = abs(now.cells["n"].to_numpy() - year.cells["n"].to_numpy()[at]) < now.minimum_cell
             withheld |= hidden & few & ~hidden_now
-    return _Told(rows, *proven(*_joined(now, withheld, others, dimensions), least), len(others))
+    return _Told(rows, *_proven(*_joined(now, withheld, others, dimensions), least), len(others))
+
+
+def _proven(year: Year, withheld: np.ndarray, least: float) -> tuple[Prover, list[np.ndarray]]:
+    """What may be said both to who knows the public numbers of students and to who does not, of whom they must be hidden too; and
+    the worlds of who knows them."""
+    unread = replace(year, public=np.zeros_like(year.public))
+    while year.public.any():
+        before = proven(unread, withheld, least)[0].withheld
+        prover, worlds = proven(year, before, least)
+        if np.array_equal(prover.withheld, before):
+            return prover, worlds
+        withheld = prover.withheld
+    return proven(year, withheld, least)
 
 
 def _again(

@@ -26,7 +26,7 @@ import scipy.sparse as sp
 
 from equity_pipeline.disclosure.known import Known, tighten
 from equity_pipeline.disclosure.model import ALL_STUDENTS, DISTRICT
-from equity_pipeline.disclosure.suppression import C, X
+from equity_pipeline.disclosure.suppression import UNLIMITED, C
 from equity_pipeline.disclosure.worlds import FAR, Prover, Seen, Year
 from equity_pipeline.domain.errors import DisclosureError
 
@@ -68,7 +68,7 @@ def proven(
         Lean(Known(prover)).search(worlds, _ROUNDS)
     else:
         prover, worlds = _in_blocks(Prover(year, withheld), [schools[i::number] for i in range(number)])
-    if least and (prover.widths(worlds) < X).mean() > _HOPELESS:
+    if least and (prover.widths(worlds) < prover.wanted).mean() > _HOPELESS:
         raise DisclosureError("too many counts could be worked out; nothing is published")
     prover = _repaired(prover, worlds, least)
     if left := len(prover.narrow(worlds)):
@@ -276,7 +276,7 @@ class Lean:
         random = self.random()
         seen = self.prover.seen(worlds)
         for number in range(rounds):
-            open_ = seen.highest - seen.lowest < X
+            open_ = seen.highest - seen.lowest < self.prover.wanted
             if not open_.any():
                 break
             coin = random.random((2, len(year.groups)))[:, group] < 0.5
@@ -307,17 +307,14 @@ class Lean:
     @cached_property
     def ends(self) -> tuple[np.ndarray, np.ndarray]:
         """The least and the most that each count that is asked can be, as far as its own group tells."""
-        terms = self.known.terms
-        more, less = terms.maximum(0), terms.minimum(0)
-        low, high = (bound.ravel() for bound in self.known.bounds)
-        least = np.where(self.prover.asked.less < 0, 0, -FAR)
-        return np.maximum(more @ low + less @ high, least), more @ high + less @ low
+        return self.prover.asked.ends(self.year, *self.known.bounds)
 
     def direction(self, seen: Seen, coin: np.ndarray) -> np.ndarray:
         """1 or -1 for each count: where X may still be found, and by lot where both ways lead there."""
         known = np.minimum(self.prover.asked.of(self.year, self.year.values), C)
         bottom, top = np.maximum(self.ends[0], known), self.ends[1]
-        up, down = top - seen.lowest >= X, seen.highest - bottom >= X
+        wanted = self.prover.wanted
+        up, down = top - seen.lowest >= wanted, seen.highest - bottom >= wanted
         return np.where(up & ~down, 1, np.where(down & ~up, -1, np.where(coin, 1, -1)))
 
 
@@ -397,8 +394,10 @@ class Aim:
         must say less, where it is known which."""
         # Counts that are asked have their numbers, and cells that are to be mixed the numbers after them.
         open_ = np.append(np.flatnonzero(~self._done()), len(self.truth) + np.flatnonzero(~self.mixed))
-        past = self.prover.past
+        past, hidden = self.prover.past, self.prover.said["hidden"].to_numpy()
         blocked: dict[int, np.ndarray] = {}
+        # Where no cell that is shown is in the way, small ones are, which may be withheld as large ones are: then they need not be few.
+        small: dict[int, np.ndarray] = {}
         for free in (self.known.there & ~self.known.everyone, self.known.there):
             number, parts, by_part = self.known.parts(free), [], defaultdict(list)
             for target in open_.tolist():
@@ -412,19 +411,24 @@ class Aim:
                 for target in targets if len(part.columns) <= _SMALL else sorted(set(targets) - set(blocked)):
                     cells = self._reach(part, target)
                     cells = cells[~past[cells]]
-                    if len(cells):
-                        blocked.setdefault(target, cells)
+                    told = cells[~hidden[cells]]
+                    if len(told):
+                        blocked.setdefault(target, told)
+                    elif len(cells):
+                        small.setdefault(target, cells)
             self._collect(parts)
             open_ = np.array([target for target in open_.tolist() if not self._proven(target)], np.int64)
         nothing = np.zeros(0, np.int64)
-        return [(self._cell(target), blocked.get(target, nothing)) for target in open_.tolist()]
+        return [
+            (self._cell(target), blocked.get(target, small.get(target, nothing))) for target in open_.tolist()
+        ]
 
     def _proven(self, target: int) -> bool:
         asked = len(self.truth)
         return bool(self._done()[target] if target < asked else self.mixed[target - asked])
 
     def _done(self) -> np.ndarray:
-        done: np.ndarray = self.highest - self.lowest >= X
+        done: np.ndarray = self.highest - self.lowest >= self.prover.wanted
         return done
 
     def _cell(self, target: int) -> int:
@@ -461,20 +465,20 @@ class Aim:
         changed = known.change[target] >= 0
         row = bool(changed or (self.asked.students[target] and self.asked.successes[target]))
         at = int(known.change[target] if changed else known.others[cell] if row else self.column[target])
-        truth, least = self.truth[target], self.least[target]
+        truth, least, apart = self.truth[target], self.least[target], int(self.prover.wanted[target])
 
         def up(amount: int) -> list[Bound]:
             return [Bound(row, at, amount, np.inf)]
 
         def down() -> Iterator[list[Bound]]:
-            goal = self.highest[target] - X
+            goal = self.highest[target] - apart
             if goal >= least and not self._proven(target):
                 yield [Bound(row, at, -np.inf, goal - truth)]
 
         if not self._proven(target):
-            yield up(self.lowest[target] + X - truth)
+            yield up(self.lowest[target] + apart - truth)
         yield from down()
-        for goal in range(self.highest[target] + 1, self.lowest[target] + X):
+        for goal in range(self.highest[target] + 1, self.lowest[target] + apart):
             if self._proven(target) or goal > self.highest[target] + 1:
                 break
             yield up(goal - truth)
@@ -667,9 +671,9 @@ class _Part:
         return blocking
 
     def _saying(self, columns: np.ndarray) -> np.ndarray:
-        """The cells that say how many students are in these columns."""
-        shown = ~self.known.prover.said["hidden"].to_numpy()
-        return np.flatnonzero(shown & np.isin(self.known.n, columns))
+        """The cells that say how many students are in these columns; of small ones that they are few."""
+        says = self.known.prover.said["n_high"].to_numpy() < UNLIMITED
+        return np.flatnonzero(says & np.isin(self.known.n, columns))
 
 
 class _Highs(highspy.Highs):

@@ -19,9 +19,11 @@ import pandas as pd
 import scipy.sparse as sp
 
 from equity_pipeline.disclosure.model import (
+    ALL_STUDENTS,
     CELL,
     FORMS,
     GROUP,
+    OF_EVERYONE,
     OF_SCHOOLS,
     POPULATION,
     Group,
@@ -41,7 +43,8 @@ class Year:
     statement about a group, made of the counts `n` and `s` of that group. `sums` × groups: parts less their total, which is
     nothing, or nothing negative where not `equal`; `holds`, by count name × sum, where it is so. `forms` × count names: what
     is never negative in a group. `pairs` of cells are one cell of a later and of an earlier
-    release; `past` cells were said by an earlier one."""
+    release; `past` cells were said by an earlier one. `public`, by count name × group: numbers of students that anyone knows from
+    elsewhere."""
 
     cells: pd.DataFrame
     groups: list[Group]
@@ -59,10 +62,12 @@ class Year:
     minimum_cell: np.ndarray
     pairs: np.ndarray
     past: np.ndarray
+    public: np.ndarray
 
     @classmethod
     def of(cls, counts: pd.DataFrame, dimensions: pd.DataFrame, minimum_cell: int) -> Year:
-        """`counts`: rows of one school year in order, with whole `n` and `successes`."""
+        """`counts`: rows of one school year in order, with whole `n` and `successes`. Of `dimensions` that are `public` (where there
+        is such a column), and then of all students, anyone knows how many there are."""
         cells = counts.reset_index(drop=True)
         keys = [Group(*key) for key in cells[GROUP].itertuples(index=False)]
         groups = sorted(set(keys))
@@ -85,11 +90,17 @@ class Year:
         for i, form in enumerate(forms):
             for count, times in form.items():
                 by_name[i, number[called[count]]] += times
+        of_everyone = [number[called[metric, "n"]] for metric in OF_EVERYONE if (metric, "n") in called]
+        public = set(dimensions.loc[dimensions["public"], "dimension"]) if "public" in dimensions else set()
+        known = np.array(
+            [g.dimension in public or (g.dimension == ALL_STUDENTS and bool(public)) for g in groups]
+        )
         people = cells["people"].to_numpy(np.int64) if "people" in cells else np.full(len(cells), -1)
         rows, equal = _sums([*sums, *parts], place), np.arange(len(sums) + len(parts)) < len(sums)
         return cls(
             cells, groups, names, values, n, s, group, rows, equal, _holds(values, rows, equal), by_name, parents(cells), people,
             np.full(len(cells), minimum_cell), np.zeros((0, 2), np.int64), np.zeros(len(cells), bool),
+            known & (values >= 0) & np.isin(np.arange(len(names)), of_everyone)[:, None],
         )  # fmt: skip
 
     @classmethod
@@ -105,10 +116,12 @@ class Year:
             for sizes in ([len(year.cells) for year in years], [len(year.groups) for year in years])
         )
         values = np.full((len(names), first_group[-1]), -1, np.int64)
+        public = np.zeros(values.shape, bool)
         parent_of: list[np.ndarray] = []
         forms: set[tuple[int, ...]] = set()
         for at, year in enumerate(years):
             values[columns[at], first_group[at] : first_group[at + 1]] = year.values
+            public[columns[at], first_group[at] : first_group[at + 1]] = year.public
             of, _ = year.parent
             parent_of.append(np.where(of >= 0, of + first_cell[at], -1))
             for form in year.forms:
@@ -143,6 +156,7 @@ class Year:
             np.array(sorted(forms)), (np.concatenate(parent_of), np.concatenate([year.parent[1] for year in years])),
             np.concatenate([year.people for year in years]), np.concatenate([year.minimum_cell for year in years]),
             np.concatenate([np.zeros((0, 2), np.int64), *pairs]), np.arange(len(cells)) >= len(years[0].cells),
+            public,
         )  # fmt: skip
 
     def within(self, some: np.ndarray) -> tuple[Year, np.ndarray]:
@@ -157,6 +171,7 @@ class Year:
             self.n[cells], self.s[cells], (np.cumsum(some) - 1)[self.group[cells]], sp.csr_array(sums[rows]), self.equal[rows],
             self.holds[:, rows], self.forms, (place[of[cells]], same[cells]), self.people[cells], self.minimum_cell[cells],
             place[self.pairs[np.isin(self.pairs, cells).all(axis=1)]], self.past[cells],
+            self.public[:, groups],
         ), cells  # fmt: skip
 
     def publish(self, world: np.ndarray, withheld: np.ndarray) -> pd.DataFrame:
@@ -206,6 +221,15 @@ class Asked(NamedTuple):
         found.eliminate_zeros()
         return found
 
+    def ends(self, year: Year, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The least and the most that each can be where counts (names × groups) are `low` to `high`."""
+        terms = self.terms(year)
+        more, less = terms.maximum(0), terms.minimum(0)
+        least = np.where(self.less < 0, 0, -FAR)
+        return np.maximum(
+            more @ low.ravel() + less @ high.ravel(), least
+        ), more @ high.ravel() + less @ low.ravel()
+
 
 class Prover:
     """Checks worlds of one school year: whether the same is said of them, `withheld` cells being hidden too, and what they prove."""
@@ -241,15 +265,16 @@ class Prover:
 
     @cached_property
     def asked(self) -> Asked:
-        """What must stay open: the students of a hidden group, and the successes, and the others, of a hidden group or of a
+        """What must stay open: the students of a hidden group that nobody knows from elsewhere, and the successes, and the others, of a hidden group or of a
         group that has fewer of them than the minimum cell."""
         year = self.year
         n, s = (year.values[q, year.group] for q in (year.n, year.s))
         hidden, k = self.said["hidden"].to_numpy(), year.minimum_cell
         of_students = ~year.cells["metric_id"].isin(OF_SCHOOLS).to_numpy()
+        public = year.public[year.n, year.group]
         open_n, open_s, open_others = (hidden & ~told for told in self.told)
         kinds = [
-            (open_n, 1, 0),
+            (open_n & ~public, 1, 0),
             ((open_s | (s < k)) & of_students, 0, 1),
             ((open_others | (n - s < k)) & of_students, 1, -1),
         ]
@@ -257,11 +282,9 @@ class Prover:
         less = [np.full(len(found), -1) for found in cells]
         # A change of fewer than the minimum cell, in the direction in which it was.
         later, earlier = year.pairs.T
-        for (students, successes), some in (((1, 0), True), ((0, 1), of_students), ((1, -1), of_students)):
+        for (students, successes), some in (((1, 0), ~public), ((0, 1), of_students), ((1, -1), of_students)):
             change = students * (n[later] - n[earlier]) + successes * (s[later] - s[earlier])
-            few = np.flatnonzero(
-                (change != 0) & (abs(change) < k[later]) & np.broadcast_to(some, n.shape)[later]
-            )
+            few = np.flatnonzero((change != 0) & (abs(change) < k[later]) & some[later])
             grew = change[few] > 0
             kinds.append((hidden, students, successes))
             cells.append(np.where(grew, later[few], earlier[few]))
@@ -269,6 +292,34 @@ class Prover:
         sizes = [len(found) for found in cells]
         students, successes = (np.repeat([kind[i] for kind in kinds], sizes) for i in (1, 2))
         return Asked(np.concatenate(cells), students, successes, np.concatenate(less))
+
+    @cached_property
+    def permitted(self) -> tuple[np.ndarray, np.ndarray]:
+        """The least and the most that every count can be for someone who knows the public numbers of students, what adds up and which
+        groups have a student, and has not seen the release: names × groups."""
+        year = self.year
+        low, high = np.zeros(year.values.shape, np.int64), np.full(year.values.shape, FAR)
+        low[self.everyone] = np.minimum(year.values[self.everyone], 1)
+        low[year.public] = high[year.public] = year.values[year.public]
+        for q in np.flatnonzero(year.public.any(axis=1)):
+            rows = year.sums[np.flatnonzero(year.holds[q])]
+            equal = year.equal[year.holds[q]]
+            left = rows @ year.values[q]
+            _carry(rows, np.where(equal, left, 0), np.where(equal, left, FAR), low[q], high[q])
+        # Every student whom a metric counts is one of the group; of seats and answers one has several.
+        most = high[self.everyone].min(axis=0, initial=FAR)
+        students = year.people < 0
+        for q in {*year.n[students].tolist(), *year.s[students].tolist()}:
+            high[q] = np.maximum(np.minimum(high[q], most), year.values[q])
+        return low, high
+
+    @cached_property
+    def wanted(self) -> np.ndarray:
+        """How far apart the worlds must be in each count that is asked: X, or as far as the public numbers of students permit."""
+        low, high = self.asked.ends(self.year, *self.permitted)
+        known = np.minimum(self.asked.of(self.year, self.year.values), C)
+        wanted: np.ndarray = np.minimum(X, high - np.maximum(low, known))
+        return wanted
 
     def widths(self, worlds: list[np.ndarray]) -> np.ndarray:
         """How far the worlds are apart in each count that is asked; worlds without the C students that someone knows of do
@@ -281,13 +332,16 @@ class Prover:
         """Cells of which some count is not proven to be open, or of which no world has both some who succeed and some others."""
         year = self.year
         narrow = np.zeros(len(year.cells), bool)
-        narrow[self.asked.cell[self.widths(worlds) < X]] = True
+        narrow[self.asked.cell[self.widths(worlds) < self.wanted]] = True
         return np.flatnonzero(narrow | ~self.mixed(worlds))
 
     def mixed(self, worlds: list[np.ndarray]) -> np.ndarray:
-        """Per cell, whether some world has both students who succeed and others; of facts about schools nothing is asked."""
+        """Per cell, whether some world has both students who succeed and others; of facts about schools nothing is asked,
+        nor of groups that are known to be a single student."""
         year = self.year
-        found = year.cells["metric_id"].isin(OF_SCHOOLS).to_numpy(bool)
+        found: np.ndarray = year.cells["metric_id"].isin(OF_SCHOOLS).to_numpy(bool) | (
+            self.permitted[1][year.n, year.group] < 2
+        )
         for world in worlds:
             n, s = (world[q, year.group] for q in (year.n, year.s))
             found = found | ((s > 0) & (s < n))
@@ -296,9 +350,11 @@ class Prover:
     def consistent(self, world: np.ndarray) -> bool:
         """Whether the same is said of the world and all that adds up adds up in it, for who knows C of each group."""
         year, truth = self.year, self.year.values
-        if ((world < 0) != (truth < 0)).any() or (
-            world[self.everyone] < np.minimum(truth[self.everyone], 1)
-        ).any():
+        if (
+            ((world < 0) != (truth < 0)).any()
+            or (world[self.everyone] < np.minimum(truth[self.everyone], 1)).any()
+            or (world != truth)[year.public].any()
+        ):
             return False
         for row, true, holds in zip(world, truth, year.holds, strict=True):
             if (year.sums @ (row - true))[holds & year.equal].any() or (
@@ -318,6 +374,26 @@ class Prover:
             lowest = np.minimum(lowest, np.where(value >= known, value, FAR))
             highest = np.maximum(highest, value)
         return Seen(lowest, highest)
+
+
+def _carry(
+    rows: sp.csr_array, least: np.ndarray, most: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> None:
+    """Tighten `low` and `high` of numbers, whose sums `rows` are `least` to `most`, until nothing moves."""
+    entries, more, less = rows.tocoo(), rows.maximum(0), rows.minimum(0)
+    row, column, up = entries.row, entries.col, entries.data > 0
+    while True:
+        before = low.sum(), high.sum()
+        bottom, top = (more @ low + less @ high)[row], (more @ high + less @ low)[row]
+        # What is left for one number when all others of its sum are as small, or as large, as they can be.
+        least_here, most_here = (
+            least[row] - top + np.where(up, high[column], -low[column]),
+            most[row] - bottom + np.where(up, low[column], -high[column]),
+        )
+        np.maximum.at(low, column, np.where(up, least_here, -most_here))
+        np.minimum.at(high, column, np.where(up, most_here, -least_here))
+        if (low.sum(), high.sum()) == before:
+            return
 
 
 def _holds(values: np.ndarray, sums: sp.csr_array, equal: np.ndarray) -> np.ndarray:

@@ -51,9 +51,12 @@ class Program(_Strict):
 
 
 class Privacy(_Strict):
-    """`minimum_cell`: the smallest count of students that may be shown. 10 is the mode of 39 states (NCES 2011-603)."""
+    """`minimum_cell`: the smallest count of students that may be shown. 10 is the mode of 39 states (NCES 2011-603).
+    `public_enrollment`: dimensions of which anyone can read elsewhere how many students each group has, by school and in the
+    district; `all_students` alone if only their total is. The proof then holds for who has read that, too."""
 
     minimum_cell: int = Field(default=10, ge=5)
+    public_enrollment: tuple[str, ...] = ()
 
 
 class Goal(_Strict):

@@ -127,8 +127,11 @@ def _read(releases: Path, partner_id: str) -> _Released | None:
 
 def _apart(released: list[_Released]) -> int | None:
     """What every release proves: how many students apart the two numbers are at the least that a hidden one may be. None where one of them
-    proves nothing."""
-    proofs = [r.certificate.get("proof", {}).get("apart_at_least") for r in released]
+    proves nothing, or takes numbers of students as known that leave fewer."""
+    said = [r.certificate.get("proof", {}) for r in released]
+    proofs = [
+        0 if one.get("counts_limited_by_public_enrollment") else one.get("apart_at_least") for one in said
+    ]
     return min(proofs) if proofs and all(proofs) else None
 
 

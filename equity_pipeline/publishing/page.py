@@ -59,6 +59,11 @@ class Site:
         """The words of the seeds."""
         return self.context.labels
 
+    @property
+    def public(self) -> list[str]:
+        """The dimensions whose numbers of students anyone can read elsewhere, in words."""
+        return [self.say(self.labels.dimension(one)) for one in self.partner.privacy.public_enrollment]
+
     def at(self, school_id: str, *, year: int | None = None, metric: str | None = None) -> list[Row]:
         """The rows of a place, of one year or metric where they are given."""
         return self._places.get((school_id, metric, year), [])

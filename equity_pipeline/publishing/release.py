@@ -92,7 +92,7 @@ def publish(home: Home, partner: Partner) -> Release:
             f"{partner.partner_id}: nothing to publish yet: no student of the grades that are counted is enrolled on a "
             "snapshot date; deliver students and school_enrollments (or aggregate_counts) of one school year"
         )
-    smallest, dimensions = partner.privacy.minimum_cell, context.labels.dimensions
+    smallest, dimensions = partner.privacy.minimum_cell, _with_public(context.labels.dimensions, partner)
     derivation = Derivation(home.warehouse(partner.partner_id))
     rules = derivation.rules()
 
@@ -125,6 +125,17 @@ def publish(home: Home, partner: Partner) -> Release:
         raise
     _note(home, partner.partner_id, release.release_id)
     return release
+
+
+def _with_public(dimensions: pd.DataFrame, partner: Partner) -> pd.DataFrame:
+    """The dimensions with `public`: whether anyone can read elsewhere how many students each group has."""
+    public = partner.privacy.public_enrollment
+    if unknown := sorted(set(public) - set(dimensions["dimension"])):
+        raise EquityError(
+            f"partners/{partner.partner_id}.yml: privacy.public_enrollment: no dimension {', '.join(unknown)}; "
+            f"there are {', '.join(sorted(dimensions['dimension']))}"
+        )
+    return dimensions.assign(public=dimensions["dimension"].isin(public))
 
 
 @dataclass(frozen=True)

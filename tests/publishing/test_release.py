@@ -336,3 +336,20 @@ def test_the_definition_of_its_numbers_is_one_click_from_each_page(release):
         # The pages about files have no figure of a group; the first release has changed nothing.
         assert anchors or path in ("methods.html", "quality.html", "changes.html"), path
         assert not {anchor for anchor in anchors if f'id="{anchor}"' not in methods}, path
+
+
+def test_pages_say_which_numbers_are_taken_to_be_known(tmp_path):
+    """In both languages; and the network's page claims no more than such a release."""
+    home, who = Home(tmp_path), partner(privacy={"public_enrollment": ["race_ethnicity"]})
+    limited = {"proof": {"apart_at_least": 3, "counts_limited_by_public_enrollment": 7}}
+    release = publish(home, who=who, attack=lambda folder: holds(folder) | limited)
+    label = small()[1].labels.dimension("race_ethnicity")
+    assert (
+        f"Numbers of students by {label} are taken to be known" in (release.path / "index.html").read_text()
+    )
+    spanish = [
+        page for page in release.path.rglob("*.es.html") if "se conocen por otras fuentes" in page.read_text()
+    ]
+    assert spanish == [*release.path.rglob("*.es.html")] and spanish
+    roll_up = network.publish(home, {who.partner_id: who})
+    assert "students apart" not in (roll_up.path / "index.html").read_text()

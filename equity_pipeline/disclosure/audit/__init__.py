@@ -291,10 +291,12 @@ def attack(
 
 def certificate(result: AuditResult, rules: Rules, proof: Mapping[str, object]) -> dict[str, object]:
     """What `certificate.json` says: what was attacked, how, what is left to guess, and whether the release may leave."""
+    public: Any = proof.get("public_enrollment")
+    known = f", or as far as the public numbers of students by {', '.join(public)} permit" if public else ""
     return {
         "pass": result.passed,
         "promise": f"every number of fewer than {result.minimum_cell} students, and every hidden one, may be one of two that are at "
-        f"least {proof.get('apart_at_least')} apart, also for who knows one of the students: both make the very same release",
+        f"least {proof.get('apart_at_least')} apart{known}, also for who knows one of the students: both make the very same release",
         "minimum_cell": result.minimum_cell,
         "attacked": result.files,
         "rules": {
