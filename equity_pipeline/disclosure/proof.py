@@ -17,6 +17,7 @@ from equity_pipeline.disclosure.model import CELL
 from equity_pipeline.disclosure.search import proven
 from equity_pipeline.disclosure.suppression import C, X, publish
 from equity_pipeline.disclosure.worlds import FAR, Prover, Year
+from equity_pipeline.domain import school_years
 from equity_pipeline.domain.errors import DisclosureError
 
 # A year is told anew where that tells of this share, at least, of the groups that are large enough, or of as many groups as were last
@@ -123,6 +124,7 @@ def prove(
     bases = [nothing.set_index(pd.MultiIndex.from_frame(counts[CELL][:0]))]
     widths, wanted, worlds, withheld, held, statements = [], [], {}, {}, [], []
     groups, sums, releases = 0, 0, 1
+    public = sorted(dimensions.loc[dimensions["public"], "dimension"]) if "public" in dimensions else []
     stated = _stated(counts, minimum_cell)
     for school_year in sorted({*map(int, stated["school_year"])}):
         now = _of_year(stated, school_year)
@@ -131,7 +133,15 @@ def prove(
             continue
         before = {_mark(said): said for said in (_of_year(of, school_year) for of in earlier) if len(said)}
         last = None if standing is None else _of_year(standing, school_year)
-        told = _told(now, before, last, dimensions, kept)
+        try:
+            told = _told(now, before, last, dimensions, kept)
+        except DisclosureError as error:
+            if not (before and public):
+                raise
+            raise DisclosureError(
+                f"{school_years.label(school_year)}: {error}. Earlier releases may tell too much of this year beside the numbers that "
+                f"`privacy.public_enrollment` ({', '.join(public)}) calls public: take out a dimension that is not, or delete them"
+            ) from None
         year, size = told.prover.year, len(_measured(told.rows))
         worlds[school_year], withheld[school_year] = np.array(told.worlds), told.prover.withheld
         widths.append(told.prover.widths(told.worlds))
@@ -145,11 +155,10 @@ def prove(
         if told.rows is last and _change(now, last):
             held.append(school_year)
     width, enough = (np.concatenate([*of, np.zeros(0, np.int64)]) for of in (widths, wanted))
-    public = dimensions.loc[dimensions["public"], "dimension"] if "public" in dimensions else ()
     apart = {x: int((width >= x).sum()) for x in (1, 3, 5)}
     return Proof(
         pd.concat(bases), len(width), apart, int(width[enough == X].min(initial=FAR)), worlds, withheld,
-        tuple(sorted(public)), int((enough < X).sum()), groups, sums, releases,
+        tuple(public), int((enough < X).sum()), groups, sums, releases,
         pd.concat(statements, ignore_index=True), tuple(held),
     )  # fmt: skip
 

@@ -220,6 +220,14 @@ def test_what_was_told_before_numbers_became_public_is_proven_beside_them():
     assert again.narrowest >= X
 
 
+def test_what_was_told_before_can_be_too_much_beside_public_numbers_and_the_refusal_says_so():
+    counts = crossed(np.array([12, 40, 5, 0]), np.array([6, 32, 1, 0]))
+    first, known = prove(counts, CROSSED, 10), public(CROSSED, "homeless", "sex")
+    assert prove(counts, known, 10).narrowest >= X  # as a first release it can be told
+    with pytest.raises(DisclosureError, match=r"2025-26: .*privacy\.public_enrollment` \(homeless, sex\)"):
+        prove(counts, known, 10, earlier=[first.statement], standing=first.statement)
+
+
 def test_a_dimension_that_is_none_is_refused(district: District) -> None:
     """Else a word misspelt would leave the numbers unprotected."""
     who = registry.load_all(district.home)[PARTNER]
