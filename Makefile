@@ -2,9 +2,9 @@
 PYTHON ?= python3
 HOME_DIR ?= equity_home
 BIN := .venv/bin
-# Two more than processors: servers, browsers and daemons let some tests wait. In the order of tests/conftest.py: by the number of tests in a
+# One more than processors: servers and browsers let some tests wait; with two more each takes longer, and all do. In the order of tests/conftest.py: by the number of tests in a
 # file, what takes longest would begin last.
-PARALLEL = --numprocesses=$(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 2)') --dist=loadgroup --no-loadscope-reorder
+PARALLEL = --numprocesses=$(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)') --dist=loadgroup --no-loadscope-reorder
 STAMP := .venv/installed
 
 .PHONY: setup run check docs test coverage mutants test-spark test-workers lock ui benchmark
