@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -180,6 +181,22 @@ class Partner(_Strict):
 class _TextLoader(yaml.SafeLoader):
     """YAML whose every scalar stays the text that the person wrote: `yes`, `0042` and `2023-24` are codes, and the
     models below say which of them are numbers."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """A mapping that names each key once: of two, YAML would take the last without a word.
+
+        Raises:
+            ConstructorError: a key stands there twice; with its line.
+        """
+        named: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in named:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"{key.value!r} stands here a second time; join the two", key.start_mark
+                    )
+                named.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 _TextLoader.yaml_implicit_resolvers = {

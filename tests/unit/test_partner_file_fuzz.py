@@ -6,6 +6,7 @@ import tempfile
 from importlib import resources
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -51,3 +52,15 @@ def test_a_spoilt_partner_file_is_a_partner_or_an_error_that_names_it(text):
             registry.load(path)
         except PartnerFileError as error:
             assert "riverside_usd.yml" in str(error)
+
+
+def test_a_key_that_stands_twice_is_refused_with_its_line(tmp_path):
+    """YAML would take the last one without a word: a minimum cell that was named before would be gone."""
+    path = tmp_path / "riverside_usd.yml"
+    assert "\nprivacy:" in FILES[0]
+    path.write_text(FILES[0] + "privacy:\n  public_enrollment: [sex]\n")
+    line = len(path.read_text().splitlines()) - 1
+    with pytest.raises(
+        PartnerFileError, match=rf"riverside_usd\.yml, line {line}: .*'privacy' stands here a second time"
+    ):
+        registry.load(path)
