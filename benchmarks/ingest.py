@@ -66,6 +66,8 @@ def copy_with_duckdb(folder: Path) -> None:
 
 
 def take_in(folder: Path) -> None:
+    # Pandera loads hypothesis, half a second, where it finds it: beside the tests, and on no machine that takes files in.
+    sys.modules["hypothesis"] = None
     from equity_pipeline.extracts.intake import load_extracts, take_delivery
     from equity_pipeline.extracts.ledger import Ledger
     from equity_pipeline.partners.registry import Partner

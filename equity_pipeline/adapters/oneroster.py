@@ -486,7 +486,7 @@ def _sessions(frame: pl.DataFrame, source: Source, name: str) -> pl.DataFrame:
         raise DeliveryError(
             "no session tells a school year",
             file=name,
-            line=next(iter(frame[LINE]), None),
+            line=next(iter(frame[LINE]), 1),
             remedy="give schoolYear, or startDate and endDate as YYYY-MM-DD",
         )
     types: dict[str, type[pl.DataType]] = {

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 def load() -> None:
-    """Load pandera while something else is done: it takes half a second, and who copies a delivery will store its rows."""
+    """Load pandera while something else is done: it takes half a second, and who finds a
+    new delivery will store its rows."""
     Thread(target=import_module, args=("pandera.polars",)).start()
 
 

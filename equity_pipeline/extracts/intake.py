@@ -236,10 +236,13 @@ def take_delivery(home: Home, partner: Partner) -> list[DeliveryResult]:
     known = {delivery["sha256"]: delivery for delivery in ledger.deliveries(partner.partner_id)}
     results, seen = [], set()
     # Of two names for the same bytes the one that a source claims counts.
-    for item in sorted(
+    items = sorted(
         landed(home.landing(partner.partner_id)),
         key=lambda item: (not claimed_by(partner, item.name), _arrival(item)),
-    ):
+    )
+    if {item.size() for item in items} - {delivery["size"] for delivery in known.values()}:
+        gate.load()
+    for item in items:
         sha256 = item.sha256()
         before = known.get(sha256, {"status": None, "message": None})
         if sha256 in seen or before["status"] == "accepted":
@@ -700,7 +703,6 @@ def _archive_path(home: Home, partner: Partner, sha256: str, file: str) -> Path:
 def _archived(item: Item, sha256: str, target: Path) -> bool:
     """Copy a delivery into the archive, in place of what was left there by one who was killed; False if its bytes changed
     meanwhile. It reaches the disk before the ledger knows of it (see `_take`)."""
-    gate.load()
     new = new_folder(target) if item.set_of else new_file(target, sync=False)
     with contextlib.suppress(_Changed), new as scratch:
         if item.copy_to(scratch) != sha256:
