@@ -19,19 +19,10 @@ from equity_pipeline.domain.errors import DisclosureError
 # Relations that hold no count of students.
 FREE = frozenset(
     ["partner", "metrics", "dimensions", "subgroups", "policy", "status_actions", "int_policy", "int_subgroup",
-     "int_school_year", "int_year_versions", "stg_programs", "stg_goals"]
+     "int_school_year", "int_year_versions", "int_declared_block", "stg_programs", "stg_goals"]
 )  # fmt: skip
 # Every student of a group is in this metric, so its students stand for the group's.
 _POPULATION = "ap_ib_enrollment"
-# Blocks of a comparison that rest on what was declared, on no count: who counts as low income, which course is AP or IB.
-_DECLARED = """
-select * from restricted.intermediate.int_gap_block where concerns <> 'income' or reason like 'drift: %'
-union
-select school_year, coalesce(school_id, '_all'), 'income', 'income_not_distinguished'
-from restricted.intermediate.int_student_year
-group by grouping sets ((school_year), (school_year, school_id))
-having min(econ_basis) = 'cep_all' and max(econ_basis) = 'cep_all'
-"""
 # How numbers and flags that may be null come out of Arrow, which hands them over in a fifth of the time of DuckDB's own frames.
 _NULLABLE = {pa.int32(): pd.Int64Dtype(), pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
 
@@ -70,7 +61,6 @@ class Derivation:
             source = f"({sql})" if sql else f'restricted.{schema}."{name}"'
             rows = "" if name in FREE else " limit 0"
             self.con.execute(f'create table warehouse.{schema}."{name}" as from {source}{rows}')
-        self.con.execute(f"create table declared as {_DECLARED}")
         self.con.execute("detach restricted")
 
     def rules(self) -> Rules:
@@ -95,10 +85,7 @@ class Derivation:
         self.put("int_subgroup_counts", counts)
         students = counts[(counts["metric_id"] == _POPULATION) & counts["n"].notna()]
         self.put("int_student_counts", students.assign(metric_id="_students").drop(columns="reason"))
-        blocks = pd.concat(
-            [self.run("int_gap_block"), self.con.execute("from declared").df()]
-        ).drop_duplicates()
-        self.put("int_gap_block", blocks.drop_duplicates(["school_year", "school_id", "concerns"]))
+        self.run("int_gap_block")
         self.run("int_references")
         self.run("int_p_values")
 

@@ -92,6 +92,7 @@ def build(
             shutil.copyfile(project.compiled().seeds, warehouse)
             warehouse.chmod(0o600)
             with confined(warehouse, home.folders_of(partner.partner_id), project.settings()) as connection:
+                connection.execute(f"attach ':memory:' as {models.WORKING}")
                 _load_raw(connection, home, partner, deliveries)
                 run = (
                     functools.partial(spark.run, home, partner.partner_id, scratch)

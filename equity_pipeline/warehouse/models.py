@@ -19,6 +19,8 @@ from equity_pipeline.domain.errors import without_value
 if TYPE_CHECKING:
     import pandas as pd
 
+WORKING = "working"
+"""The database in memory that dbt_project.yml names for tables which no one reads once a build is done."""
 Node = Mapping[str, Any]
 Run = Callable[[duckdb.DuckDBPyConnection, list[Node]], "list[NodeResult]"]
 
@@ -88,7 +90,8 @@ def _is_built(node: Node) -> bool:
 
 def run(connection: duckdb.DuckDBPyConnection, nodes: list[Node]) -> list[NodeResult]:
     """Make each model and ask each test; the seeds are there already. After a model that can't be made, all are skipped."""
-    for schema in sorted({node["schema"] for node in nodes if node["resource_type"] == "model"}):
+    made = [node for node in nodes if node["resource_type"] == "model"]
+    for schema in sorted({f"{node['database']}.{node['schema']}" for node in made}):
         connection.execute(f"create schema if not exists {schema}")
     results: list[NodeResult] = []
     failed = False
@@ -111,12 +114,12 @@ def _result(connection: duckdb.DuckDBPyConnection, node: Node) -> NodeResult:
         return NodeResult(node["unique_id"], status, "; ".join(broken))
     if node["resource_type"] == "model":
         _make(connection, node)
-    [(rows,)] = connection.execute(f"select count(*) from {_name(node)}").fetchall()
+    [(rows,)] = connection.execute(f"select count(*) from {name_of(node)}").fetchall()
     return NodeResult(node["unique_id"], "success", "", rows)
 
 
 def _make(connection: duckdb.DuckDBPyConnection, node: Node) -> None:
-    statement = f"create {node['config']['materialized']} {_name(node)} as "
+    statement = f"create {node['config']['materialized']} {name_of(node)} as "
     if node["language"] == "python":
         frame = in_python(node["compiled_code"], lambda name: connection.query(f"from {name}"), connection)
         connection.register("made_in_python", frame)
@@ -129,7 +132,7 @@ def _make(connection: duckdb.DuckDBPyConnection, node: Node) -> None:
             (column["name"], _ENGINE_TYPES.get(column["data_type"], column["data_type"].upper()))
             for column in node["columns"].values()
         ]
-        found = connection.execute(f"describe {_name(node)}").fetchall()
+        found = connection.execute(f"describe {name_of(node)}").fetchall()
         if [(name, kind) for name, kind, *_ in found] != agreed:
             raise _ContractBroken
 
@@ -151,5 +154,6 @@ def _broken(connection: duckdb.DuckDBPyConnection, test: Node) -> Iterator[str]:
         yield f"{rule} ({count:,} rows)"
 
 
-def _name(node: Node) -> str:
-    return f'{node["schema"]}."{node["name"]}"'
+def name_of(node: Node) -> str:
+    """Where the table of a model or seed is: in the warehouse file, or in memory for the time of a build."""
+    return f'{node["database"]}.{node["schema"]}."{node["name"]}"'

@@ -116,9 +116,9 @@ def _result(connection: duckdb.DuckDBPyConnection, node: Node, result: Any, stor
 
 
 def _collect(connection: duckdb.DuckDBPyConnection, node: Node, store: Path) -> int:
-    name = f'{node["schema"]}."{node["name"]}"'
+    name = models.name_of(node)
     files = str(store / node["schema"] / node["name"] / "*.parquet").replace("'", "''")
-    connection.execute(f"create schema if not exists {node['schema']}")
+    connection.execute(f"create schema if not exists {node['database']}.{node['schema']}")
     connection.execute(f"create table {name} as from read_parquet('{files}')")
     [(rows,)] = connection.execute(f"select count(*) from {name}").fetchall()
     return int(rows)

@@ -18,7 +18,7 @@ def model(dbt, session):
 
 def node(name, sql="", *, kind="model", after=(), tags=(), **more):
     return {
-        "unique_id": f"{kind}.{name}", "name": name, "schema": "made", "resource_type": kind, "tags": list(tags),
+        "unique_id": f"{kind}.{name}", "name": name, "database": "memory", "schema": "made", "resource_type": kind, "tags": list(tags),
         "language": "sql", "compiled_code": sql, "depends_on": {"nodes": list(after)},
         "config": {"materialized": "table", "contract": {"enforced": "columns" in more}, "severity": "ERROR"},
         "columns": {},

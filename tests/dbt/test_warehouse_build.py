@@ -233,7 +233,7 @@ def test_every_metric_has_its_model_and_every_table_and_column_its_description()
     assert bare == []
 
 
-def test_every_column_of_every_table_is_documented_and_nothing_else(query):
+def test_every_column_of_every_table_is_documented_and_nothing_else(workshop):
     nodes = manifest()["nodes"].values()
     documented = {
         (node["schema"], node["name"]): set(node["columns"])
@@ -241,8 +241,9 @@ def test_every_column_of_every_table_is_documented_and_nothing_else(query):
         if node["resource_type"] in {"model", "seed"} and node["config"]["materialized"] != "ephemeral"
     }
     found: dict[tuple[str, str], set[str]] = {}
-    for row in query(
-        "rows_usd", "select table_schema, table_name, column_name from information_schema.columns"
+    workshop.make("int_student_year", "int_student_outcome")  # which no finished warehouse holds
+    for row in workshop.frame(
+        "select table_schema, table_name, column_name from information_schema.columns"
     ).itertuples():
         if (key := (row.table_schema, row.table_name)) in documented:
             found.setdefault(key, set()).add(row.column_name)

@@ -30,11 +30,14 @@ class Workshop:
         made_by_sql = [
             node for node in nodes if node["resource_type"] == "model" and node["language"] == "sql"
         ]
+        connection = duckdb.connect(copy)
+        connection.execute(f"attach ':memory:' as {models.WORKING}")
+        connection.execute(f"create schema {models.WORKING}.intermediate")
         return cls(
-            duckdb.connect(copy),
+            connection,
             {
                 node["name"]: f"create or replace {node['config']['materialized']} "
-                f'{node["schema"]}."{node["name"]}" as {node["compiled_code"]}'
+                f"{models.name_of(node)} as {node['compiled_code']}"
                 for node in made_by_sql
             },
             [

@@ -23,14 +23,16 @@ def riverside(built):
 def test_a_section_is_that_of_the_year_in_which_it_begins(riverside, tmp_path):
     """Sections are numbered anew each year: those who sat in one of the same name before take no part."""
     workshop = Workshop.open(riverside.warehouse, tmp_path)
-    years = workshop.frame("select student_id from intermediate.int_student_year where school_year in (2024, 2025) "
-                           "group by 1 having count(*) = 2 order by 1 limit 4")["student_id"]  # fmt: skip
-    workshop.fill_raw({
+    people = {name: riverside.table(name) for name in ("students", "school_enrollments")}
+    enrolled = recompute.population(people).query("school_year in (2024, 2025)").groupby("student_id").size()
+    years = enrolled[enrolled == 2].index.to_series(index=range(sum(enrolled == 2))).head(4)
+    workshop.fill_raw(people | {
         "course_enrollments": pd.DataFrame({"student_id": years, "school_year": [2024, 2024, 2025, 2025], "school_id": "0101",
                                             "course_id": "c", "section_id": "the section", "dropped": ["no", "no", "no", None]}),
         "initiatives": pd.DataFrame({"initiative_id": ["S"], "start_date": [dt.date(2024, 8, 15)], "metric_id": ["ap_ib_enrollment"]}),
         "initiative_members": pd.DataFrame({"initiative_id": ["S"], "section_id": ["the section"]}),
     })  # fmt: skip
+    workshop.make()
     workshop.make("int_initiative_panel")
     treated = workshop.frame("select distinct unit, assigned, first_school_year from intermediate.int_initiative_panel where first_school_year is not null")  # fmt: skip
     assert set(treated["unit"]) == set(years[2:]) and set(treated["assigned"]) == {"the section"}

@@ -61,7 +61,9 @@ def scored(workshop, answers):
         school_year=2026, construct="safety", scale_min=1, scale_max=6, favorable="5; 6"
     )
     workshop.fill_raw({"survey_responses": frame, "survey_items": codebook})
-    workshop.make("int_item_answer", "int_survey_scale", "needs_assessment", "survey_item_scores")
+    workshop.make(
+        "int_student_year", "int_item_answer", "int_survey_scale", "needs_assessment", "survey_item_scores"
+    )
     return workshop.frame("from marts.needs_assessment where school_id = '_all'").set_index("survey_id")
 
 

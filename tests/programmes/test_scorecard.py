@@ -132,9 +132,14 @@ def test_planted_quality_is_found(cedar, exposures, resource, who):
 def test_a_new_bar_holds_from_its_year_on_and_counts_no_rating_twice(cedar, tmp_path):
     """Six classes a year, each rated 4 and 3 of 4: all reach the old bar, half of the ratings the new one."""
     workshop = Workshop.open(cedar.warehouse, tmp_path)
-    seats = workshop.frame("select school_year, student_id, school_id, cast(row_number() over (order by school_year, student_id) as varchar) as section_id "
-                           "from intermediate.int_student_year where school_year in (2025, 2026) "
-                           "qualify row_number() over (partition by school_year order by student_id) <= 6")  # fmt: skip
+    people = {name: cedar.table(name) for name in ("students", "school_enrollments")}
+    enrolled = (
+        recompute.population(people)
+        .query("school_year in (2025, 2026)")
+        .sort_values(["school_year", "student_id"])
+    )
+    seats = enrolled.groupby("school_year").head(6)[["school_year", "student_id", "school_id"]]
+    seats = seats.assign(section_id=[str(section) for section in range(len(seats))])
     strange = seats.assign(
         rating=1,
         observed_on=dt.date(2026, 5, 1),
@@ -143,7 +148,7 @@ def test_a_new_bar_holds_from_its_year_on_and_counts_no_rating_twice(cedar, tmp_
         rating_max=3,
     )
     rated = pd.concat(seats.assign(rating=rating, observed_on=dt.date(2026, 3, rating)) for rating in (4, 3))
-    workshop.fill_raw({
+    workshop.fill_raw(people | {
         "course_enrollments": seats.assign(course_id="c"),
         "class_ratings": pd.concat([
             rated.assign(resource="instruction", instrument="instructional_practice_guide", rating_max=4), strange]),
@@ -154,7 +159,11 @@ def test_a_new_bar_holds_from_its_year_on_and_counts_no_rating_twice(cedar, tmp_
         "from policy.scorecard_instruments where resource = 'instruction'"
     )
     workshop.make(
-        "int_scorecard_instrument", "int_scorecard_class", "opportunity_scorecard", "scorecard_measures"
+        "int_student_year",
+        "int_scorecard_instrument",
+        "int_scorecard_class",
+        "opportunity_scorecard",
+        "scorecard_measures",
     )
     told = workshop.frame(
         "select observations, rate, threshold_version from marts.opportunity_scorecard "
