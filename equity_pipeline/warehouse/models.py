@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 WORKING = "working"
-"""The database in memory that dbt_project.yml names for tables which no one reads once a build is done."""
+"""The database in memory that dbt_project.yml names for rows about one person, which no one reads once a build is done."""
 Node = Mapping[str, Any]
 Run = Callable[[duckdb.DuckDBPyConnection, list[Node]], "list[NodeResult]"]
 

@@ -34,7 +34,7 @@ def test_a_section_is_that_of_the_year_in_which_it_begins(riverside, tmp_path):
     })  # fmt: skip
     workshop.make()
     workshop.make("int_initiative_panel")
-    treated = workshop.frame("select distinct unit, assigned, first_school_year from intermediate.int_initiative_panel where first_school_year is not null")  # fmt: skip
+    treated = workshop.frame("select distinct unit, assigned, first_school_year from working.intermediate.int_initiative_panel where first_school_year is not null")  # fmt: skip
     assert set(treated["unit"]) == set(years[2:]) and set(treated["assigned"]) == {"the section"}
     assert set(treated["first_school_year"]) == {2025}
 
