@@ -176,11 +176,12 @@ def test_no_model_reaches_out_of_the_partners_folders(south):
     ended = []
     for number, statement in enumerate(tried):
         node = {
-            "unique_id": f"model.m{number}", "name": f"m{number}", "schema": "main", "resource_type": "model", "language": "sql",
+            "unique_id": f"model.m{number}", "name": f"m{number}", "database": f"of_{number}", "schema": "main",
+            "resource_type": "model", "language": "sql",
             "compiled_code": statement if statement.startswith(("from", "select")) else f"select 1; {statement}",
             "config": {"materialized": "table", "contract": {"enforced": False}},
         }  # fmt: skip
-        file = south.warehouse("test_sd").with_name(f"{number}.duckdb")
+        file = south.warehouse("test_sd").with_name(f"of_{number}.duckdb")
         with confined(file, south.folders_of("test_sd"), {"TimeZone": "UTC"}) as connection:
             ended += [one.status for one in models.run(connection, [node])]
     assert ended == ["error"] * (len(tried) - 1) + ["success"]
