@@ -1,3 +1,6 @@
+import contextlib
+import sqlite3
+
 import dagster as dg
 import yaml
 
@@ -29,6 +32,7 @@ def test_dagster_yaml_switches_telemetry_off_and_lets_one_run_work_for_a_partner
 def test_the_event_log_kept_open_holds_what_the_stock_one_reads(home):
     with history.open_instance(home) as instance:
         runs = [job.execute_in_process(instance=instance).run_id for _ in range(10)]
+    kept_open = made(home, runs[0])
     stock = home.dagster / "stock"
     stock.mkdir()
     (stock / "dagster.yaml").write_text(
@@ -43,6 +47,19 @@ def test_the_event_log_kept_open_holds_what_the_stock_one_reads(home):
         for run_id in runs:
             kinds = {record.dagster_event.event_type_value for record in instance.all_logs(run_id)}
             assert {"PIPELINE_START", "STEP_SUCCESS", "PIPELINE_SUCCESS"} <= kinds
+        of_stock = job.execute_in_process(instance=instance).run_id
+    assert kept_open == made(home, of_stock)  # so that Dagster can migrate the one like the other
+
+
+def made(home: Home, run_id: str) -> tuple[list, ...]:
+    """Tables and indexes of a run's file, the revision that it stands at, and its journal."""
+    with contextlib.closing(sqlite3.connect(home.dagster / "history" / "runs" / f"{run_id}.db")) as file:
+        asked = (
+            "select type, name, sql from sqlite_master",
+            "select version_num from alembic_version",
+            "pragma journal_mode",
+        )
+        return tuple(sorted(file.execute(one).fetchall(), key=repr) for one in asked)
 
 
 def test_only_the_newest_event_files_stay_open(home):
