@@ -24,7 +24,7 @@ where {{ n }} > 0
 {# A discipline metric: students with at least one of these actions, at the school of the first such incident; the others
    at the school of the snapshot date. #}
 {% macro discipline_metric(actions) -%}
-{{ config(meta={'n': count_where('true'), 'actions': actions}) }}
+{{ config(meta={'n': count_where('true'), 'successes': count_where('has_' ~ actions | join(' or has_')), 'actions': actions}) }}
 select
   students.school_year,
   students.student_id,
@@ -35,27 +35,24 @@ select
   1 as n,
   case when events.student_id is not null then 1 else 0 end as successes
 from {{ ref('int_student_year') }} as students
-left join ({{ first_events(actions) }}) as events
+left join ({{ first_events(ref('int_discipline_event'), actions) }}) as events
   on events.school_year = students.school_year and events.student_id = students.student_id and events.choice = 1
 {%- endmacro %}
 
-{# The same for who counts everyone at the school of the snapshot date first: rows that add those with an event, and move those
-   whose first was at another school. #}
-{% macro discipline_moves(actions) -%}
+{# What moves where everyone has been counted at the school of the snapshot date: those whose first such incident, among these
+   events, was at another school. #}
+{% macro discipline_moves(events, actions) -%}
 select
-  school_year, event_school_id as school_id, grade_level, cell_1, cell_2,
-  case when event_school_id = school_id then 0 else 1 end as n, 1 as successes
-from ({{ first_events(actions) }}) as events
-where choice = 1
-union all
-select school_year, school_id, grade_level, cell_1, cell_2, -1 as n, 0 as successes
-from ({{ first_events(actions) }}) as events
-where choice = 1 and event_school_id <> school_id
+  events.school_year, case when moves.n = 1 then events.event_school_id else events.school_id end as school_id,
+  events.grade_level, events.cell_1, events.cell_2, moves.n, moves.n as successes
+from ({{ first_events(events, actions) }}) as events
+cross join (select 1 as n union all select -1 as n) as moves
+where events.choice = 1 and events.event_school_id <> events.school_id
 {%- endmacro %}
 
-{% macro first_events(actions) %}
+{% macro first_events(events, actions) %}
   select *, row_number() over (partition by school_year, student_id order by incident_date nulls last, incident_id nulls last, event_school_id nulls last) as choice
-  from {{ ref('int_discipline_event') }}
+  from {{ events }}
   where action in ('{{ actions | join("', '") }}')
 {% endmacro %}
 
@@ -74,6 +71,46 @@ from {{ ref('int_survey_answer') }} as answers
 inner join {{ ref('int_student_year') }} as students
   on students.school_year = answers.school_year and students.student_id = answers.student_id
 where answers.construct = '{{ construct }}'
+{%- endmacro %}
+
+{# Sums over cells (year x school x grade x cell) by subgroup and place: school and grade, each also `_all`. Crossings are for all
+   grades together: a single grade's hold a handful of students. #}
+{% macro by_place(cells, columns) -%}
+select *
+from (
+  select
+    school_year,
+    coalesce(school_id, '_all') as school_id,
+    coalesce(grade_level, '_all') as grade_level,
+    dimension,
+    subgroup,
+    is_crossed
+    {%- for column in columns %},
+    coalesce({{ sum_whole(column) }}, 0) as {{ column }}
+    {%- endfor %}
+  from (
+    select
+      cells.school_year,
+      cells.school_id,
+      cells.grade_level,
+      subgroups.dimension,
+      subgroups.subgroup,
+      subgroups.is_crossed
+      {%- for column in columns %},
+      {{ sum_whole('cells.' ~ column) }} as {{ column }}
+      {%- endfor %}
+    from {{ cells }} as cells
+    inner join {{ ref('int_cell_subgroup') }} as subgroups on subgroups.cell = cells.cell
+    group by cells.school_year, cells.school_id, cells.grade_level, subgroups.dimension, subgroups.subgroup, subgroups.is_crossed
+  ) as by_subgroup
+  group by grouping sets (
+    (school_year, dimension, subgroup, is_crossed),
+    (school_year, dimension, subgroup, is_crossed, school_id),
+    (school_year, dimension, subgroup, is_crossed, grade_level),
+    (school_year, dimension, subgroup, is_crossed, school_id, grade_level)
+  )
+) as roll_ups
+where not is_crossed or grade_level = '_all'
 {%- endmacro %}
 
 {# The steps of the course funnel, each among those who took every step before it, and the cross-table of course grade and

@@ -40,7 +40,7 @@ signed as (
 
 select
   signed.school_year, signed.school_id, signed.place, signed.comparison, signed.rate, signed.gap, signed.gap_low, signed.gap_high,
-  signed.reference_rate, signed.students_needed, signed.signed_gap, signed.known_share,
+  signed.reference_rate, signed.students_needed, signed.known_share,
   case
     -- A group is not compared with itself.
     when signed.signed_gap is null or not signed.reliable or signed.subgroup = signed.reference_subgroup then 'not_measurable'

@@ -1,4 +1,3 @@
--- depends_on: {{ ref('int_discipline_event') }}
 -- One pass over the students for all metrics: they are collapsed to the cells of a place (school, grade), twice, before anything
 -- is fanned out over subgroups. All metrics of a subgroup lie side by side in one row.
 {%- set metrics = {} %}
@@ -19,99 +18,86 @@
   {%- do sums.append(count_where(reached)) %}
 {%- endfor %}
 
+{%- set columns = [] %}
+{%- for expression in sums %}{% do columns.append('c_' ~ loop.index0) %}{% endfor %}
+{%- set row_columns = [] %}
+{%- for metric_id in with_rows %}{% do row_columns.extend(['n_' ~ loop.index0, 's_' ~ loop.index0]) %}{% endfor %}
+
 with
 
-row_counts as (
-  {% for metric_id in with_rows -%}
-  {%- set actions = metrics[metric_id].get('actions') %}
-  select '{{ metric_id }}' as metric_id, school_year, school_id, grade_level, cell_1, cell_2, n, successes
-  from {% if actions %}({{ discipline_moves(actions) }}) as moves{% else %}{{ ref('int_metric__' ~ metric_id) }}{% endif %}
-  {% if not loop.last %}union all{% endif %}
-  {% endfor %}
-),
-
 cells as (
-  {% for source in [ref('int_student_outcome'), 'row_counts'] -%}
-  {%- set of_students = loop.first %}
   select
     school_year,
     school_id,
     grade_level,
     coalesce(cell_1, cell_2) as cell
     {%- for expression in sums %},
-    {{ expression if of_students else 'cast(null as bigint)' }} as c_{{ loop.index0 }}
+    {{ expression }} as c_{{ loop.index0 }}
     {%- endfor %}
-    {%- for metric_id in with_rows %}
-    {%- set number = loop.index0 %}
-    {%- for column in ['n', 'successes'] %},
-    {{ 'cast(null as bigint)' if of_students else sum_whole("case when metric_id = '" ~ metric_id ~ "' then " ~ column ~ " end") }} as {{ column[0] }}_{{ number }}
-    {%- endfor %}
-    {%- endfor %}
-  from {{ source }}
+  from {{ ref('int_student_outcome') }}
   group by grouping sets ((school_year, school_id, grade_level, cell_1), (school_year, school_id, grade_level, cell_2))
+),
+
+of_students as (
+  {{ by_place('cells', columns) }}
+),
+
+-- All that was done by those with an incident at another school: the others are counted where they are.
+events_elsewhere as (
+  select events.*
+  from {{ ref('int_discipline_event') }} as events
+  where (events.school_year, events.student_id) in (
+    select elsewhere.school_year, elsewhere.student_id
+    from {{ ref('int_discipline_event') }} as elsewhere
+    where elsewhere.event_school_id <> elsewhere.school_id
+  )
+),
+
+row_counts as (
+  {% for metric_id in with_rows -%}
+  {%- set actions = metrics[metric_id].get('actions') %}
+  select '{{ metric_id }}' as metric_id, school_year, school_id, grade_level, cell_1, cell_2, n, successes
+  from {% if actions %}({{ discipline_moves('events_elsewhere', actions) }}) as moves{% else %}{{ ref('int_metric__' ~ metric_id) }}{% endif %}
   {% if not loop.last %}union all{% endif %}
   {% endfor %}
 ),
 
-{%- set columns = [] %}
-{%- for expression in sums %}{% do columns.append('c_' ~ loop.index0) %}{% endfor %}
-{%- for metric_id in with_rows %}{% do columns.extend(['n_' ~ loop.index0, 's_' ~ loop.index0]) %}{% endfor %}
-
-by_subgroup as (
+row_cells as (
   select
-    cells.school_year,
-    cells.school_id,
-    cells.grade_level,
-    subgroups.dimension,
-    subgroups.subgroup,
-    subgroups.is_crossed
-    {%- for column in columns %},
-    {{ sum_whole('cells.' ~ column) }} as {{ column }}
+    school_year,
+    school_id,
+    grade_level,
+    coalesce(cell_1, cell_2) as cell
+    {%- for metric_id in with_rows %}
+    {%- set number = loop.index0 %}
+    {%- for column in ['n', 'successes'] %},
+    {{ sum_whole("case when metric_id = '" ~ metric_id ~ "' then " ~ column ~ " end") }} as {{ column[0] }}_{{ number }}
     {%- endfor %}
-  from cells
-  inner join {{ ref('int_cell_subgroup') }} as subgroups on subgroups.cell = cells.cell
-  group by cells.school_year, cells.school_id, cells.grade_level, subgroups.dimension, subgroups.subgroup, subgroups.is_crossed
+    {%- endfor %}
+  from row_counts
+  group by grouping sets ((school_year, school_id, grade_level, cell_1), (school_year, school_id, grade_level, cell_2))
 ),
 
--- Crossings are for all grades together: a single grade's hold a handful of students.
-rolled_up as (
-  select *
-  from (
-    select
-      school_year,
-      coalesce(school_id, '_all') as school_id,
-      coalesce(grade_level, '_all') as grade_level,
-      dimension,
-      subgroup,
-      is_crossed
-      {%- for column in columns %},
-      coalesce({{ sum_whole(column) }}, 0) as {{ column }}
-      {%- endfor %}
-    from by_subgroup
-    group by grouping sets (
-      (school_year, dimension, subgroup, is_crossed),
-      (school_year, dimension, subgroup, is_crossed, school_id),
-      (school_year, dimension, subgroup, is_crossed, grade_level),
-      (school_year, dimension, subgroup, is_crossed, school_id, grade_level)
-    )
-  ) as roll_ups
-  where not is_crossed or grade_level = '_all'
+of_rows as (
+  {{ by_place('row_cells', row_columns) }}
 )
 
 select
-  school_year,
-  school_id,
-  grade_level,
-  dimension,
-  subgroup,
-  c_0 as students
+  {%- for key in ['school_year', 'school_id', 'grade_level', 'dimension', 'subgroup'] %}
+  coalesce(of_students.{{ key }}, of_rows.{{ key }}) as {{ key }},
+  {%- endfor %}
+  coalesce(of_students.c_0, 0) as students
   {%- for metric_id, of in metrics.items() %}
-  {%- for column in ['n', 'successes'] %},
-  {{ 'c_' ~ sums.index(of[column]) if column in of else 'cast(0 as bigint)' }}
-    {%- if metric_id in with_rows %} + {{ column[0] }}_{{ with_rows.index(metric_id) }}{% endif %} as {{ metric_id }}_{{ column }}
+  {%- for column in ['n', 'successes'] %}
+  {%- set parts = [] %}
+  {%- if column in of %}{% do parts.append('coalesce(of_students.c_' ~ sums.index(of[column]) ~ ', 0)') %}{% endif %}
+  {%- if metric_id in with_rows %}{% do parts.append('coalesce(of_rows.' ~ column[0] ~ '_' ~ with_rows.index(metric_id) ~ ', 0)') %}{% endif %},
+  {{ parts | join(' + ') }} as {{ metric_id }}_{{ column }}
   {%- endfor %}
   {%- endfor %}
   {%- for step, place in steps.items() %},
-  c_{{ place }} as {{ step }}
+  coalesce(of_students.c_{{ place }}, 0) as {{ step }}
   {%- endfor %}
-from rolled_up
+from of_students
+-- A student may be counted at a school where nobody else of the subgroup is.
+full join of_rows on {{ same('of_rows', 'of_students', ['school_year', 'school_id', 'grade_level', 'dimension', 'subgroup']) }}

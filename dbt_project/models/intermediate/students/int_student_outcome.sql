@@ -1,4 +1,4 @@
--- What each student of the population reached in courses, exams and days of the year: most metrics are read off it.
+-- What each student of the population reached in courses, exams and days of the year, and what followed on incidents: most metrics are read off it.
 with
 
 seats as (
@@ -63,6 +63,18 @@ days as (
   group by school_year, student_id
 ),
 
+actions as (
+  select
+    school_year,
+    student_id,
+    bool_or(action = 'referral') as referral,
+    bool_or(action = 'iss') as iss,
+    bool_or(action = 'oss') as oss,
+    bool_or(action = 'expulsion') as expulsion
+  from {{ ref('stg_discipline') }}
+  group by school_year, student_id
+),
+
 ap_potential as (
   select distinct students.school_year, students.student_id
   from {{ ref('int_student_year') }} as students
@@ -112,12 +124,17 @@ select
   students.grade_level = policy.graduating_grade as is_graduating,
   passed_in_high_school.student_id is not null as has_passed_ap,
   coalesce(days.enrolled >= policy.attendance_days_minimum, false) as has_attendance,
-  coalesce(100 * days.absent >= policy.chronic_absence_percent * days.enrolled, false) as is_chronically_absent
+  coalesce(100 * days.absent >= policy.chronic_absence_percent * days.enrolled, false) as is_chronically_absent,
+  coalesce(actions.referral, false) as has_referral,
+  coalesce(actions.iss, false) as has_iss,
+  coalesce(actions.oss, false) as has_oss,
+  coalesce(actions.expulsion, false) as has_expulsion
 from {{ ref('int_student_year') }} as students
 cross join {{ ref('int_policy') }} as policy
 left join courses on courses.school_year = students.school_year and courses.student_id = students.student_id
 left join exams on exams.school_year = students.school_year and exams.student_id = students.student_id
 left join days on days.school_year = students.school_year and days.student_id = students.student_id
+left join actions on actions.school_year = students.school_year and actions.student_id = students.student_id
 left join first_years on first_years.student_id = students.student_id
 left join offerings on offerings.school_year = students.school_year and offerings.school_id = students.school_id
 left join ap_potential on ap_potential.school_year = students.school_year and ap_potential.student_id = students.student_id

@@ -20,7 +20,7 @@ year_changes as (
 ),
 
 baseline as (
-  select levels.school_year, levels.place, levels.comparison, levels.gap, levels.signed_gap, levels.known_share
+  select levels.school_year, levels.place, levels.comparison, levels.gap, levels.known_share
   from {{ ref('int_gap_level') }} as levels
   inner join partnership on partnership.baseline_school_year = levels.school_year
 ),
@@ -65,7 +65,8 @@ compared as (
     prior.reference_rate as prior_reference_rate,
     baseline.school_year as baseline_school_year,
     baseline.gap as baseline_gap,
-    baseline.signed_gap as baseline_signed_gap,
+    comparisons.direction * now.gap as signed_gap,
+    comparisons.direction * baseline.gap as baseline_signed_gap,
     goals.goal_school_year,
     goals.goal_gap,
     case
