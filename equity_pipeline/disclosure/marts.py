@@ -170,7 +170,7 @@ def _certain(
     `not_measurable`: a gap that is not closed must not be called closed, nor a closed one open, because rates are told in
     bands and some not at all. What may be either reversed or closed is called closed."""
     below, above = doubt["below"].to_numpy(), doubt["above"].to_numpy()
-    level, gap = levels["level"].to_numpy(), levels["signed_gap"].to_numpy(float)
+    level, gap = levels["level"].to_numpy(), levels["gap"].to_numpy(float) * direction.to_numpy(float)
     least_low = np.where(direction == 1, levels["gap_low"], -levels["gap_high"]).astype(float) - below
     with np.errstate(invalid="ignore"):
         closed = np.isin(level, ["closed", "reversed"]) & (gap - below >= -tolerance - 1e-9)

@@ -294,3 +294,42 @@ def test_years_since_a_start_are_told_on_the_scale_of_a_picture_and_no_others(sa
     told = programmes.Told({"initiative_evaluation": terms}, said, set())
     steps = {"−3", "−2", "−1", "+0", "+1", "+2"}
     assert steps & told.words == steps - {"−3", "+2"}
+
+
+@pytest.mark.parametrize(
+    ("name", "share", "about"),
+    [
+        ("cycles_of_inquiry", "latest_rate", {"latest_school_year": 0, "start_school_year": 0}),
+        ("cycles_of_inquiry", "baseline_rate", {"latest_school_year": 0, "start_school_year": 1}),
+        ("problems_of_practice", "rate", {"school_year": 0}),
+        ("problems_of_practice", "reference_rate", {"school_year": 0}),
+        ("focus_areas", "reference_rate", {"school_year": 0}),
+    ],
+)
+def test_a_group_hidden_in_the_gap_tables_is_told_by_no_other_year_place_or_comparison(
+    name: str, share: str, about: dict, protected: dict
+) -> None:
+    """About: year columns, as years after that of the hidden group. What the gap tables say is no leak, in any other number it is."""
+    gaps = protected["gap_metrics"]
+    of = "reference_" if share == "reference_rate" else ""
+    rows = gaps[(gaps["school_id"] == "_all") & (gaps["reference"] == ("designated" if of else "overall"))]
+    people = {
+        "latest_rate": "latest_n",
+        "baseline_rate": "baseline_n",
+        "rate": "n",
+        "reference_rate": "reference_n",
+    }[share]
+
+    def found(row: pd.Series, n: float, low: float, high: float) -> set[str]:
+        table = pd.DataFrame([{"dimension": row["dimension"], "subgroup": row["subgroup"], "metric_id": row["metric_id"],
+                               **({} if name.startswith("problems") else {"school_id": "_all"}),
+                               **{column: int(row["school_year"]) + later for column, later in about.items()},
+                               people: n, f"{share}_low": low, f"{share}_high": high, "suppressed": False}])  # fmt: skip
+        return {finding.kind for finding in programmes.findings({name: table}, gaps, 10)}
+
+    private = rows[rows["suppression_reason"].eq("privacy")].iloc[0]
+    assert "a number of the gap tables in another form" in found(private, 10, 0.0, 0.5)
+    whole = rows[rows[f"{of}rate"].notna() & rows[f"{of}rate_band"].isna()].iloc[0]
+    rate, n = float(whole[f"{of}rate"]), float(whole[f"{of}n"])
+    assert found(whole, n, rate, rate) == set()
+    assert found(whole, n, rate - 0.01, rate - 0.01) == {"a number of the gap tables in another form"}

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from equity_pipeline.publishing.programmes import equity
+from equity_pipeline.publishing.programmes import TABLES, equity
 from equity_pipeline.publishing.programmes.protect import Released, Share, released, withheld
 from equity_pipeline.sample import programmes as planted
 from tests.end_to_end.truth import recompute
@@ -146,7 +146,7 @@ def test_a_rule_lets_nothing_out_that_it_does_not_name():
 
 def test_nothing_is_told_here_that_the_gap_tables_hide():
     about = ("school_year", "school_id", "dimension", "subgroup")
-    rule = Released(about, (Share("rate", "n", "s"), Share("reference_rate", "reference_n", "r")))
+    rule = Released(about, (Share("rate", "n", "s"), Share("reference_rate", "reference_n", "r", "rest")))
     keys = pd.DataFrame(
         {"school_year": 2026, "school_id": "_all", "dimension": "sex", "subgroup": ["a", "b", "c", "d"]}
     )
@@ -154,6 +154,7 @@ def test_nothing_is_told_here_that_the_gap_tables_hide():
                         reference_rate_high=0.2, suppressed=False)  # fmt: skip
     gaps = pd.concat(
         keys.assign(metric_id="ap_ib_enrollment", reference=reference, n=[None, 50, 90, 30], reference_n=[100, None, 50, 100],
+                    rate=None, rate_band=None, reference_rate=None, reference_rate_band=None,
                     suppression_reason=["privacy", None, None, "not_measured"])
         for reference in ("overall", "rest")
     )  # fmt: skip
@@ -166,3 +167,49 @@ def test_nothing_is_told_here_that_the_gap_tables_hide():
         and told["rate_low"][1] == 0.1
     )
     assert told["reference_n"][2] == 50 and told["reference_n"][3] == 100
+
+
+def test_of_a_metric_of_the_gap_tables_their_numbers_are_told_and_no_others():
+    """Each share by the year, the place and the group that it is about: before and since, and whom a group is compared with."""
+    group = {"dimension": "sex", "subgroup": "a"}
+    gaps = pd.DataFrame(
+        [
+            {"school_year": year, "school_id": "_all", **group, "metric_id": metric, "reference": reference,
+             "n": None if hidden else 60, "rate": None if hidden else 0.27, "rate_band": None if hidden else "19% to 35%",
+             "reference_n": 70, "reference_rate": 0.9, "reference_rate_band": "80% or more",
+             "suppression_reason": "privacy" if hidden else None}
+            for year in (2025, 2026)
+            for metric in ("ap_ib_enrollment", "exam_taken")
+            for reference in ("overall", "designated")
+            for hidden in [year == 2026 and metric == "exam_taken"]
+        ]
+    )  # fmt: skip
+    banded = {"n": 60, "low": 0.2, "high": 0.3}
+
+    def told(name: str, row: dict, *shares: str) -> list:
+        rule = TABLES[name]
+        said = {
+            column: banded[end]
+            for share in rule.shares
+            for column, end in zip(share.columns, banded, strict=True)
+        }
+        table = pd.DataFrame([dict.fromkeys(rule.about) | group | row | said | {"suppressed": False}])
+        table = withheld(table.astype({share.n: "Int64" for share in rule.shares}), rule, gaps)
+        of = {share.name: share for share in rule.shares}
+        return [[None if pd.isna(x) else x for x in table[of[share].columns].iloc[0]] for share in shares]
+
+    cycle = {
+        "metric_id": "exam_taken",
+        "school_id": "_all",
+        "start_school_year": 2026,
+        "latest_school_year": 2026,
+    }
+    since, before = told("cycles_of_inquiry", cycle, "latest_rate", "baseline_rate")
+    assert since == [None] * 3 and before == [60, 0.19, 0.35]
+    # A metric that the gap tables do not tell of keeps its own band.
+    [before] = told("cycles_of_inquiry", cycle | {"metric_id": "suspended_any"}, "baseline_rate")
+    assert before == [60, 0.2, 0.3]
+    problem = {"metric_id": "exam_taken", "school_year": 2025}
+    assert told("problems_of_practice", problem, "rate", "reference_rate") == [[60, 0.19, 0.35], [70, 0.8, 1]]
+    area = {"metric_id": "exam_taken", "school_year": 2026, "school_id": "_all"}
+    assert told("focus_areas", area, "rate") == [[None] * 3]

@@ -40,6 +40,9 @@ _ROUNDED = {"mean_score": 1, "alpha": 2, "omega": 2, "mean_support": 1, "margin_
 _PLAIN = {"school_year", "adopted_school_year", "start_school_year", "latest_school_year", "evidence_rank", "measured_gaps", "clear_gaps",
           "items", "classes", "target_rate", "goal_rate", "state_rate", "evidence_tier", "grade_level"}  # fmt: skip
 _GROUP = ["school_year", "school_id", "dimension", "subgroup"]
+# Shares of another year than the row's, and how many years later; tables that compare with another group than everyone else.
+_YEARS = {"latest_rate": ("latest_school_year", 0), "baseline_rate": ("start_school_year", -1)}
+_COMPARED = {"focus_areas": "designated", "problems_of_practice": "designated"}
 
 
 def findings(tables: dict[str, pd.DataFrame], gaps: pd.DataFrame, minimum_cell: int) -> Iterator[Finding]:
@@ -79,6 +82,45 @@ def findings(tables: dict[str, pd.DataFrame], gaps: pd.DataFrame, minimum_cell: 
                 yield Finding("a hidden row says something", f"programmes/{name}", shares[0])
         if (hidden & told).any():
             yield Finding("a group is told of that is hidden elsewhere", f"programmes/{name}", "")
+        if {"dimension", "subgroup"} <= set(table.columns):
+            for share in _OF:
+                if f"{share}_low" in table:
+                    yield from _beside(name, table, share, gaps)
+
+
+def _beside(name: str, table: pd.DataFrame, share: str, gaps: pd.DataFrame) -> Iterator[Finding]:
+    """A share of people whom `gap_metrics` hides among everyone, or of one of its metrics in other numbers than its own."""
+    year, later = _YEARS.get(share, ("school_year", 0))
+    of, reference = "", "overall"
+    if share == "reference_rate":
+        of, reference = "reference_", _COMPARED.get(name, "rest")
+    rows = gaps[gaps["reference"] == reference].astype({"school_year": "int64"})
+    rows = rows.set_index([*_GROUP, "metric_id"])
+    place = table.get("school_id", DISTRICT)
+    group = [(table[year] + later).astype("Int64").fillna(0).astype("int64"), place]
+    said = table[[_OF[share], f"{share}_low", f"{share}_high"]]
+    told = said.notna().any(axis=1).to_numpy(bool)
+
+    def at(metric: pd.Series | str) -> pd.DataFrame:
+        keys = table[["dimension", "subgroup"]].assign(
+            school_year=group[0], school_id=group[1], metric_id=metric
+        )
+        return rows.reindex(pd.MultiIndex.from_frame(keys[[*_GROUP, "metric_id"]]))
+
+    if (told & at("ap_ib_enrollment")["suppression_reason"].eq("privacy").to_numpy(bool)).any():
+        yield Finding("a group is told of that is hidden elsewhere", f"programmes/{name}", share)
+    if "metric_id" in table:
+        theirs = told & table["metric_id"].isin(gaps["metric_id"]).to_numpy(bool)
+        own = (
+            at(table["metric_id"])[[f"{of}n", f"{of}rate"]].astype("Float64").to_numpy(float, na_value=np.nan)
+        )
+        low, high = (said[c].astype("Float64").to_numpy(float, na_value=np.nan) for c in list(said)[1:])
+        # The gap tables' rate is the middle of its band, and a band of the rules is known by its middle and its people.
+        same = np.isclose((low + high) / 2, own[:, 1], atol=1e-9) & (
+            said[_OF[share]].astype("Float64").to_numpy(float, na_value=np.nan) == own[:, 0]
+        )
+        if (theirs & ~same).any():
+            yield Finding("a number of the gap tables in another form", f"programmes/{name}", share)
 
 
 def _hidden(table: pd.DataFrame, gaps: pd.DataFrame) -> np.ndarray:

@@ -23,7 +23,7 @@ KICKER = "Equity Communities of Practice"
 _CELL = ("partner_id", "school_year", "school_id", "metric_id", "dimension", "subgroup")
 TABLES = {
     # What the state publishes rests on nobody's record of the district.
-    "climate": Released((*_CELL, "state_rate"), (Share("rate", "n", "successes"), Share("reference_rate", "reference_n", "reference_successes"))),
+    "climate": Released((*_CELL, "state_rate"), (Share("rate", "n", "successes"), Share("reference_rate", "reference_n", "reference_successes", "rest"))),
     "discipline_incidents": Released(
         ("partner_id", "school_year", "school_id", "action", "dimension", "subgroup"),
         (Share("students_rate", "students_enrolled", "students"),),
@@ -32,7 +32,7 @@ TABLES = {
     "focus_areas": Released(
         ("partner_id", "school_year", "school_id", "evidence_rank", "focus_area", "measured_gaps", "clear_gaps", "metric_id",
          "dimension", "subgroup"),
-        (Share("rate", "n", "successes"), Share("reference_rate", "reference_n", "reference_successes")),
+        (Share("rate", "n", "successes"), Share("reference_rate", "reference_n", "reference_successes", "designated")),
     ),
 }  # fmt: skip
 

@@ -19,7 +19,8 @@ from equity_pipeline.publishing.programmes.protect import Released, Share
 _CYCLE = Released(
     ("partner_id", "start_school_year", "cycle_id", "focus_area", "question", "aim", "metric_id", "dimension", "subgroup",
      "school_id", "target_rate", "started_on", "due_on", "action", "study", "decision", "decided_on", "latest_school_year"),
-    (Share("latest_rate", "latest_n", "latest_successes"), Share("baseline_rate", "baseline_n", "baseline_successes")),
+    (Share("latest_rate", "latest_n", "latest_successes", year="latest_school_year"),
+     Share("baseline_rate", "baseline_n", "baseline_successes", year="start_school_year", later=-1)),
 )  # fmt: skip
 TABLES = {"cycles_of_inquiry": _CYCLE, "scorecard_cycles": _CYCLE}
 

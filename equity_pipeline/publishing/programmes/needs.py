@@ -42,7 +42,7 @@ TABLES = {
     "problems_of_practice": Released(
         ("partner_id", "evidence_rank", "problem_id", "statement", "focus_area", "construct", "metric_id", "dimension", "subgroup",
          "evidence_reason", "school_year"),
-        (Share("rate", "n", "successes"), Share("reference_rate", "reference_n", "reference_successes")),
+        (Share("rate", "n", "successes"), Share("reference_rate", "reference_n", "reference_successes", "designated")),
     ),
     "strategy_library": Released(
         ("partner_id", "focus_area", "evidence_tier", "strategy_id", "strategy_name", "evidence_source", "recommended_in", "tried_in")

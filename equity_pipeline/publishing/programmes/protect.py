@@ -6,12 +6,14 @@ A column that no `Released` names does not leave.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from equity_pipeline.disclosure.model import DISTRICT
 from equity_pipeline.disclosure.suppression import WHOLE, publish
 
 TENS = 10
@@ -19,11 +21,22 @@ TENS = 10
 
 @dataclass(frozen=True)
 class Share:
-    """`successes` of `n` people → `<n>` rounded and `<name>_low`, `<name>_high`; nothing else of the two leaves."""
+    """`successes` of `n` people → `<n>` rounded and `<name>_low`, `<name>_high`; nothing else of the two leaves.
+
+    Where the gap tables tell of the same people: `reference`: `overall` for the row's own group, else whom they compare it with
+    by that reference; `year`: the column of their school year, and `later` how many years after it they are meant."""
 
     name: str
     n: str
     successes: str
+    reference: str = "overall"
+    year: str = "school_year"
+    later: int = 0
+
+    @property
+    def columns(self) -> list[str]:
+        """What leaves: people, and the two ends of their share."""
+        return [self.n, f"{self.name}_low", f"{self.name}_high"]
 
 
 @dataclass(frozen=True)
@@ -105,57 +118,84 @@ def ratio(low: float, high: float, other_low: float, other_high: float) -> tuple
 
 
 _GROUP = ["school_year", "school_id", "dimension", "subgroup"]
-# Columns that hold the students of a group, and of everyone else, as the gap tables do.
-_STUDENTS, _REST = ("n", "asked", "students_enrolled"), "reference_n"
+# Columns that hold the students of a group, and of those it is compared with, as the gap tables do.
+_STUDENTS = ("n", "asked", "students_enrolled", "reference_n")
 
 
 def withheld(table: pd.DataFrame, rule: Released, gaps: pd.DataFrame) -> pd.DataFrame:
-    """The released table with no group told more of than in the released gap tables: who is hidden there is hidden here, of
-    everyone and of the row's own metric, and students are not rounded more finely. `gaps`: released `gap_metrics`; its metric of
-    everyone counts the same students."""
-    if not set(_GROUP) <= set(table.columns):
+    """The released table with no group told more of than in the released gap tables: of a metric of theirs it says their own numbers;
+    who is hidden there, of everyone or of the row's metric, is hidden here; and students are not rounded more finely. `gaps`:
+    released `gap_metrics`; its metric of everyone counts the same students. Rows without a school are about the partner."""
+    if not {"dimension", "subgroup"} <= set(table.columns):
         return table
-    if "metric_id" in table:
-        private = gaps[(gaps["reference"] == "overall") & gaps["suppression_reason"].eq("privacy")]
-        keys = [*_GROUP, "metric_id"]
-        table = _without(
-            table, rule, pd.MultiIndex.from_frame(table[keys]).isin(pd.MultiIndex.from_frame(private[keys]))
-        )
-    everyone = gaps[gaps["metric_id"] == "ap_ib_enrollment"]
-    own = _told(table, everyone[everyone["reference"] == "overall"], "n")
-    rest = _told(table, everyone[everyone["reference"] == "rest"], "reference_n")
     result = table.copy()
-    for columns, (hidden, students) in (
-        ([c for c in table.columns if c not in rule.about and c != "suppressed"], own),
-        ([c for c in table.columns if c.startswith("reference_") and c not in rule.about], rest),
-    ):
-        for column in columns:
-            result[column] = result[column].where(~hidden)
-            if column in (_STUDENTS if students is own[1] else (_REST,)):
-                coarser = (students < result[column]).fillna(False).to_numpy(bool)
-                result[column] = result[column].where(~coarser, students)
+    for share in rule.shares:
+        hidden, told = _told(table, share, gaps, EVERYONE)
+        _silence(result, share.columns, hidden)
+        if share.n in _STUDENTS:
+            coarser = (told["n"] < result[share.n]).fillna(False)
+            result[share.n] = result[share.n].where(~coarser, told["n"])
+        if "metric_id" in table:
+            theirs = table["metric_id"].isin(gaps["metric_id"])
+            _, told = _told(table, share, gaps, table["metric_id"])
+            told = told.where(result[share.n].notna())
+            for column, number in zip(share.columns, told, strict=True):
+                result[column] = result[column].where(~theirs, told[number])
+    of_shares = {column for share in rule.shares for column in share.columns}
+    others = [
+        c for c in table.columns.astype(str) if c not in (*rule.about, "suppressed") and c not in of_shares
+    ]
+    if others:
+        _silence(result, others, _told(table, _OWN, gaps, EVERYONE)[0])
     if "suppressed" in result:
-        result["suppressed"] = result["suppressed"] | own[0]
+        first = rule.shares[0].columns if rule.shares else others
+        result["suppressed"] |= result[first].isna().all(axis=1)
     return result
 
 
-def _without(table: pd.DataFrame, rule: Released, hidden: np.ndarray) -> pd.DataFrame:
-    """The table with no value in the hidden rows."""
-    values = [c for c in table.columns if c not in rule.about and c != "suppressed"]
-    result = table.assign(**{column: table[column].where(~hidden) for column in values})
-    return result.assign(suppressed=table["suppressed"] | hidden) if "suppressed" in table else result
+def _silence(table: pd.DataFrame, columns: list[str], hidden: np.ndarray) -> None:
+    for column in columns:
+        table[column] = table[column].where(~hidden)
 
 
-def _told(table: pd.DataFrame, rows: pd.DataFrame, column: str) -> tuple[np.ndarray, pd.Series]:
-    """Per row of the table: whether its group's students are hidden for privacy, and how many are told."""
-    at = rows.drop_duplicates(_GROUP).set_index(_GROUP)
-    at = at.reindex(pd.MultiIndex.from_frame(table[_GROUP].astype({"school_year": "int64"}))).reset_index(
-        drop=True
+# The metric of the gap tables that counts every student of a group.
+EVERYONE = "ap_ib_enrollment"
+_OWN = Share("", "", "")
+
+
+def _told(
+    table: pd.DataFrame, share: Share, gaps: pd.DataFrame, metric: pd.Series | str
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """What the gap tables tell of a share's people in a metric, per row of the table: whether they, or the row's own group, are
+    hidden for privacy; and `n`, `low` and `high`, null where nothing is told."""
+    rows = gaps[gaps["reference"] == share.reference].drop_duplicates([*_GROUP, "metric_id"])
+    of = "" if share.reference == "overall" else "reference_"
+    keys = pd.DataFrame(
+        {
+            "school_year": (table[share.year] + share.later).astype("Int64").fillna(0).astype("int64"),
+            "school_id": table.get("school_id", DISTRICT),
+            "dimension": table["dimension"],
+            "subgroup": table["subgroup"],
+            "metric_id": metric,
+        }
     )
+    at = rows.astype({"school_year": "int64"}).set_index(list(keys)).reindex(pd.MultiIndex.from_frame(keys))
+    at.index = table.index
+    n = at[f"{of}n"].astype("Int64")
     # Nobody is told of either where all that is told of everyone else adds up to none.
     private = at["suppression_reason"].eq("privacy") | (
-        at["suppression_reason"].isna() & at["metric_id"].notna() & (at[column].isna() | at[column].eq(0))
+        at["suppression_reason"].isna() & at["reference"].notna() & (n.isna() | n.eq(0))
     )
-    students = at[column].astype("Int64")
-    students.index = table.index
-    return private.fillna(False).to_numpy(bool), students
+    ends = [_ends(*said) for said in zip(at[f"{of}rate"], at[f"{of}rate_band"], strict=True)]
+    low, high = zip(*ends, strict=True) if ends else ((), ())
+    said = {"n": n, "low": pd.Series(low, n.index, float), "high": pd.Series(high, n.index, float)}
+    return private.to_numpy(bool), pd.DataFrame(said)
+
+
+def _ends(rate: float | None, band: str | None) -> tuple[float, float]:
+    """The ends of a band as the gap tables write it (`suppression.band`); a rate without one is a number."""
+    if band is None or pd.isna(band):
+        return (np.nan, np.nan) if rate is None or pd.isna(rate) else (float(rate), float(rate))
+    numbers = [round(float(number) / 100, 6) for number in re.findall(r"[\d.]+", band)]
+    low, high = numbers if len(numbers) == 2 else (0, *numbers) if band.startswith("under") else (*numbers, 1)
+    return low, high
