@@ -209,7 +209,11 @@ def test_of_a_metric_of_the_gap_tables_their_numbers_are_told_and_no_others():
     # A metric that the gap tables do not tell of keeps its own band.
     [before] = told("cycles_of_inquiry", cycle | {"metric_id": "suspended_any"}, "baseline_rate")
     assert before == [60, 0.2, 0.3]
-    problem = {"metric_id": "exam_taken", "school_year": 2025}
+    problem = {"metric_id": "exam_taken", "school_year": 2025, "evidence_reason": "gap"}
     assert told("problems_of_practice", problem, "rate", "reference_rate") == [[60, 0.19, 0.35], [70, 0.8, 1]]
+    # Its evidence is what people see: the numbers are of no metric.
+    assert told("problems_of_practice", problem | {"evidence_reason": "students and staff"}, "rate") == [
+        [60, 0.2, 0.3]
+    ]
     area = {"metric_id": "exam_taken", "school_year": 2026, "school_id": "_all"}
     assert told("focus_areas", area, "rate") == [[None] * 3]

@@ -111,6 +111,8 @@ def _beside(name: str, table: pd.DataFrame, share: str, gaps: pd.DataFrame) -> I
         yield Finding("a group is told of that is hidden elsewhere", f"programmes/{name}", share)
     if "metric_id" in table:
         theirs = told & table["metric_id"].isin(gaps["metric_id"]).to_numpy(bool)
+        if "evidence_reason" in table:  # rates of a construct, whatever metric the problem names
+            theirs &= table["evidence_reason"].eq("gap").to_numpy(bool)
         own = (
             at(table["metric_id"])[[f"{of}n", f"{of}rate"]].astype("Float64").to_numpy(float, na_value=np.nan)
         )

@@ -137,6 +137,8 @@ def withheld(table: pd.DataFrame, rule: Released, gaps: pd.DataFrame) -> pd.Data
             result[share.n] = result[share.n].where(~coarser, told["n"])
         if "metric_id" in table:
             theirs = table["metric_id"].isin(gaps["metric_id"])
+            if "evidence_reason" in table:  # a problem may rest on what people see, beside its metric
+                theirs &= table["evidence_reason"].eq("gap")
             _, told = _told(table, share, gaps, table["metric_id"])
             told = told.where(result[share.n].notna())
             for column, number in zip(share.columns, told, strict=True):
